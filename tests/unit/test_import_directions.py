@@ -1,0 +1,209 @@
+"""Who may import whom inside gpu_tuned, and why.
+
+Read from the source, not at run time: an import inside a function counts as well.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).parents[2]
+PACKAGE = "gpu_tuned"
+
+# What a module may import, by the first part of its name below gpu_tuned. Everything may import itself.
+LAYERS: dict[str, tuple[frozenset[str], str]] = {
+    "core": (frozenset(), "core decides; what it decides from is handed to it"),
+    "ports": (frozenset({"core"}), "ports speak in the words of core, and know no implementation"),
+    "adapters": (frozenset({"ports", "core"}), "one vendor to a file; no adapter leans on another part"),
+    "loop": (
+        frozenset({"ports", "core"}),
+        "the reconciler sees ports alone, so that fakes can take their place",
+    ),
+    "control": (frozenset({"ports", "core"}), "the socket knows the last status and a queue, nothing else"),
+    "environment": (
+        frozenset({"ports", "core"}),
+        "the container side runs without a daemon and without a GPU",
+    ),
+    "host": (frozenset({"ports", "core"}), "the doctor looks at the host, not at the daemon"),
+    "ctl": (
+        frozenset({"control.client", "core"}),
+        "the command speaks through the socket, as any client does",
+    ),
+}
+# main puts the parts together, so it may import all of them; nobody imports main, with one exception: verbs of
+# gpu-tunedctl that read boards without a daemon get their adapters from there, when they are asked for.
+COMPOSITION = "main"
+MAY_IMPORT_MAIN_LATE = "ctl"
+
+# Third parties that belong to one place.
+HOMES = {
+    "pynvml": ("adapters.nvml", "no NVML type, constant or error leaves its adapter"),
+    "varlink": ("control", "the read path of gpu-tunedctl does without: it quadruples its start"),
+}
+
+# What core must not touch: with one of these inside, a decision could not be tested by its arguments alone.
+PURE = {
+    "clock": {"time", "sched"},
+    "file or host": {
+        "os",
+        "io",
+        "pathlib",
+        "shutil",
+        "tempfile",
+        "glob",
+        "fcntl",
+        "mmap",
+        "platform",
+        "pwd",
+        "grp",
+    },
+    "socket": {"socket", "selectors", "select", "asyncio", "ssl", "http", "urllib"},
+    "process": {"subprocess", "multiprocessing", "signal", "sys", "atexit"},
+    "thread": {"threading", "concurrent", "queue", "_thread"},
+    "vendor": {"pynvml", "systemd", "sdnotify", "varlink", "structlog", "tomli", "ctypes"},
+    "chance": {"random", "secrets"},
+    "log": {"logging"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Import:
+    """One imported module: its absolute name, its line, and whether only a call of a function reaches it."""
+
+    name: str
+    line: int
+    late: bool
+
+
+def imports_of(source: str, module: str, is_package: bool) -> Iterator[Import]:
+    """Every import in `source`, as an absolute name. `from a import b` yields a.b: b may be a module."""
+
+    def walk(node: ast.AST, late: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, node.lineno, late)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = module.split(".")
+                parts = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*parts, base] if base else parts)
+            for alias in node.names:
+                yield Import(f"{base}.{alias.name}", node.lineno, late)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in {"import_module", "__import__"} and isinstance(node.args[0].value, str):
+                yield Import(node.args[0].value, node.lineno, late)
+        inside = late or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        for child in ast.iter_child_nodes(node):
+            yield from walk(child, inside)
+
+    return walk(ast.parse(source), False)
+
+
+def within(name: str, parent: str) -> bool:
+    return name == parent or name.startswith(parent + ".")
+
+
+def judge(module: str, found: Import) -> str | None:
+    """Why `module` (its name below gpu_tuned, such as "core.plan") may not import this, or None."""
+    layer = module.split(".")[0]
+    if not within(found.name, PACKAGE):
+        vendor = found.name.split(".")[0]
+        home, why = HOMES.get(vendor, (module, ""))
+        if not within(module, home):
+            return why
+        touched = [what for what, names in PURE.items() if vendor in names]
+        return f"core knows no {touched[0]}: {LAYERS['core'][1]}" if layer == "core" and touched else None
+    target = found.name.removeprefix(PACKAGE).lstrip(".")
+    if layer == COMPOSITION or within(target, layer) or target in {"", "__version__"}:
+        return None
+    if within(target, COMPOSITION):
+        if layer == MAY_IMPORT_MAIN_LATE:
+            return (
+                None
+                if found.late
+                else "ctl imports main inside the verb that needs it: status must start fast"
+            )
+        return "main knows all parts; no part knows main"
+    if layer not in LAYERS:
+        return f"{layer or PACKAGE} is in no layer: give it one in {Path(__file__).name}"
+    allowed, why = LAYERS[layer]
+    return None if any(within(target, name) for name in allowed) else why
+
+
+def violations(root: Path) -> list[str]:
+    """Every import below `root`, the package's folder, that breaks a rule, as "file:line: what: why"."""
+    problems = []
+    for path in sorted(root.rglob("*.py")):
+        relative = path.relative_to(root)
+        is_package = relative.name == "__init__.py"
+        parts = relative.parent.parts if is_package else relative.with_suffix("").parts
+        for found in imports_of(path.read_text(), ".".join([PACKAGE, *parts]), is_package):
+            why = judge(".".join(parts), found)
+            if why:
+                problems.append(f"{relative}:{found.line}: {found.name}: {why}")
+    return problems
+
+
+def test_every_import_keeps_the_direction() -> None:
+    assert not violations(TOP / "daemon" / PACKAGE)
+
+
+PLANTED = [
+    ("core/plan.py", "import time", "core knows no clock"),
+    ("core/plan.py", "from os import path", "core knows no file"),
+    ("core/plan.py", "def f():\n    import threading", "core knows no thread"),
+    ("core/plan.py", "from gpu_tuned.ports import Clock", "core decides"),
+    ("core/plan.py", "from .. import ports", "core decides"),
+    ("core/deep/er.py", "from ...loop import Loop", "core decides"),
+    ("ports.py", "from .adapters import nvml", "ports speak"),
+    ("loop.py", "import gpu_tuned.adapters.nvml", "the reconciler sees ports alone"),
+    ("loop.py", "import importlib\nimportlib.import_module('gpu_tuned.control.server')", "the reconciler"),
+    ("adapters/kernel.py", "from pynvml import nvmlInit", "no NVML type"),
+    ("control/server.py", "from gpu_tuned.loop import Loop", "the socket knows"),
+    ("control/server.py", "from gpu_tuned.ctl import status", "the socket knows"),
+    ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
+    ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
+    ("ctl/status.py", "import varlink", "the read path"),
+    ("ctl/plan.py", "from gpu_tuned.main import boards", "ctl imports main inside"),
+    ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),
+    ("newcomer.py", "from gpu_tuned.core import model", "is in no layer"),
+]
+
+
+@pytest.mark.parametrize(("file", "source", "why"), PLANTED)
+def test_a_planted_violation_is_found(tmp_path: Path, file: str, source: str, why: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+    (found,) = violations(tmp_path)
+    assert found.startswith(f"{file}:")
+    assert why in found
+
+
+ALLOWED = [
+    ("core/plan.py", "import math\nfrom .model import Gpu\nfrom gpu_tuned.core import errors"),
+    ("core/__init__.py", "from . import model\nfrom .model import Gpu"),
+    ("adapters/nvml.py", "import pynvml, time\nfrom gpu_tuned.ports import Gpus"),
+    ("control/server.py", "import varlink, socket\nfrom gpu_tuned import __version__"),
+    ("ctl/status.py", "from gpu_tuned.control.client import Client\nfrom gpu_tuned.core import model"),
+    ("ctl/plan.py", "def plan():\n    from gpu_tuned.main import boards"),
+    (
+        "main.py",
+        "from gpu_tuned import adapters, control, ctl, loop, ports\nfrom gpu_tuned.core import model",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "source"), ALLOWED)
+def test_what_the_rules_allow_is_let_through(tmp_path: Path, file: str, source: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(source)
+    assert not violations(tmp_path)
