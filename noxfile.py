@@ -1,7 +1,7 @@
 """The suite on every Python that is supported and present: `nox`. One of them: `nox -s suite-3.12`.
 
-packaging/test is the command for every day; this one is for before a release. It expects the system packages that
-packaging/test installs.
+packaging/test is the command for every day; this one is for before a release. It expects the system packages
+that packaging/test installs.
 """
 
 from __future__ import annotations

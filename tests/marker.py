@@ -1,7 +1,7 @@
 """Refuses to go on where libnvidia-ml.so.1 is not the simulated driver.
 
-Tests write settings. Wherever they run, a real card may be present, and no test of ours ever writes to it: so
-before anything else, the library that the loader would give to the daemon must carry the simulator's marker symbol.
+Tests write settings. Wherever they run, a real card may be present, and no test of ours ever writes to it:
+so before anything else, the library that the loader would give to a daemon must carry the marker.
 
 Used by tests/conftest.py (`require_simulator()`) and, as a script, by packaging/demo and packaging/test.
 """
@@ -16,8 +16,8 @@ from collections.abc import Mapping
 LIBRARY = "libnvidia-ml.so.1"
 MARKER = "nvsimMarker"
 
-# In a process of its own: the loader reads LD_LIBRARY_PATH once, when a process starts, and a library once loaded
-# stays. Exit status 3: no such library. 4: it lacks the marker.
+# In a process of its own: the loader reads LD_LIBRARY_PATH once, when a process starts, and a library that is
+# loaded stays. Exit status 3: no such library. 4: it lacks the marker.
 _PROBE = f"""
 import ctypes, sys
 try:

@@ -35,8 +35,8 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         "the command speaks through the socket, as any client does",
     ),
 }
-# main puts the parts together, so it may import all of them; nobody imports main, with one exception: verbs of
-# gpu-tunedctl that read boards without a daemon get their adapters from there, when they are asked for.
+# main puts the parts together, so it may import all of them; nobody imports main, with one exception: verbs
+# of gpu-tunedctl that read boards without a daemon get their adapters from there, when they are asked for.
 COMPOSITION = "main"
 MAY_IMPORT_MAIN_LATE = "ctl"
 
