@@ -35,10 +35,9 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         "the command speaks through the socket, as any client does",
     ),
 }
-# main puts the parts together, so it may import all of them; nobody imports main, with one exception: verbs
-# of gpu-tunedctl that read boards without a daemon get their adapters from there, when they are asked for.
+# main puts the parts together, so it may import all of them, and nobody imports main: verbs of gpu-tunedctl
+# that read boards without a daemon are handed a way to get at them.
 COMPOSITION = "main"
-MAY_IMPORT_MAIN_LATE = "ctl"
 
 # Third parties that belong to one place.
 HOMES = {
@@ -73,20 +72,18 @@ PURE = {
 
 @dataclass(frozen=True, slots=True)
 class Import:
-    """One imported module: its absolute name, its line, and whether only a call of a function reaches it."""
+    """One imported module: its absolute name and its line."""
 
     name: str
     line: int
-    late: bool
 
 
 def imports_of(source: str, module: str, is_package: bool) -> Iterator[Import]:
     """Every import in `source`, as an absolute name. `from a import b` yields a.b: b may be a module."""
-
-    def walk(node: ast.AST, late: bool) -> Iterator[Import]:
+    for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             for alias in node.names:
-                yield Import(alias.name, node.lineno, late)
+                yield Import(alias.name, node.lineno)
         elif isinstance(node, ast.ImportFrom):
             base = node.module or ""
             if node.level:
@@ -94,16 +91,11 @@ def imports_of(source: str, module: str, is_package: bool) -> Iterator[Import]:
                 parts = parts[: len(parts) - node.level + is_package]
                 base = ".".join([*parts, base] if base else parts)
             for alias in node.names:
-                yield Import(f"{base}.{alias.name}", node.lineno, late)
+                yield Import(f"{base}.{alias.name}", node.lineno)
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if name in {"import_module", "__import__"} and isinstance(node.args[0].value, str):
-                yield Import(node.args[0].value, node.lineno, late)
-        inside = late or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
-        for child in ast.iter_child_nodes(node):
-            yield from walk(child, inside)
-
-    return walk(ast.parse(source), False)
+                yield Import(node.args[0].value, node.lineno)
 
 
 def within(name: str, parent: str) -> bool:
@@ -124,12 +116,6 @@ def judge(module: str, found: Import) -> str | None:
     if layer == COMPOSITION or within(target, layer) or target in {"", "__version__"}:
         return None
     if within(target, COMPOSITION):
-        if layer == MAY_IMPORT_MAIN_LATE:
-            return (
-                None
-                if found.late
-                else "ctl imports main inside the verb that needs it: status must start fast"
-            )
         return "main knows all parts; no part knows main"
     if layer not in LAYERS:
         return f"{layer or PACKAGE} is in no layer: give it one in {Path(__file__).name}"
@@ -171,7 +157,7 @@ PLANTED = [
     ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
     ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
     ("ctl/status.py", "import varlink", "the read path"),
-    ("ctl/plan.py", "from gpu_tuned.main import boards", "ctl imports main inside"),
+    ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),
     ("newcomer.py", "from gpu_tuned.core import model", "is in no layer"),
 ]
@@ -193,7 +179,6 @@ ALLOWED = [
     ("adapters/nvml.py", "import pynvml, time\nfrom gpu_tuned.ports import Gpus"),
     ("control/server.py", "import varlink, socket\nfrom gpu_tuned import __version__"),
     ("ctl/status.py", "from gpu_tuned.control.client import Client\nfrom gpu_tuned.core import model"),
-    ("ctl/plan.py", "def plan():\n    from gpu_tuned.main import boards"),
     (
         "main.py",
         "from gpu_tuned import adapters, control, ctl, loop, ports\nfrom gpu_tuned.core import model",
