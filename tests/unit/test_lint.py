@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 TOP = Path(__file__).parents[2]
-CHECKED = ["daemon", "tests", "noxfile.py"]
+CHECKED = ["daemon", "tests", "packaging", "noxfile.py"]
 
 COMMANDS = {
     "ruff check": ["ruff", "check", "--no-cache", *CHECKED],
