@@ -139,7 +139,7 @@ def text(value: Value | None) -> str:
         return f"<= {value.max_mhz} MHz" if not value.min_mhz else f"{value.min_mhz}-{value.max_mhz} MHz"
     if isinstance(value, ApplicationClocks):
         return f"memory {value.memory_mhz}, gpu {value.gpu_mhz} MHz"
-    return value.value.replace("_", " ")
+    return str(value.value).replace("_", " ")
 
 
 @dataclass(frozen=True, slots=True)

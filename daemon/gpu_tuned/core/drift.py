@@ -1,0 +1,305 @@
+"""The state machine of one setting on one GPU. Every state and every transition lives in this file.
+
+    (new) ──equal──> held            (new) ──differs──> write ──> held | requested | refused
+    held ──differs──> drifted ──write──> held          three times in a row ──> contested
+    contested ──written with growing pauses; quiet for long enough──> held
+    requested ──counts as lost──> drifted ──write──> requested        (clock locks: no getter)
+    any ──goal refused, or the driver says no──> refused
+    any ──GPU or driver away, or the value was restored on request──> waiting
+    any ──rule says watch──> watched              any ──no rule speaks of it──> unmanaged
+
+Pure: the moment is passed in, what shall be written is handed back, what shall be said is handed back as notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from gpu_tuned.core.events import EventKind
+from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
+from gpu_tuned.core.plan import Goal, Refusal, satisfies
+from gpu_tuned.core.wish import Wish
+
+
+class State(str, Enum):
+    """What is known of one setting. "held" is said of what was read, "requested" of what cannot be read."""
+
+    HELD = "held"
+    REQUESTED = "requested"
+    DRIFTED = "drifted"
+    CONTESTED = "contested"
+    REFUSED = "refused"
+    WAITING = "waiting"
+    WATCHED = "watched"
+    UNMANAGED = "unmanaged"
+
+
+CONTEST_AFTER = 3
+"""Reverts in a row after which the daemon slows down."""
+IN_A_ROW_S = 600.0
+"""Two reverts further apart than this are two stories: a rival run by cron once a minute is one."""
+PAUSE_MAX_S = 600.0
+"""The longest pause between two writes of a contested or refused setting."""
+RETRY_FIRST_S = 30.0
+"""The first pause before a write that the driver refused is tried again."""
+QUIET_MIN_S = 60.0
+"""A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
+
+FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
+SOMEBODYS_VALUE = "somebody's value"
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One instant on two clocks: `wall` for people (s since the epoch), `mono` for pauses (s)."""
+
+    wall: float
+    mono: float
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something to be said about this setting; the reconciler makes an Event of it."""
+
+    kind: EventKind
+    found: Value | None = None
+    cause: str | None = None
+    detail: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """What the daemon knows of one setting on one GPU.
+
+    `goal`: the value wished, resolved. `accepted`: what the driver made of it; for a lock what was requested.
+    `observed`: the last reading. `ours`: a value of ours was seen in force (or requested) at least once, so that
+    another value now is drift and not a first application. `open`: a revert was seen and counted, and is not put
+    right yet. `pause_s` and `next_write`: how long the daemon holds back, and until when. Times on `mono`, but
+    `since` and `confirmed_at` on the wall.
+    """
+
+    state: State
+    since: float
+    goal: Goal | None = None
+    accepted: Value | None = None
+    observed: Reading | None = None
+    message: str | None = None
+    ours: bool = False
+    open: bool = False
+    put_back: int = 0
+    in_row: int = 0
+    row_began: float = 0.0
+    last_drift: float | None = None
+    pause_s: float = 0.0
+    next_write: float = 0.0
+    confirmed_at: float | None = None
+
+    @property
+    def every_s(self) -> float | None:
+        """The rival's rhythm: mean seconds between the reverts of the present row."""
+        if self.in_row < 2 or self.last_drift is None:
+            return None
+        return (self.last_drift - self.row_began) / (self.in_row - 1)
+
+    @property
+    def in_order(self) -> bool:
+        if self.state is State.WATCHED:
+            return self.goal is None or isinstance(self.observed, Unread) or self.observed == self.goal
+        return self.state in (State.HELD, State.REQUESTED, State.UNMANAGED)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of one look: the track as it now is, the value to write (None: nothing), what to say."""
+
+    track: Track
+    write: Value | None = None
+    notes: tuple[Note, ...] = ()
+
+
+def new_track(moment: Moment) -> Track:
+    return Track(State.WAITING, moment.wall, message="not looked at yet")
+
+
+def look(
+    track: Track,
+    setting: Setting,
+    wish: Wish | None,
+    goal: Goal | None,
+    reading: Reading | None,
+    default: Value | None,
+    poll_interval_s: float,
+    moment: Moment,
+) -> Step:
+    """Hold one reading against one wish. `reading` None: not read in this pass, so the last one still stands."""
+    seen = track.observed if reading is None else reading
+    found = None if isinstance(seen, Unread) else seen
+    before, track = track, replace(track, observed=seen)
+    if wish is None:
+        return _unmanaged(track, found, moment)
+    if wish.watched:
+        return _watched(replace(track, goal=goal), before, found, moment)
+    if isinstance(goal, Refusal) or goal is None:
+        return _refuse(replace(track, goal=goal), str(goal or "no value"), moment)
+    if goal != track.goal:
+        track = replace(track, goal=goal, accepted=None, ours=False, open=False, in_row=0, next_write=0.0)
+        track = replace(track, pause_s=0.0, last_drift=None, confirmed_at=None)
+    if seen is None:
+        return Step(track)
+    if setting.readable and isinstance(seen, Unread):
+        return Step(_enter(track, State.WAITING, f"cannot be read: {seen.why}", moment))
+    wanted = goal if track.accepted is None else track.accepted
+    if satisfies(wish, wanted, seen) if setting.readable else track.accepted == goal:
+        return _agrees(track, State.HELD if setting.readable else State.REQUESTED, moment)
+    notes: tuple[Note, ...] = ()
+    if track.ours and not track.open:
+        track, notes = _revert(track, setting, found, default, wish.required, poll_interval_s, moment)
+    due = wish.required or moment.mono >= track.next_write
+    return Step(track, goal if due else None, notes)
+
+
+def _enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
+    since = track.since if track.state is state else moment.wall
+    return replace(track, state=state, since=since, message=message)
+
+
+def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
+    was_ours = track.ours and track.state is not State.UNMANAGED
+    message = "no rule speaks of it any more; the value stays" if track.ours else None
+    notes = (Note(EventKind.UNMANAGED, found),) if was_ours else ()
+    return Step(_enter(replace(track, goal=None, accepted=None), State.UNMANAGED, message, moment), notes=notes)
+
+
+def _refuse(track: Track, why: str, moment: Moment) -> Step:
+    said = track.state is State.REFUSED and track.message == why
+    notes = () if said else (Note(EventKind.REFUSED, None, why),)
+    return Step(_enter(track, State.REFUSED, why, moment), notes=notes)
+
+
+def _watched(track: Track, before: Track, found: Value | None, moment: Moment) -> Step:
+    """Somebody else's setting, or observe mode: told once when it differs and at every change, never written."""
+    if isinstance(track.goal, Refusal):
+        return _refuse(track, str(track.goal), moment)
+    notes: tuple[Note, ...] = ()
+    if found is not None and found != before.observed:
+        if before.state is State.WATCHED:
+            notes = (Note(EventKind.WATCHED_CHANGED, found),)
+        elif track.goal is not None and found != track.goal:
+            notes = (Note(EventKind.WATCHED_DIFFERS, found),)
+    return Step(_enter(track, State.WATCHED, None, moment), notes=notes)
+
+
+def _agrees(track: Track, state: State, moment: Moment) -> Step:
+    track = replace(track, ours=True, open=False)
+    if track.state is not State.CONTESTED:
+        return Step(_enter(track, state, track.message if track.state is state else None, moment))
+    quiet_s = max(QUIET_MIN_S, 2 * (track.every_s or 0.0), 2 * track.pause_s)
+    if track.last_drift is not None and moment.mono - track.last_drift < quiet_s:
+        return Step(track)
+    calm = replace(track, in_row=0, pause_s=0.0, next_write=0.0)
+    return Step(_enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
+
+
+def _revert(
+    track: Track,
+    setting: Setting,
+    found: Value | None,
+    default: Value | None,
+    required: bool,
+    poll_interval_s: float,
+    moment: Moment,
+) -> tuple[Track, tuple[Note, ...]]:
+    """Something that was ours is not so any more, seen for the first time: counted, classed, paced."""
+    goes_on = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
+    track = replace(
+        track,
+        open=True,
+        in_row=track.in_row + 1 if goes_on else 1,
+        row_began=track.row_began if goes_on else moment.mono,
+        last_drift=moment.mono,
+    )
+    if setting.readable:
+        cause = FACTORY_DEFAULT if found == default else SOMEBODYS_VALUE
+    else:
+        cause = track.message or "cause not known"
+    if track.in_row < CONTEST_AFTER:
+        kind = EventKind.DRIFTED if setting.readable else EventKind.LOCK_LOST
+        return _enter(track, State.DRIFTED, cause, moment), (Note(kind, found, cause),)
+    rhythm_s = round(track.every_s or 0.0, 1)
+    message = f"somebody changes it back: {track.in_row} times, about every {rhythm_s:g} s"
+    if track.state is State.CONTESTED:
+        pause_s = min(PAUSE_MAX_S, 2 * track.pause_s)
+        track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
+        return _enter(track, State.CONTESTED, message, moment), ()
+    then = "required, so written at every look" if required else "from now on written less and less often"
+    detail = {"count": track.in_row, "rhythm_s": rhythm_s, "then": then}
+    track = replace(track, pause_s=max(poll_interval_s, 0.001))
+    return _enter(track, State.CONTESTED, message, moment), (Note(EventKind.CONTESTED, found, cause, detail),)
+
+
+def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, moment: Moment) -> Step:
+    """The driver took a write: `accepted` is what it made of it, `after` the reading that shows so."""
+    readable = not isinstance(after, Unread)
+    if not readable:
+        note = Note(EventKind.REQUESTED, cause=why)
+    else:
+        found = None if isinstance(track.observed, Unread) else track.observed
+        note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
+    message = None if accepted == goal else f"the driver rounded {text(goal)} to {text(accepted)}"
+    track = replace(
+        track,
+        accepted=accepted,
+        observed=after,
+        ours=True,
+        open=False,
+        put_back=track.put_back + (1 if track.open else 0),
+    )
+    if track.state is State.CONTESTED:
+        return Step(track, notes=(note,) if track.in_row == CONTEST_AFTER else ())
+    track = replace(track, pause_s=0.0, next_write=0.0)
+    return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=(note,))
+
+
+def failed(track: Track, why: str, moment: Moment) -> Step:
+    """The driver refused a write, or said yes and did not do it. Tried again after a growing pause."""
+    pause_s = min(PAUSE_MAX_S, max(RETRY_FIRST_S, 2 * track.pause_s))
+    track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
+    return _refuse(track, why, moment)
+
+
+def hurry(track: Track) -> Track:
+    """Somebody asked to apply now: no pause counts."""
+    return replace(track, next_write=0.0)
+
+
+def fresh(track: Track) -> Track:
+    """The driver initialised the GPU anew: whatever was counted about rivals belongs to the past."""
+    return replace(track, in_row=0, last_drift=None, pause_s=0.0, next_write=0.0)
+
+
+def forget_lock(track: Track, cause: str, moment: Moment) -> Step:
+    """A lock counts as lost because something beside it was; not held against a rival."""
+    if track.accepted is None:
+        return Step(track)
+    track = _enter(replace(track, accepted=None, open=True, confirmed_at=None), State.DRIFTED, cause, moment)
+    return Step(track, notes=(Note(EventKind.LOCK_LOST, cause=cause),))
+
+
+def disprove_lock(track: Track, evidence: str) -> Track:
+    """A lock was seen broken under load: the next look counts that as a revert."""
+    return replace(track, accepted=None, confirmed_at=None, message=evidence)
+
+
+def confirm_lock(track: Track, moment: Moment) -> Step:
+    """A lock was seen to hold under load; said the first time only."""
+    first = track.confirmed_at is None
+    notes = (Note(EventKind.LOCK_CONFIRMED),) if first else ()
+    return Step(replace(track, confirmed_at=moment.wall), notes=notes)
+
+
+def wait(track: Track, why: str, moment: Moment) -> Track:
+    """The GPU or the driver is away, or the value was handed back on request."""
+    return _enter(track, State.WAITING, why, moment)
