@@ -1,6 +1,6 @@
 """The steps of packaging/demo, which prepares what this needs.
 
-Each step shows real output and fails, with what the daemon said, when it does not show what its heading claims.
+Each step shows real output and fails, with what the daemon said, when it does not show what it claims.
 """
 
 from __future__ import annotations

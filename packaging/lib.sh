@@ -85,14 +85,16 @@ install_project() {
   say "Installing gpu-tuned into .venv"
   rm -f "$venv/.project"
   quiet pip_ install --no-deps --no-build-isolation --force-reinstall "$top"
-  # pip compiles what it installs, but not where PYTHONDONTWRITEBYTECODE is set.
-  (cd "$top" && env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - <<'PY') || die "the installed package is not byte-compiled"
+  # pip leaves bytecode out where the environment says so; then start-up and memory would not be what users have.
+  env -u PYTHONDONTWRITEBYTECODE "$venv/bin/python" - <<'PY' || die "not byte-compiled"
 import compileall, importlib.util, pathlib, sysconfig
 site = pathlib.Path(sysconfig.get_path("purelib"))
-compileall.compile_dir(site, quiet=1, workers=0)
-package = site / "gpu_tuned"
-missing = [p for p in package.rglob("*.py") if not pathlib.Path(importlib.util.cache_from_source(p)).exists()]
-raise SystemExit("no bytecode for: " + " ".join(map(str, missing)) if missing or not package.is_dir() else 0)
+compileall.compile_dir(site / "gpu_tuned", quiet=1)
+sources = [site / "pynvml.py"]
+for package in ("gpu_tuned", "sdnotify", "structlog", "varlink"):
+    sources += (site / package).rglob("*.py")
+missing = [str(path) for path in sources if not pathlib.Path(importlib.util.cache_from_source(path)).exists()]
+raise SystemExit("no bytecode for: " + " ".join(missing) if missing else 0)
 PY
   printf '%s' "$wanted" >"$venv/.project"
 }

@@ -38,7 +38,7 @@ class Survived(Exception):
 @dataclass(frozen=True, slots=True)
 class Mutant:
     """One way to break the package: in `file` (relative to the package) `find`, which occurs exactly once,
-    becomes `replace`; then one of `tests` (pytest's selectors) fails. `breaks` says what is no longer true."""
+    becomes `replace`; then one of `tests` (pytest selectors) fails. `breaks` says what is no longer true."""
 
     name: str
     breaks: str
