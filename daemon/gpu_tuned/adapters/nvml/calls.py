@@ -1,0 +1,83 @@
+"""The few ways in which NVML is asked, one failure handled as one failure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pynvml
+
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, unread
+from gpu_tuned.core.model import Unread
+
+# nvmlClockType_t
+GRAPHICS, SM, MEMORY = 0, 1, 2
+
+# nvmlValueType_t -> the member of the union that holds it
+VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+
+
+def ask(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What the call answers; `Unread` where this call alone failed. Raises GpuLost, DriverAbsent,
+    DriverMismatch."""
+    try:
+        return call(*arguments)
+    except pynvml.NVMLError as error:
+        code = error.value
+    except pynvml.NVMLLibraryMismatchError:
+        code = FUNCTION_NOT_FOUND
+    return unread(code)
+
+
+def number(call: Callable[..., Any], *arguments: Any) -> int | None:
+    """`ask` where it does not matter why a number could not be had."""
+    answer = ask(call, *arguments)
+    return None if isinstance(answer, Unread) else int(answer)
+
+
+def first(names: Sequence[str], *arguments: Any) -> tuple[Callable[..., Any] | None, Any]:
+    """The first call of `names` that both the binding and the driver library have, with its answer.
+
+    NVML renames calls: an older library lacks the newer name, and a later one is announced to lack the older.
+    """
+    answer: Any = unread(FUNCTION_NOT_FOUND)
+    for name in names:
+        call = getattr(pynvml, name, None)
+        if call is None:
+            continue
+        try:
+            return call, call(*arguments)
+        except pynvml.NVMLError as error:
+            code = error.value
+        answer = unread(code)
+        if code != FUNCTION_NOT_FOUND:
+            return call, answer
+    return None, answer
+
+
+def fields(handle: Any, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+    """Field id -> (nvmlReturn of that element, its value): one call to the driver for all of them.
+
+    Raises GpuLost, DriverAbsent, DriverMismatch, be it the whole call's answer or one element's.
+    """
+    if not ids:
+        return {}
+    code = SUCCESS
+    try:
+        values = pynvml.nvmlDeviceGetFieldValues(handle, ids)
+    except pynvml.NVMLError as error:
+        code = error.value
+    if code:
+        unread(code)
+        return dict.fromkeys(ids, (code, 0))
+    answers = {}
+    for element in values:
+        code, value = element.nvmlReturn, 0
+        if code:
+            unread(code)
+        else:
+            kind = element.valueType
+            member = VALUE_MEMBERS[kind] if kind < len(VALUE_MEMBERS) else "ullVal"
+            value = int(getattr(element.value, member))
+        answers[int(element.fieldId)] = (code, value)
+    return answers

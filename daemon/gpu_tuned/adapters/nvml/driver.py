@@ -1,0 +1,163 @@
+"""`Nvml`: the port `Gpus`, by NVML.
+
+Every method but `wait_events` is called from the loop thread. NVML attaches every GPU at once and lets go of
+all at once, so that is what `attach` and `detach` do; after a driver reload or for a new GPU, detach and
+attach.
+"""
+
+from __future__ import annotations
+
+import _ctypes
+import contextlib
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pynvml
+
+from gpu_tuned.adapters.nvml.board import describe
+from gpu_tuned.adapters.nvml.errors import translated
+from gpu_tuned.adapters.nvml.events import EventWatch
+from gpu_tuned.adapters.nvml.reads import Reader
+from gpu_tuned.adapters.nvml.writes import write
+from gpu_tuned.core.errors import (
+    DriverAbsent,
+    DriverError,
+    DriverMismatch,
+    DriverTrouble,
+    GpuLost,
+)
+from gpu_tuned.core.model import Board, Reading, Seen, Setting, Value
+from gpu_tuned.ports import DriverEvent, Look
+
+
+class Nvml:
+    """One driver with its GPUs, by `libnvidia-ml.so.1`."""
+
+    def __init__(self) -> None:
+        self._attached = False
+        self._version: str | None = None
+        self._boards: dict[str, Board] = {}
+        self._handles: dict[str, Any] = {}
+        self._readers: dict[str, Reader] = {}
+        self._left_out: dict[int, str] = {}
+        self._watch: EventWatch | None = None
+        self._watched = threading.Condition()
+        self._abandoned = False  # a waiter hangs inside the library
+
+    @property
+    def left_out(self) -> Mapping[int, str]:
+        """Index -> why, of the GPUs that the driver counts and that could not be described at the last
+        attach."""
+        return self._left_out
+
+    def attach(self) -> tuple[Board, ...]:
+        """Initialise the library once and describe every board. A GPU that is lost is left out (see
+        `left_out`).
+
+        Raises DriverAbsent, DriverMismatch, DriverTrouble; nothing stays attached then."""
+        self.detach()
+        try:
+            with translated():
+                self._init()
+                self._attached = True
+                self._version = str(pynvml.nvmlSystemGetDriverVersion())
+                self._enumerate()
+        except (DriverAbsent, DriverMismatch, DriverTrouble):
+            self.detach()
+            raise
+        except DriverError as error:
+            self.detach()
+            raise DriverTrouble(str(error)) from None
+        with self._watched:
+            self._watch = EventWatch(self._handles)
+            self._watched.notify_all()
+        return tuple(self._boards.values())
+
+    def detach(self) -> None:
+        """Let go of every GPU. Never raises; may be called twice. Takes up to 0.3 s while a thread waits for
+        events, a second where that one hangs in the driver."""
+        with self._watched:
+            watch, self._watch = self._watch, None
+        if watch is not None and not watch.close():
+            self._abandoned = True
+        self._boards, self._handles, self._readers, self._left_out = {}, {}, {}, {}
+        self._version = None
+        if self._attached:
+            self._attached = False
+            # NVML counts: one init, so one shutdown.
+            with contextlib.suppress(DriverError), translated():
+                pynvml.nvmlShutdown()
+
+    def see(self, uuid: str, look: Look) -> Seen:
+        with translated():
+            return self._reader(uuid).see(look)
+
+    def read(self, uuid: str, setting: Setting) -> Reading:
+        with translated():
+            return self._reader(uuid).read(setting)
+
+    def write(self, uuid: str, setting: Setting, value: Value) -> None:
+        self._reader(uuid)
+        write(self._handles[uuid], self._boards[uuid], setting, value)
+
+    def wait_events(self, timeout_s: float) -> Sequence[DriverEvent]:
+        """Wait for driver events; () on time-out, and while nothing is attached."""
+        with self._watched:
+            watch = self._watch
+            if watch is None:
+                self._watched.wait_for(lambda: self._watch is not None, timeout_s)
+                return ()
+        return watch.wait(timeout_s)
+
+    def driver_version(self) -> str | None:
+        return self._version
+
+    def _init(self) -> None:
+        """nvmlInit. The library stays mapped from the first use on; when the driver was upgraded and reloaded
+        since, it is the old one that does not fit, so it is let go of and what is installed now gets one
+        try."""
+        try:
+            pynvml.nvmlInit()
+        except pynvml.NVMLError_LibRmVersionMismatch:
+            if not self._unload():
+                raise
+        else:
+            return
+        pynvml.nvmlInit()
+
+    def _unload(self) -> bool:
+        """Let the library go, so that the next init loads what is installed then. Not while a thread is
+        inside."""
+        library = pynvml.nvmlLib
+        if library is None or self._abandoned:
+            return False
+        pynvml.nvmlLib = None
+        pynvml._nvmlGetFunctionPointer_cache.clear()
+        _ctypes.dlclose(library._handle)
+        return True
+
+    def _enumerate(self) -> None:
+        for index in range(pynvml.nvmlDeviceGetCount()):
+            try:
+                with translated():
+                    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+                    board = describe(handle, index)
+                    reader = Reader(handle, board)
+            except (DriverAbsent, DriverMismatch):
+                raise
+            except DriverError as error:
+                # One GPU that cannot be used must not cost the others.
+                self._left_out[index] = str(error)
+                continue
+            uuid = board.gpu.uuid
+            self._boards[uuid], self._handles[uuid], self._readers[uuid] = board, handle, reader
+
+    def _reader(self, uuid: str) -> Reader:
+        reader = self._readers.get(uuid)
+        if reader is not None:
+            return reader
+        if not self._attached:
+            raise DriverAbsent("the driver library is not attached")
+        why = next(iter(self._left_out.values()), "the driver does not list it")
+        raise GpuLost(f"the GPU was not there when the driver was attached: {why}")

@@ -1,0 +1,158 @@
+"""What one GPU says now.
+
+Measured on an H200 with driver 580.159 (microseconds, one poll a second): the power fields in one batch 44,
+persistence 36, compute mode 12, SM clock 10, memory clock 3, performance state 5, temperature 29, utilisation
+6, event reasons 52: about 0.2 ms in all. The requested limit through its own call would be 552, so it comes
+with the batch; application clocks (1,220) and the counters (1,300 to 1,950) are read when the loop asks for
+them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pynvml
+
+from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, ask, fields, first, number
+from gpu_tuned.adapters.nvml.errors import FOR_GOOD
+from gpu_tuned.core.errors import DriverTrouble
+from gpu_tuned.core.model import (
+    NO_GETTER,
+    ApplicationClocks,
+    Board,
+    ComputeMode,
+    PowerLimit,
+    Reading,
+    Seen,
+    Setting,
+    Telemetry,
+    Unread,
+)
+from gpu_tuned.ports import Look
+
+# Field ids (NVML_FI_DEV_...), milliwatts
+REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT, POWER_AVERAGE = 192, 190, 186, 185
+# Nanoseconds under: SW power cap, sync boost, board limit, low utilisation, reliability, SW thermal, HW
+# thermal, HW power brake. The last three as 269 to 271 (R575 and later): what was 251 to 253 on one driver is
+# power smoothing on 580.159. 75 (thermal) is the sum of others and costs 0.65 ms.
+COUNTERS = (74, 76, 77, 78, 79, 269, 270, 271)
+
+COMPUTE_MODES = {
+    0: ComputeMode.DEFAULT,
+    1: ComputeMode.DEFAULT,  # exclusive thread: gone since CUDA 8, behaves as default
+    2: ComputeMode.PROHIBITED,
+    3: ComputeMode.EXCLUSIVE_PROCESS,
+}
+UNKNOWN_PSTATE = 32
+
+CURRENT_REASONS = (
+    "nvmlDeviceGetCurrentClocksEventReasons",
+    "nvmlDeviceGetCurrentClocksThrottleReasons",
+)
+TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
+GPU_SENSOR = 0
+
+
+class Reader:
+    """One attached GPU as it is read. Remembers which ways of asking this board and driver answer."""
+
+    def __init__(self, handle: Any, board: Board) -> None:
+        self._handle = handle
+        self._board = board
+        self._power_ids = [REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT]
+        self._counter_ids = list(COUNTERS)
+        self._reasons_call, _ = first(CURRENT_REASONS, handle)
+        self._temperature_call, _ = first(TEMPERATURES, handle, GPU_SENSOR)
+
+    def see(self, look: Look) -> Seen:
+        """One look. Raises GpuLost, DriverAbsent, DriverMismatch, and DriverTrouble where every getter
+        failed."""
+        milliwatts = self._power_fields()
+        readings: dict[Setting, Reading] = {
+            setting: self._read(setting, milliwatts)
+            for setting in (Setting.PERSISTENCE_MODE, Setting.POWER_LIMIT, Setting.COMPUTE_MODE)
+        }
+        telemetry = self._telemetry(milliwatts)
+        failures = [reading.why for reading in readings.values() if isinstance(reading, Unread)]
+        if len(failures) == len(readings) and telemetry == Telemetry():
+            raise DriverTrouble(failures[0])
+        readings[Setting.GPU_CLOCK] = self.read(Setting.GPU_CLOCK)
+        readings[Setting.MEMORY_CLOCK] = self.read(Setting.MEMORY_CLOCK)
+        if look.application_clocks or Setting.APPLICATION_CLOCKS in self._board.absent:
+            readings[Setting.APPLICATION_CLOCKS] = self.read(Setting.APPLICATION_CLOCKS)
+        return Seen(readings, telemetry, self._counters() if look.counters else None)
+
+    def read(self, setting: Setting) -> Reading:
+        """One setting by its own call: what a write is judged by. Raises as `see`."""
+        return self._read(setting, {})
+
+    def _read(self, setting: Setting, milliwatts: Mapping[int, int]) -> Reading:
+        absent = self._board.absent.get(setting)
+        if absent is not None and not (setting is Setting.COMPUTE_MODE and self._board.mig):
+            return Unread(absent)
+        if not setting.readable:
+            return NO_GETTER
+        if setting is Setting.POWER_LIMIT:
+            limit = milliwatts.get(REQUESTED_LIMIT)
+            if limit is None:
+                limit = ask(pynvml.nvmlDeviceGetPowerManagementLimit, self._handle)
+            return limit if isinstance(limit, Unread) else PowerLimit(int(limit))
+        if setting is Setting.PERSISTENCE_MODE:
+            mode = ask(pynvml.nvmlDeviceGetPersistenceMode, self._handle)
+            return mode if isinstance(mode, Unread) else bool(mode)
+        if setting is Setting.COMPUTE_MODE:
+            mode = ask(pynvml.nvmlDeviceGetComputeMode, self._handle)
+            if isinstance(mode, Unread):
+                return mode
+            return COMPUTE_MODES.get(mode) or Unread(f"the driver answers compute mode {mode}, unknown here")
+        if setting is Setting.APPLICATION_CLOCKS:
+            memory = ask(pynvml.nvmlDeviceGetApplicationsClock, self._handle, MEMORY)
+            if isinstance(memory, Unread):
+                return memory
+            graphics = ask(pynvml.nvmlDeviceGetApplicationsClock, self._handle, GRAPHICS)
+            return graphics if isinstance(graphics, Unread) else ApplicationClocks(int(memory), int(graphics))
+        return Unread(f"{setting.label} is no setting of a GPU")
+
+    def _power_fields(self) -> dict[int, int]:
+        """Field id -> milliwatts, of those that answered. One that this driver does not have is not asked
+        again."""
+        values = {}
+        for field_id, (code, value) in fields(self._handle, self._power_ids).items():
+            if not code:
+                values[field_id] = value
+            elif code in FOR_GOOD:
+                self._power_ids.remove(field_id)
+                if field_id == POWER_INSTANT:
+                    self._power_ids.append(POWER_AVERAGE)
+        return values
+
+    def _telemetry(self, milliwatts: Mapping[int, int]) -> Telemetry:
+        handle = self._handle
+        power = milliwatts.get(POWER_INSTANT, milliwatts.get(POWER_AVERAGE))
+        enforced = milliwatts.get(CURRENT_LIMIT)
+        pstate = number(pynvml.nvmlDeviceGetPerformanceState, handle)
+        utilization = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+        reasons = number(self._reasons_call, handle) if self._reasons_call else None
+        temperature = number(self._temperature_call, handle, GPU_SENSOR) if self._temperature_call else None
+        return Telemetry(
+            power_mw=number(pynvml.nvmlDeviceGetPowerUsage, handle) if power is None else power,
+            enforced_limit_mw=(
+                number(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle) if enforced is None else enforced
+            ),
+            gpu_clock_mhz=number(pynvml.nvmlDeviceGetClockInfo, handle, SM),
+            memory_clock_mhz=number(pynvml.nvmlDeviceGetClockInfo, handle, MEMORY),
+            temperature_c=temperature,
+            utilization_percent=None if isinstance(utilization, Unread) else int(utilization.gpu),
+            pstate=None if pstate == UNKNOWN_PSTATE else pstate,
+            reasons=None if reasons is None else reasons & self._board.reasons_mask,
+        )
+
+    def _counters(self) -> dict[int, int]:
+        values = {}
+        for field_id, (code, value) in fields(self._handle, self._counter_ids).items():
+            if not code:
+                values[field_id] = value
+            elif code in FOR_GOOD:
+                self._counter_ids.remove(field_id)
+        return values
