@@ -54,7 +54,7 @@ WHOLE = (DriverAbsent, DriverMismatch, GpuLost)
 MEANINGS: dict[int, tuple[type[DriverError], str]] = {
     1: (DriverAbsent, "the driver library is not attached"),
     INVALID_ARGUMENT: (DriverRefused, "the driver refuses this value"),
-    NOT_SUPPORTED: (NotSupported, "this GPU does not have it"),
+    NOT_SUPPORTED: (NotSupported, "not supported by this GPU"),
     4: (DriverPermission, "not permitted: the driver asks for CAP_SYS_ADMIN (root)"),
     5: (DriverTrouble, "the driver library was attached already"),
     NOT_FOUND: (DriverTrouble, "the driver finds no such thing"),

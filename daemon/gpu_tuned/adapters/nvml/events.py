@@ -131,7 +131,7 @@ class EventWatch:
         """(nvmlReturn, events): the first within the time-out, and what waits behind it, each but once."""
         taken: dict[DriverEvent, None] = {}
         timeout_ms = max(1, round(timeout_s * 1000))
-        while len(taken) < AT_ONCE:
+        for _ in range(AT_ONCE):
             try:
                 data = pynvml.nvmlEventSetWait_v2(self._set, timeout_ms)
             except pynvml.NVMLError as error:

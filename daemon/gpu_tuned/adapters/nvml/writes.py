@@ -40,6 +40,13 @@ def write(handle: Any, board: Board, setting: Setting, value: Value) -> None:
     absent = board.absent.get(setting)
     if absent is not None:
         raise NotSupported(absent)
+    try:
+        _write(handle, board, setting, value)
+    except (NotSupported, DriverRefused) as error:
+        raise type(error)(f"the {setting.label} cannot be set to {text(value)}: {error}") from None
+
+
+def _write(handle: Any, board: Board, setting: Setting, value: Value) -> None:
     with translated():
         if setting is Setting.PERSISTENCE_MODE and isinstance(value, bool):
             pynvml.nvmlDeviceSetPersistenceMode(handle, int(value))
@@ -47,11 +54,11 @@ def write(handle: Any, board: Board, setting: Setting, value: Value) -> None:
             # The first version of the setter: the binding swallows every error of the second.
             pynvml.nvmlDeviceSetPowerManagementLimit(handle, _power(board, value))
         elif setting is Setting.GPU_CLOCK and isinstance(value, ClockLock):
-            pynvml.nvmlDeviceSetGpuLockedClocks(handle, *_lock(setting, board.gpu_ladder_mhz, value))
+            pynvml.nvmlDeviceSetGpuLockedClocks(handle, *_lock(board.gpu_ladder_mhz, value))
         elif setting is Setting.GPU_CLOCK and value is UNLOCKED:
             pynvml.nvmlDeviceResetGpuLockedClocks(handle)
         elif setting is Setting.MEMORY_CLOCK and isinstance(value, ClockLock):
-            pynvml.nvmlDeviceSetMemoryLockedClocks(handle, *_lock(setting, board.memory_ladder_mhz, value))
+            pynvml.nvmlDeviceSetMemoryLockedClocks(handle, *_lock(board.memory_ladder_mhz, value))
         elif setting is Setting.MEMORY_CLOCK and value is UNLOCKED:
             pynvml.nvmlDeviceResetMemoryLockedClocks(handle)
         elif setting is Setting.APPLICATION_CLOCKS and isinstance(value, ApplicationClocks):
@@ -61,44 +68,38 @@ def write(handle: Any, board: Board, setting: Setting, value: Value) -> None:
         elif setting is Setting.COMPUTE_MODE and isinstance(value, ComputeMode):
             pynvml.nvmlDeviceSetComputeMode(handle, COMPUTE_MODES[value])
         else:
-            raise DriverRefused(f"{text(value)} is no value for the {setting.label} of a GPU")
+            raise DriverRefused("that is no value of this setting")
 
 
 def _power(board: Board, value: PowerLimit) -> int:
     limits = board.power
     if limits is None:
-        raise NotSupported("this GPU names no range for its power limit")
+        raise NotSupported("this GPU names no range for it")
     if not limits.min_mw <= value.limit_mw <= limits.max_mw:
         raise DriverRefused(
-            f"a power limit of {text(value)} is out of range: "
-            f"this GPU takes {watts(limits.min_mw)} to {watts(limits.max_mw)} W"
+            f"out of range, this GPU takes {watts(limits.min_mw)} to {watts(limits.max_mw)} W"
         )
     return value.limit_mw
 
 
-def _lock(setting: Setting, ladder_mhz: tuple[int, ...], value: ClockLock) -> tuple[int, int]:
+def _lock(ladder_mhz: tuple[int, ...], value: ClockLock) -> tuple[int, int]:
     """Both ends in MHz. `min_mhz` 0, no minimum asked for, becomes the lowest rung."""
     lowest, highest = _ends(ladder_mhz)
     low = value.min_mhz or lowest
     if not lowest <= low <= value.max_mhz <= highest:
-        raise DriverRefused(
-            f"a {setting.label} of {text(value)} is out of range: this GPU takes {lowest} to {highest} MHz"
-        )
+        raise DriverRefused(f"out of range, this GPU takes {lowest} to {highest} MHz, the lower end first")
     return low, value.max_mhz
 
 
 def _pair(board: Board, value: ApplicationClocks) -> tuple[int, int]:
     lowest, highest = _ends(board.memory_ladder_mhz)
     if not lowest <= value.memory_mhz <= highest:
-        raise DriverRefused(
-            f"an application clock of {value.memory_mhz} MHz for the memory is out of range: "
-            f"this GPU takes {lowest} to {highest} MHz"
-        )
+        raise DriverRefused(f"the memory clock is out of range, this GPU takes {lowest} to {highest} MHz")
     lowest, highest = _ends(board.gpu_ladders_mhz.get(value.memory_mhz) or board.gpu_ladder_mhz)
     if not lowest <= value.gpu_mhz <= highest:
         raise DriverRefused(
-            f"an application clock of {value.gpu_mhz} MHz is out of range: this GPU takes "
-            f"{lowest} to {highest} MHz with its memory at {value.memory_mhz} MHz"
+            f"the GPU clock is out of range, with the memory at {value.memory_mhz} MHz this GPU takes "
+            f"{lowest} to {highest} MHz"
         )
     return value.memory_mhz, value.gpu_mhz
 
