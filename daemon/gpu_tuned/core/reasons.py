@@ -1,7 +1,7 @@
 """Why a GPU's clocks are held down: NVML's clocks event reasons, as one closed table.
 
-The numbers are ours to keep, not imported from a vendor: they are NVML's ABI (nvml.h, CUDA 13.3). A driver newer
-than this table only adds bits, which are ignored here.
+The numbers are ours to keep, not imported from a vendor: they are NVML's ABI (nvml.h, CUDA 13.3). A driver
+newer than this table only adds bits, which are ignored here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import Enum
 
 
 class Kind(str, Enum):
-    """How a reason is judged. A power cap is `LIMIT`, or `OWN` while a power limit of ours is what caps the board."""
+    """How a reason is judged. A power cap is `OWN` while a power limit of ours is what caps the board."""
 
     OWN = "own"
     LIMIT = "limit"
@@ -21,8 +21,8 @@ class Kind(str, Enum):
 class Reason(Enum):
     """One reason: its name on the wire, bit, counter's field id, kind, and words for a person.
 
-    The counter is cumulative nanoseconds since the driver initialised the GPU, None where NVML has none. 269 to
-    271 came with R575; whether a board answers them is seen, not assumed. Faults stand first, the worst on top.
+    The counter is cumulative nanoseconds since the driver initialised the GPU, None where NVML has none. 269
+    to 271 came with R575; whether a board answers them is seen, not assumed. Faults first, worst on top.
     """
 
     HW_THERMAL = ("hw_thermal", 0x40, 270, Kind.FAULT, "heat (hardware)")

@@ -4,7 +4,7 @@ Pure: time comes in as monotonic seconds. Three questions are kept apart: how lo
 (`FaultChange`, one when an episode begins and one when it ends), and did the driver start anew (`went_back`).
 
 Seconds come from differences of the driver's counters, which also see what falls between two looks. A reason
-whose counter the board has never answered is sampled: its bit times the time between two looks, and marked so.
+whose counter the board has never answered is sampled: its bit times the time between looks, and marked so.
 """
 
 from __future__ import annotations
@@ -170,7 +170,7 @@ class Throttle:
     def report(self, at_s: float, own_cap: bool) -> list[dict[str, Any]]:
         """The rows of `throttle.reasons`, seconds to the millisecond.
 
-        `own_cap`: a power limit of ours below the board's default is in force, so a power cap is as wished."""
+        `own_cap`: a power limit of ours below the board's default is in force: a power cap is as wished."""
         rows = []
         for meter in self._meters:
             reason = meter.reason

@@ -1,0 +1,204 @@
+"""Where state survives a restart, and the lock that keeps a second writer away."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError
+
+FORMAT = 1
+FILE = "state.json"
+SIZE_LIMIT = 16 * 1024 * 1024
+"""Bytes. A few kB a GPU are usual; what is larger is not ours, and is not read into memory."""
+DAMAGED_KEPT = 5
+
+
+class StateFile:
+    """`ports.Store`: one JSON file in a folder of its own (mode 0700, made on the first save).
+
+    The file carries a format number and a checksum over the state. A file that is cut short, edited, unreadable, or
+    of another format is set aside under a name with the time, reported once, and never trusted.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self._folder = Path(folder)
+        self._path = self._folder / FILE
+        self._damage: str | None = None
+
+    def load(self) -> Mapping[str, Any]:
+        self._remove_leftovers()
+        try:
+            size = os.stat(self._path).st_size
+            if size > SIZE_LIMIT:
+                raise ValueError(f"it has {size} bytes, at most {SIZE_LIMIT} are read")
+            return _decode(self._path.read_bytes())
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError, RecursionError) as error:
+            why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+            self._damage = f"State file {self._path} cannot be used: {why}; {self._set_aside()}"
+            return {}
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Raises GpuTunedError where the disk is full, read-only or not ours to write."""
+        data = _encode(state)
+        new = self._folder / f".{FILE}.{os.getpid()}.new"
+        try:
+            os.makedirs(self._folder, mode=0o700, exist_ok=True)
+            try:
+                _write_synced(new, data)
+                os.rename(new, self._path)
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    os.unlink(new)
+                raise
+            _sync_folder(self._folder)
+        except OSError as error:
+            raise GpuTunedError(
+                f"state cannot be saved to {self._path}: {error.strerror or error}; "
+                f"{self._folder} must be a folder that the daemon may write to, with room for a few kB"
+            ) from error
+
+    def damage(self) -> str | None:
+        """What was wrong with the file that `load` found, once; None when nothing was."""
+        damage, self._damage = self._damage, None
+        return damage
+
+    def _set_aside(self) -> str:
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        aside = self._folder / f"{FILE}.damaged-{stamp}"
+        number = 1
+        while os.path.lexists(aside):
+            number += 1
+            aside = self._folder / f"{FILE}.damaged-{stamp}-{number}"
+        try:
+            os.rename(self._path, aside)
+        except OSError as error:
+            return f"it could not be set aside ({error.strerror}) and is ignored"
+        self._bound_damaged()
+        return f"set aside as {aside.name}; what was found before the first write is not known any more"
+
+    def _bound_damaged(self) -> None:
+        """Keep the newest few: a disk that keeps damaging files must not fill up with them."""
+        with contextlib.suppress(OSError):
+            damaged = [p for p in self._folder.iterdir() if p.name.startswith(f"{FILE}.damaged-")]
+            damaged.sort(key=lambda path: path.lstat().st_ctime_ns)
+            for path in damaged[:-DAMAGED_KEPT]:
+                with contextlib.suppress(OSError):  # a folder stays: it was somebody's, not ours
+                    path.unlink()
+
+    def _remove_leftovers(self) -> None:
+        """What a save that was killed left behind. Only the writer loads, so nobody is saving now."""
+        with contextlib.suppress(OSError):
+            for path in self._folder.iterdir():
+                if path.name.startswith(f".{FILE}.") and path.name.endswith(".new"):
+                    with contextlib.suppress(OSError):
+                        path.unlink()
+
+
+def _encode(state: Mapping[str, Any]) -> bytes:
+    body = json.dumps(state, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    # Against accident, not against forgery: whoever can write here is root. hashlib would load 4 MB of OpenSSL.
+    head = json.dumps({"format": FORMAT, "crc32": zlib.crc32(body.encode())})
+    return f'{head[:-1]}, "state": {body}}}\n'.encode()
+
+
+def _decode(data: bytes) -> dict[str, Any]:
+    """The state in a file's bytes. Raises ValueError saying what is wrong with them, RecursionError."""
+    try:
+        whole = json.loads(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise ValueError("it is no UTF-8 text") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON (line {error.lineno}, column {error.colno}: {error.msg})") from error
+    if not isinstance(whole, dict) or not isinstance(whole.get("state"), dict):
+        raise ValueError("it does not look like a state file of gpu-tuned")
+    if whole.get("format") != FORMAT:
+        raise ValueError(f"it has format {whole.get('format')!r}, this version reads {FORMAT}")
+    state: dict[str, Any] = whole["state"]
+    body = json.dumps(state, sort_keys=True, separators=(",", ":"))
+    if whole.get("crc32") != zlib.crc32(body.encode("utf-8", "surrogatepass")):
+        raise ValueError("its checksum does not match")
+    return state
+
+
+def _write_synced(path: Path, data: bytes) -> None:
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(file, view) :]
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _sync_folder(folder: Path) -> None:
+    """The rename itself survives a power cut only once its folder is on the disk."""
+    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+class WriterLock:
+    """One writer per driver: held from `take` until `release` or the end of the process, however it ends.
+
+    The file stays: removing it would let a third process lock a file that nobody else sees any more.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = Path(path)
+        self._file: int | None = None
+
+    def take(self) -> None:
+        """Raises AlreadyRunning naming the holder's process id, GpuTunedError where the file cannot be made."""
+        if self._file is not None:
+            return
+        try:
+            os.makedirs(self._path.parent, mode=0o755, exist_ok=True)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+        except OSError as error:
+            raise GpuTunedError(f"the writer's lock {self._path} cannot be made: {error.strerror}") from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        except BlockingIOError:
+            holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(file)
+            raise AlreadyRunning(
+                f"another gpu-tuned writes to this driver: process {holder} holds {self._path}; "
+                "stop it, or start this one with --observe"
+            ) from None
+        except OSError as error:
+            os.close(file)
+            raise GpuTunedError(
+                f"the writer's lock {self._path} cannot be taken: {error.strerror}"
+            ) from error
+        self._file = file
+
+    def release(self) -> None:
+        """Let go; does nothing when it is not held."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def __enter__(self) -> WriterLock:
+        self.take()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
