@@ -1,0 +1,158 @@
+"""The simulated driver, for tests: one `Nvsim` is one simulated host.
+
+Everything goes through the command `nvsim`, as a user would do it; nothing here imports gpu_tuned.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+SIMULATOR = Path(__file__).resolve().parent / "simulator"
+NVSIM = SIMULATOR / "nvsim"
+
+
+class NvsimError(AssertionError):
+    """A verb was refused; the text is what nvsim printed."""
+
+
+def build() -> None:
+    """Build the simulated driver where it is missing or older than its sources."""
+    done = subprocess.run(["make", "-s", "-C", str(SIMULATOR)], capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NvsimError(f"the simulator does not build:\n{done.stdout}{done.stderr}")
+
+
+class Nvsim:
+    """A simulated host with its driver and GPUs, its state below `directory`."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+
+    @classmethod
+    def create(cls, directory: Path, *boards: str, driver: str | None = None) -> Nvsim:
+        """Make a host with these boards (names in tests/simulator/boards; `,uuid=`, `,pci=` may follow)."""
+        host = cls(directory)
+        args = ["create"]
+        for board in boards:
+            args += ["--gpu", board]
+        if driver is not None:
+            args += ["--driver", driver]
+        host.run(*args)
+        return host
+
+    @property
+    def root(self) -> Path:
+        """Stand-ins for /proc, /sys and /dev."""
+        return self.directory / "root"
+
+    @property
+    def simulator_env(self) -> dict[str, str]:
+        """Only the variables that select this host."""
+        out: dict[str, str] = json.loads(self.run("env", "--json"))
+        return out
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment for a process that shall see this host's driver."""
+        return {**os.environ, **self.simulator_env}
+
+    def run(self, *args: str | int | float) -> str:
+        """Run one verb; returns what it printed."""
+        command = [str(NVSIM), "--state", str(self.directory), *map(str, args)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+        if done.returncode != 0:
+            raise NvsimError(f"{' '.join(command[3:])}: exit {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
+
+    def python(self, code: str, *args: str, timeout: float = 60, **env: str) -> str:
+        """Run Python code in a process of its own on this host; returns its standard output."""
+        command = [sys.executable, "-c", code, *args]
+        done = subprocess.run(
+            command, env={**self.env, **env}, capture_output=True, text=True, check=False, timeout=timeout
+        )
+        if done.returncode != 0:
+            raise NvsimError(f"exit {done.returncode}:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def set(self, gpu: str | int, **values: object) -> None:
+        """A stranger's write: `set(0, power_limit_w=450, gpu_clock_mhz="unlocked")`."""
+        words = [f"{key}={str(v).lower() if isinstance(v, bool) else v}" for key, v in values.items()]
+        self.run("set", gpu, *words)
+
+    def show(self) -> dict[str, Any]:
+        """All there is: driver, clients, GPUs with their settings (locks too) and readings."""
+        out: dict[str, Any] = json.loads(self.run("show", "--json"))
+        return out
+
+    def gpu(self, index: int = 0) -> dict[str, Any]:
+        """One GPU of `show`."""
+        out: dict[str, Any] = self.show()["gpus"][index]
+        return out
+
+    def writes(self, *, strangers: bool = False) -> list[dict[str, Any]]:
+        """The set calls that reached the driver, in order; strangers' only when asked for."""
+        every: list[dict[str, Any]] = json.loads(self.run("writes", "--json"))
+        return every if strangers else [w for w in every if not w["stranger"]]
+
+    def clear_writes(self) -> None:
+        self.run("writes", "--clear")
+
+    def calls(self) -> dict[str, int]:
+        """How often each function of the library was called."""
+        out: dict[str, int] = json.loads(self.run("calls", "--json"))
+        return out
+
+    def clients(self) -> list[dict[str, Any]]:
+        """Processes that have the GPUs open: pid, comm, since."""
+        out: list[dict[str, Any]] = json.loads(self.run("clients", "--json"))
+        return out
+
+    def load(self, gpu: str | int, percent: float | str) -> None:
+        self.run("load", gpu, percent)
+
+    def lose(self, gpu: str | int) -> None:
+        self.run("lose", gpu)
+
+    def restore(self, gpu: str | int) -> None:
+        self.run("restore", gpu)
+
+    def reset(self, gpu: str | int, *, force: bool = False) -> None:
+        self.run("reset", gpu, *(["--force"] if force else []))
+
+    def reload(self, *, force: bool = False) -> None:
+        self.run("reload", *(["--force"] if force else []))
+
+    def xid(self, gpu: str | int, number: int) -> None:
+        self.run("xid", gpu, number)
+
+    def hang(self, call: str, seconds: float) -> None:
+        self.run("hang", call, seconds)
+
+    def slow(self, call: str, milliseconds: float) -> None:
+        self.run("slow", call, milliseconds)
+
+    def suspend(self, seconds: float, *, settle_s: float = 2.0) -> None:
+        self.run("suspend", seconds, "--settle", settle_s)
+
+    def speed(self, factor: float) -> None:
+        self.run("speed", factor)
+
+    def advance(self, seconds: float) -> None:
+        """Let simulated time pass at once."""
+        self.run("advance", seconds)
+
+
+def wait_for(condition: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:
+    """Poll until `condition()` is true; fails with `what` after `timeout_s`."""
+    end = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > end:
+            raise NvsimError(f"not within {timeout_s} s: {what or condition}")
+        time.sleep(0.01)

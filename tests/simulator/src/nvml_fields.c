@@ -1,0 +1,104 @@
+/* nvmlDeviceGetFieldValues: many values in one call, each with an answer of its own. */
+#include <math.h>
+#include <time.h>
+#include "call.h"
+
+static nvmlReturn_t counter_value(const struct gpu *g, nvmlFieldValue_t *v)
+{
+    int k = counter_slot(g, v->fieldId);
+    if (k < 0)
+        return ERR_NOT_SUPPORTED;
+    v->valueType = TYPE_ULL;
+    v->value.ull = (unsigned long long)(g->counter_s[k] * 1e9);
+    return OK;
+}
+
+static nvmlReturn_t uint_value(nvmlFieldValue_t *v, unsigned value)
+{
+    v->valueType = TYPE_UINT;
+    v->value.ui = value;
+    return OK;
+}
+
+static nvmlReturn_t int_value(nvmlFieldValue_t *v, int has, int value)
+{
+    v->valueType = TYPE_INT;
+    v->value.si = value;
+    return has ? OK : ERR_NOT_SUPPORTED;
+}
+
+static nvmlReturn_t ull_value(nvmlFieldValue_t *v, int has, unsigned long long value)
+{
+    v->valueType = TYPE_ULL;
+    v->value.ull = value;
+    return has ? OK : ERR_NOT_SUPPORTED;
+}
+
+static nvmlReturn_t field(const struct gpu *g, nvmlFieldValue_t *v)
+{
+    const struct board *b = &g->board;
+    switch (v->fieldId) {
+    case 1: case 2:
+        return b->ecc ? uint_value(v, 1) : ERR_NOT_SUPPORTED;
+    case 3: case 4: case 5: case 6:
+        return ull_value(v, b->ecc, 0);
+    case 74: case 75: case 76: case 77: case 78: case 79: case 80: case 81: case 269: case 270: case 271:
+        return counter_value(g, v);
+    case 82:
+        return b->memory_temp ? uint_value(v, (unsigned)floor(g->temp_c + 4)) : ERR_NOT_SUPPORTED;
+    case 83: case 191:
+        return ull_value(v, b->energy, (unsigned long long)g->energy_mj);
+    case 94:
+        return uint_value(v, (unsigned)g->replays);
+    case 95:
+        return uint_value(v, 0);
+    case 142: case 143: case 144: case 145:
+        return b->ecc ? uint_value(v, 0) : ERR_NOT_SUPPORTED;
+    case 185:
+        return b->power_average ? uint_value(v, (unsigned)(g->ring_sum / POWER_RING * 1000)) : ERR_NOT_SUPPORTED;
+    case 186:
+        return uint_value(v, (unsigned)(g->power_w * 1000));
+    case 187:
+        return uint_value(v, b->power_min_mw);
+    case 188:
+        return uint_value(v, b->power_max_mw);
+    case 189:
+        return uint_value(v, b->power_default_mw);
+    case 190:
+        return uint_value(v, enforced_mw(g));
+    case 192:
+        return uint_value(v, g->set.power_mw);
+    case 193:
+        return int_value(v, b->tlimit, (int)b->t_gpu_max - (int)b->t_shutdown);
+    case 194:
+        return int_value(v, b->tlimit, (int)b->t_gpu_max - (int)b->t_slowdown);
+    case 195:
+        return int_value(v, b->tlimit && b->memory_temp, 0);
+    case 196:
+        return int_value(v, b->tlimit, 0);
+    case 226: case 227:
+        return uint_value(v, 0);
+    case 230:
+        return uint_value(v, g->recovery_action);
+    default:
+        return v->fieldId > 302 ? ERR_INVALID_ARGUMENT : ERR_NOT_SUPPORTED;
+    }
+}
+
+EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
+{
+    /* The recorded cost of a batch is the sum over its fields; it is taken before the state is locked. */
+    if (lib_ready() && values && count > 0)
+        for (int i = 0; i < count; i++)
+            call_cost(lib_state, NULL, values[i].fieldId);
+    DEVICE_CALL(c, device);
+    REFUSE(c, !values || count <= 0, ERR_INVALID_ARGUMENT);
+    int64_t now_us = now_ns(CLOCK_REALTIME) / 1000;
+    for (int i = 0; i < count; i++) {
+        nvmlFieldValue_t *v = &values[i];
+        v->timestamp = now_us;
+        v->latencyUsec = 1;
+        v->nvmlReturn = field(c.g, v);
+    }
+    return call_leave(&c, OK);
+}

@@ -1,0 +1,104 @@
+/* Verbs that make calls fail, hang or drag, and that send events. */
+#define _GNU_SOURCE
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "nvsim.h"
+
+static int set_fault(const char *call, int64_t until_ns, int slow_us)
+{
+    struct fault *f = NULL;
+    for (int i = 0; i < MAX_FAULTS && !f; i++)
+        if (strcmp(st->faults[i].call, call) == 0)
+            f = &st->faults[i];
+    for (int i = 0; i < MAX_FAULTS && !f; i++)
+        if (!st->faults[i].call[0])
+            f = &st->faults[i];
+    if (!f)
+        return fail("at most %d calls can be made to fail", MAX_FAULTS);
+    if (until_ns >= 0)
+        __atomic_store_n(&f->until_ns, until_ns, __ATOMIC_RELEASE);
+    if (slow_us >= 0)
+        f->slow_us = (unsigned)slow_us;
+    snprintf(f->call, sizeof f->call, "%s", call);
+    int n = 0;
+    for (int i = 0; i < MAX_FAULTS; i++) {
+        f = &st->faults[i];
+        if (!f->slow_us && f->until_ns <= now_ns(CLOCK_MONOTONIC))
+            f->call[0] = 0;
+        n += f->call[0] != 0;
+    }
+    __atomic_store_n(&st->n_faults, n, __ATOMIC_RELEASE);
+    return 0;
+}
+
+static int verb_hang(int argc, char **argv)
+{
+    double seconds;
+    if (argc != 2 || !number(argv[1], &seconds))
+        return usage("hang");
+    return set_fault(argv[0], seconds > 0 ? now_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9) : 0, -1);
+}
+
+static int verb_slow(int argc, char **argv)
+{
+    double ms;
+    if (argc != 2 || !number(argv[1], &ms))
+        return usage("slow");
+    return set_fault(argv[0], -1, (int)(ms * 1000));
+}
+
+static int verb_missing(int argc, char **argv)
+{
+    if (argc == 1 && strcmp(argv[0], "none") == 0) {
+        __atomic_store_n(&st->n_missing, 0, __ATOMIC_RELEASE);
+        return 0;
+    }
+    if (argc < 1)
+        return usage("missing");
+    for (int i = 0; i < argc; i++) {
+        if (st->n_missing == MAX_MISSING)
+            return fail("at most %d symbols can be missing", MAX_MISSING);
+        snprintf(st->missing[st->n_missing], CALL_NAME, "%s", argv[i]);
+        __atomic_add_fetch(&st->n_missing, 1, __ATOMIC_RELEASE);
+    }
+    return 0;
+}
+
+static int verb_xid(int argc, char **argv)
+{
+    double n;
+    if (argc != 2 || !number(argv[1], &n))
+        return usage("xid");
+    int slot = find_gpu(argv[0]);
+    if (slot < 0)
+        return 1;
+    event_push(st, slot, EVENT_XID, (unsigned long long)n);
+    if (n == 154 || n == 48) {
+        st->gpus[slot].recovery_action = 1;
+        event_push(st, slot, EVENT_RECOVERY_ACTION, 1);
+    }
+    return 0;
+}
+
+static int verb_storm(int argc, char **argv)
+{
+    double n;
+    if (argc != 2 || !number(argv[1], &n))
+        return usage("storm");
+    int slot = find_gpu(argv[0]);
+    if (slot < 0)
+        return 1;
+    for (int i = 0; i < (int)n; i++)
+        event_push(st, slot, EVENT_CLOCK, 0);
+    return 0;       /* waiters are woken on the way out */
+}
+
+const struct verb fault_verbs[] = {
+    {"hang", "CALL|all SECONDS", "that call does not come back for so long; 0 ends it", verb_hang},
+    {"slow", "CALL|all MS", "that call takes so much longer; 0 ends it", verb_slow},
+    {"missing", "SYMBOL...|none", "an older driver: the library lacks these functions", verb_missing},
+    {"xid", "GPU N", "an Xid, through the event sets", verb_xid},
+    {"storm", "GPU N", "so many clock events at once", verb_storm},
+    {NULL, NULL, NULL, NULL},
+};
