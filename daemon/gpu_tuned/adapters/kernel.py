@@ -44,15 +44,15 @@ class SystemKernel:
         version = self._read("sys/module/nvidia/version")
         if version:
             return version
-        # Drivers without the sysfs attribute; the first line: "NVRM version: NVIDIA UNIX ... 580.159.04  Release"
+        # Without the attribute, from the first line: "NVRM version: NVIDIA UNIX ... 580.159.04  Release"
         found = _NVRM.search((self._read("proc/driver/nvidia/version") or "") + " ")
         return found[1] if found else None
 
     def driver_installed(self) -> str | None:
         """The version that the next load brings, read from the file name of the installed driver library.
 
-        Not from the module: finding it costs a walk through /lib/modules and an unpacked 100 MB file (modinfo),
-        and packages install library and module together. It is also the library's version that makes every
+        Not from the module: finding it costs a walk through /lib/modules and an unpacked 100 MB file, and
+        packages install library and module together. It is also the library's version that makes every
         initialisation fail when the loaded module is older.
         """
         versions = [version for folder in _LIBRARY_FOLDERS for version in self._library_versions(folder)]
@@ -69,9 +69,9 @@ class SystemKernel:
     def bound_gpus(self) -> Mapping[str, str]:
         """PCI address -> token of every device bound to the driver named nvidia; {} where it is not loaded.
 
-        The token on a real machine is the inode number of the driver's link to the device: sysfs makes a new one
-        for each bind. Its times say nothing: they are those of the first look, and change when the kernel drops
-        the inode from its cache. On a simulated root inode numbers are used again, so there the time counts too.
+        The token on a real machine is the inode number of the driver's link to the device: sysfs makes a new
+        one for each bind. Its times say nothing: they are those of the first look, and change when the kernel
+        drops the inode from its cache. On a simulated root inode numbers are used again, so the time counts.
         """
         folder = self._root / "sys/bus/pci/drivers/nvidia"
         tokens = {}

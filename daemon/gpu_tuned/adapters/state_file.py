@@ -25,8 +25,8 @@ DAMAGED_KEPT = 5
 class StateFile:
     """`ports.Store`: one JSON file in a folder of its own (mode 0700, made on the first save).
 
-    The file carries a format number and a checksum over the state. A file that is cut short, edited, unreadable, or
-    of another format is set aside under a name with the time, reported once, and never trusted.
+    The file carries a format number and a checksum over the state. A file that is cut short, edited,
+    unreadable or of another format is set aside under a name with the time, reported once, never trusted.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -106,8 +106,9 @@ class StateFile:
 
 
 def _encode(state: Mapping[str, Any]) -> bytes:
-    body = json.dumps(state, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    # Against accident, not against forgery: whoever can write here is root. hashlib would load 4 MB of OpenSSL.
+    # Once there and back: keys that are numbers become text, and text sorts differently.
+    body = _canonical(json.loads(json.dumps(state, allow_nan=False)))
+    # Against accident, not forgery: whoever can write here is root. hashlib would load 4 MB of OpenSSL.
     head = json.dumps({"format": FORMAT, "crc32": zlib.crc32(body.encode())})
     return f'{head[:-1]}, "state": {body}}}\n'.encode()
 
@@ -125,10 +126,13 @@ def _decode(data: bytes) -> dict[str, Any]:
     if whole.get("format") != FORMAT:
         raise ValueError(f"it has format {whole.get('format')!r}, this version reads {FORMAT}")
     state: dict[str, Any] = whole["state"]
-    body = json.dumps(state, sort_keys=True, separators=(",", ":"))
-    if whole.get("crc32") != zlib.crc32(body.encode("utf-8", "surrogatepass")):
+    if whole.get("crc32") != zlib.crc32(_canonical(state).encode()):
         raise ValueError("its checksum does not match")
     return state
+
+
+def _canonical(state: Any) -> str:
+    return json.dumps(state, sort_keys=True, separators=(",", ":"))
 
 
 def _write_synced(path: Path, data: bytes) -> None:
@@ -152,7 +156,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 class WriterLock:
-    """One writer per driver: held from `take` until `release` or the end of the process, however it ends.
+    """One writer per driver: held from `take` until `release` or the end of the process.
 
     The file stays: removing it would let a third process lock a file that nobody else sees any more.
     """
@@ -162,7 +166,7 @@ class WriterLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Raises AlreadyRunning naming the holder's process id, GpuTunedError where the file cannot be made."""
+        """Raises AlreadyRunning naming the holder, GpuTunedError where the file cannot be made."""
         if self._file is not None:
             return
         try:

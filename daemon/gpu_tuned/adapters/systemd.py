@@ -1,4 +1,4 @@
-"""The service manager: readiness, status, watchdog and inherited sockets. Without one, everything does nothing."""
+"""The service manager: readiness, status, watchdog, inherited sockets. Without one, nothing happens."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def _line(text: str) -> str:
 
 
 def watchdog_s(environment: Mapping[str, str]) -> float | None:
-    """The watchdog's interval where systemd asks this very process for it, else None (sd_watchdog_enabled(3))."""
+    """The watchdog's interval where systemd asks this process for it, else None (sd_watchdog_enabled(3))."""
     try:
         microseconds = int(environment.get("WATCHDOG_USEC", "0"))
         asked = int(environment.get("WATCHDOG_PID", os.getpid()))
@@ -70,7 +70,7 @@ def watchdog_s(environment: Mapping[str, str]) -> float | None:
 
 
 def is_main_process(environment: Mapping[str, str] | None = None) -> bool:
-    """Whether systemd started this very process as a service (since systemd 248, SYSTEMD_EXEC_PID says which).
+    """Whether systemd started this very process as a service (SYSTEMD_EXEC_PID, since systemd 248).
 
     A shell inside a service inherits NOTIFY_SOCKET and the rest, but not this."""
     environment = os.environ if environment is None else environment
@@ -88,3 +88,6 @@ def inherited_sockets() -> list[int]:
         return list(daemon.listen_fds(unset_environment=True))
     except (OSError, ValueError):
         return []
+    finally:
+        for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
+            os.environ.pop(name, None)  # the call above changes the C library's copy alone
