@@ -61,9 +61,7 @@ JSON = st.recursive(
 
 @settings(max_examples=60, deadline=None)
 @given(st.dictionaries(st.text(), JSON, max_size=4))
-def test_saving_and_loading_is_the_identity(
-    tmp_path_factory: pytest.TempPathFactory, state: dict[str, Any]
-) -> None:
+def test_saving_and_loading_is_the_identity(tmp_path_factory: pytest.TempPathFactory, state: dict[str, Any]) -> None:
     store = StateFile(tmp_path_factory.mktemp("state"))
     store.save(state)
     assert store.load() == state
@@ -163,9 +161,7 @@ def test_a_full_disk_is_a_clear_error_and_keeps_the_old_state(tmp_path: Path) ->
         "except GpuTunedError as error:\n"
         "    print(error)\n"
     )
-    found = subprocess.run(
-        [sys.executable, "-c", child, str(tmp_path)], capture_output=True, text=True, timeout=60
-    )
+    found = subprocess.run([sys.executable, "-c", child, str(tmp_path)], capture_output=True, text=True, timeout=60)
     assert "state cannot be saved" in found.stdout, found.stderr
     assert StateFile(tmp_path).load() == STATE
     assert os.listdir(tmp_path) == ["state.json"]
@@ -238,7 +234,7 @@ def test_two_locks_on_two_drivers_do_not_meet(tmp_path: Path) -> None:
 
 def test_a_lock_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(GpuTunedError, match="lock .* cannot be made"):
+    with pytest.raises(GpuTunedError, match=r"lock .* cannot be made"):
         WriterLock(tmp_path / "file" / "lock").take()
 
 
