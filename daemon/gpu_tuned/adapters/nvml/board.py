@@ -115,9 +115,7 @@ def _modes(handle: Any, in_mig: bool, absent: dict[Setting, str]) -> None:
             absent[setting] = MEANINGS[code][1]
     if in_mig and Setting.COMPUTE_MODE not in absent:
         # nvml.h: with MIG on, the setter takes handles of MIG devices only.
-        absent[Setting.COMPUTE_MODE] = (
-            "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
-        )
+        absent[Setting.COMPUTE_MODE] = "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
 
 
 def _application_clocks(handle: Any, absent: dict[Setting, str]) -> ApplicationClocks | None:

@@ -4,7 +4,8 @@ Measured on an H200 with driver 580.159 (microseconds, one poll a second): the p
 persistence 36, compute mode 12, SM clock 10, memory clock 3, performance state 5, temperature 29, utilisation
 6, event reasons 52: about 0.2 ms in all. The requested limit through its own call would be 552, so it comes
 with the batch; application clocks (1,220) and the counters (1,300 to 1,950) are read when the loop asks for
-them.
+them. `Reader.see` itself on an idle H100, same driver: 0.27 ms every 2 s, 2.7 ms with the application clocks,
+1.6 ms with the counters.
 """
 
 from __future__ import annotations

@@ -76,9 +76,7 @@ def _power(board: Board, value: PowerLimit) -> int:
     if limits is None:
         raise NotSupported("this GPU names no range for it")
     if not limits.min_mw <= value.limit_mw <= limits.max_mw:
-        raise DriverRefused(
-            f"out of range, this GPU takes {watts(limits.min_mw)} to {watts(limits.max_mw)} W"
-        )
+        raise DriverRefused(f"out of range, this GPU takes {watts(limits.min_mw)} to {watts(limits.max_mw)} W")
     return value.limit_mw
 
 
