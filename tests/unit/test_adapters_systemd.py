@@ -106,9 +106,7 @@ def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPat
 
 def test_a_shell_that_inherited_the_socket_is_no_service() -> None:
     assert is_main_process({"SYSTEMD_EXEC_PID": str(os.getpid())})
-    assert not is_main_process(
-        {"SYSTEMD_EXEC_PID": str(os.getppid()), "NOTIFY_SOCKET": "/run/systemd/notify"}
-    )
+    assert not is_main_process({"SYSTEMD_EXEC_PID": str(os.getppid()), "NOTIFY_SOCKET": "/run/systemd/notify"})
     assert not is_main_process({})
 
 

@@ -142,9 +142,7 @@ def test_a_gpu_that_comes_back_is_not_charged_for_its_absence() -> None:
     assert row(throttle, 502, Reason.SW_POWER_CAP)["start_s"] == 1
 
 
-@pytest.mark.parametrize(
-    "reason", [Reason.HW_SLOWDOWN, Reason.HW_THERMAL, Reason.HW_POWER_BRAKE, Reason.SW_THERMAL]
-)
+@pytest.mark.parametrize("reason", [Reason.HW_SLOWDOWN, Reason.HW_THERMAL, Reason.HW_POWER_BRAKE, Reason.SW_THERMAL])
 def test_one_sample_is_a_blip_two_are_a_fault(reason: Reason) -> None:
     throttle = Throttle()
     changes = feed(throttle, 0, 4, 0)
@@ -235,9 +233,7 @@ def test_the_worst_of_two_faults_is_the_one_shown() -> None:
 def test_a_power_cap_however_long_is_no_fault() -> None:
     throttle = Throttle()
     for look in range(1000):
-        assert not throttle.observe(
-            look * 2.0, 0x4 | 0x10 | 0x200, {74: look * 2_000_000_000, 77: look * 10**9}
-        )
+        assert not throttle.observe(look * 2.0, 0x4 | 0x10 | 0x200, {74: look * 2_000_000_000, 77: look * 10**9})
     assert throttle.fault is None
 
 

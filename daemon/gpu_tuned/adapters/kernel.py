@@ -33,8 +33,8 @@ class SystemKernel:
     """
 
     def __init__(self, root: str | Path = "/") -> None:
-        self._root = Path(root)
-        self._real = self._root.resolve() == Path("/")
+        self._real = Path(root).resolve() == Path("/")
+        self._root = "" if self._real else str(Path(root))  # text: joining paths would cost more than reading
 
     def boot_id(self) -> str:
         """The kernel's random id of this boot; "unknown" where there is no /proc."""
@@ -60,7 +60,7 @@ class SystemKernel:
 
     def _library_versions(self, folder: str) -> list[str]:
         try:
-            target = os.readlink(self._root / folder / "libnvidia-ml.so.1")
+            target = os.readlink(f"{self._root}/{folder}/libnvidia-ml.so.1")
         except OSError:
             return []
         found = _LIBRARY.fullmatch(os.path.basename(target))
@@ -73,14 +73,14 @@ class SystemKernel:
         one for each bind. Its times say nothing: they are those of the first look, and change when the kernel
         drops the inode from its cache. On a simulated root inode numbers are used again, so the time counts.
         """
-        folder = self._root / "sys/bus/pci/drivers/nvidia"
+        folder = f"{self._root}/sys/bus/pci/drivers/nvidia"
         tokens = {}
         with suppress(OSError):
             for name in sorted(os.listdir(folder)):
                 if not _PCI.fullmatch(name):
                     continue
                 with suppress(OSError):  # unbound between the two calls
-                    link = os.lstat(folder / name)
+                    link = os.lstat(f"{folder}/{name}")
                     tokens[name] = f"{link.st_ino}" if self._real else f"{link.st_ino}-{link.st_ctime_ns}"
         return tokens
 
@@ -91,13 +91,12 @@ class SystemKernel:
     def on_battery_host(self) -> bool:
         folder = "sys/class/power_supply"
         try:
-            supplies = os.listdir(self._root / folder)
+            supplies = os.listdir(f"{self._root}/{folder}")
         except OSError:
             return False
         # scope Device: the battery of a mouse or a headset
         return any(
-            self._read(f"{folder}/{name}/type") == "Battery"
-            and self._read(f"{folder}/{name}/scope") != "Device"
+            self._read(f"{folder}/{name}/type") == "Battery" and self._read(f"{folder}/{name}/scope") != "Device"
             for name in supplies
         )
 
@@ -114,7 +113,7 @@ class SystemKernel:
 
     def set_numa_balancing(self, value: NumaBalancing) -> None:
         """Raises NotSupported where the kernel has no such knob, DriverPermission, DriverTrouble."""
-        path = self._root / _NUMA_BALANCING
+        path = f"{self._root}/{_NUMA_BALANCING}"
         try:
             file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             try:
@@ -122,12 +121,12 @@ class SystemKernel:
             finally:
                 os.close(file)
         except OSError as error:
-            raise _translated(error, str(path)) from error
+            raise _translated(error, path) from error
 
     def _read(self, path: str) -> str | None:
         """A small file's text without its line end, None where it cannot be read."""
         try:
-            with open(self._root / path, encoding="utf-8", errors="replace") as file:
+            with open(f"{self._root}/{path}", encoding="utf-8", errors="replace") as file:
                 return file.read(4096).strip()
         except OSError:
             return None

@@ -187,9 +187,7 @@ class WriterLock:
             ) from None
         except OSError as error:
             os.close(file)
-            raise GpuTunedError(
-                f"the writer's lock {self._path} cannot be taken: {error.strerror}"
-            ) from error
+            raise GpuTunedError(f"the writer's lock {self._path} cannot be taken: {error.strerror}") from error
         self._file = file
 
     def release(self) -> None:

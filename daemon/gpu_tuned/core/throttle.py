@@ -21,9 +21,7 @@ FAULT_GROWTH_NS = 10_000_000  # a counter must grow by more than this between tw
 QUIET_S = 10.0  # a fault is over after this long without a sign of it
 QUIET_SAMPLES = 2  # ... and this many clear samples: with a slow rhythm 10 s may hold none
 PATIENCE_S = 120.0  # a counter that stopped answering does not keep a fault on for longer than this
-MAX_GAP_S = (
-    30.0  # a longer time between two samples (suspended, hung, released) says nothing about the time between
-)
+MAX_GAP_S = 30.0  # a longer time between two samples (suspended, hung, released) says nothing about the time between
 
 # HW slowdown is the sum of the hardware's own brakes; where one of these is named too, that one is the fault.
 _SPECIFIC = (Reason.HW_THERMAL, Reason.HW_POWER_BRAKE)
@@ -133,9 +131,7 @@ class Throttle:
         changes: list[FaultChange] = []
         for meter in self._meters:
             now_ns = (
-                None
-                if counters_ns is None or meter.reason.counter is None
-                else counters_ns.get(meter.reason.counter)
+                None if counters_ns is None or meter.reason.counter is None else counters_ns.get(meter.reason.counter)
             )
             grown_ns, from_s = None, at_s
             if now_ns is not None:

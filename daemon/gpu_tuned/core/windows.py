@@ -77,7 +77,5 @@ class Windows:
 
     def seconds(self, at_s: float) -> tuple[float, float, float, float]:
         """Seconds within the last minute, hour, day, and since the first observation, to the millisecond."""
-        minute, hour, day = (
-            (round(ring.within(at_s), 3) for ring in self._rings) if self._rings else (0.0,) * 3
-        )
+        minute, hour, day = (round(ring.within(at_s), 3) for ring in self._rings) if self._rings else (0.0,) * 3
         return minute, hour, day, round(self.total_ns / 1e9, 3)
