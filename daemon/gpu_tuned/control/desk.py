@@ -1,0 +1,222 @@
+"""Where the loop and the control socket meet: the last status, the events, the commands, and nothing else.
+
+The loop lays down and takes up, and never waits for a client; the control thread reads what lies there, and never
+touches the driver. Every method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any
+
+from gpu_tuned.ports import Answer
+
+NOT_ANSWERING_AFTER_S = 5.0
+"""A pass that takes longer than this is not slow but stuck: every call of a healthy pass together takes
+milliseconds, and a lazy first init (no persistence mode) about 2 s a board."""
+EVENTS_KEPT = 512
+COMMANDS_KEPT = 32
+
+
+class DeskFull(Exception):
+    """More commands wait for the loop than are kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """The loop is inside the driver, since `monotonic_s`, which was `wall_s` for people (seconds since the epoch)."""
+
+    monotonic_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Command:
+    """One request of a client that only the loop can serve: "apply", "reload", "restore", "release", "resume".
+
+    `at_s`: wall clock when it was asked, seconds since the epoch.
+    """
+
+    name: str
+    parameters: Mapping[str, Any]
+    at_s: float
+    _reply: Callable[[Answer], None] = field(repr=False)
+
+    def answer(self, answer: Answer) -> None:
+        """Reply, once; from any thread. A reply that nobody waits for any more is dropped."""
+        self._reply(answer)
+
+
+def rfc3339(wall_s: float) -> str:
+    """Seconds since the epoch as the wire has it: "2026-11-22T14:02:11Z"."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_s))
+
+
+def stuck(busy: Busy | None, now_s: float) -> bool:
+    """Whether the loop has been inside the driver for too long, `now_s` being the monotonic clock."""
+    return busy is not None and now_s - busy.monotonic_s > NOT_ANSWERING_AFTER_S
+
+
+def patched(document: Mapping[str, Any], busy: Busy | None, now_s: float) -> Mapping[str, Any]:
+    """The document as it must be told at `now_s` (monotonic): itself, or with the driver marked as not answering.
+
+    A loop that hangs in a driver call cannot publish that it does. `answered_at` and everything about the GPUs
+    stay as they were seen last.
+    """
+    if busy is None or not stuck(busy, now_s):
+        return document
+    since = rfc3339(busy.wall_s)
+    driver = {
+        **document["driver"],
+        "state": "not_answering",
+        "not_answering_since": since,
+        "message": f"a call into the driver has not come back since {since}",
+    }
+    return {**document, "driver": driver}
+
+
+class Desk:
+    """The meeting point.
+
+    `on_command` wakes the loop when a command was laid down; it is called from the control thread and must not
+    wait. `monotonic` and `wall` are the clocks, in seconds.
+    """
+
+    def __init__(
+        self,
+        on_command: Callable[[], None] = lambda: None,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+        events_kept: int = EVENTS_KEPT,
+        commands_kept: int = COMMANDS_KEPT,
+    ) -> None:
+        self._on_command, self._monotonic, self._wall = on_command, monotonic, wall
+        self._lock = Lock()
+        self._document: Mapping[str, Any] | None = None
+        self._busy: Busy | None = None
+        self._told: tuple[Mapping[str, Any], Busy | None, Mapping[str, Any]] | None = None
+        self._events: deque[Mapping[str, Any]] = deque(maxlen=events_kept)
+        self._last = 0
+        self._commands: deque[Command] = deque()
+        self._commands_kept = commands_kept
+        self._answers: deque[tuple[Command, Answer]] = deque()
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    # The loop's side
+
+    def publish(self, document: Mapping[str, Any]) -> None:
+        """Replace the status document; the caller never changes it afterwards."""
+        self._document = document
+
+    def say(self, event: Mapping[str, Any]) -> None:
+        """Tell every watcher, in the order of the calls."""
+        with self._lock:
+            self._last += 1
+            self._events.append(event)
+        self.wake()
+
+    def take(self) -> Command | None:
+        """The next command, None when there is none. Never waits."""
+        with self._lock:
+            return self._commands.popleft() if self._commands else None
+
+    def entered(self, at_s: float) -> None:
+        """The loop goes into the driver now (monotonic seconds): from here on it may hang."""
+        # Told since when it hangs by the wall clock of that moment: the wall clock may jump later.
+        self._busy = Busy(at_s, self._wall() - (self._monotonic() - at_s))
+
+    def left(self) -> None:
+        """The driver came back."""
+        self._busy = None
+
+    # The control thread's side
+
+    @property
+    def document(self) -> Mapping[str, Any] | None:
+        """The last document as it was published; None before the first."""
+        return self._document
+
+    def document_now(self) -> Mapping[str, Any] | None:
+        """The last document as it must be told now. The same object as long as it says the same."""
+        document, busy = self._document, self._busy
+        if document is None or not stuck(busy, self._monotonic()):
+            return document
+        if self._told is None or self._told[0] is not document or self._told[1] is not busy:
+            self._told = (document, busy, patched(document, busy, self._monotonic()))
+        return self._told[2]
+
+    def not_answering_since(self) -> str | None:
+        """Since when a call into the driver has not come back; None while all is well."""
+        busy = self._busy
+        return rfc3339(busy.wall_s) if busy is not None and stuck(busy, self._monotonic()) else None
+
+    def now_s(self) -> float:
+        """The monotonic clock, seconds."""
+        return self._monotonic()
+
+    def ask(self, name: str, parameters: Mapping[str, Any]) -> Command:
+        """Lay down a command for the loop; its answer comes from `answers`. Raises DeskFull."""
+        command: Command
+
+        def reply(answer: Answer) -> None:
+            with self._lock:
+                self._answers.append((command, answer))
+            self.wake()
+
+        command = Command(name, parameters, self._wall(), reply)
+        with self._lock:
+            if len(self._commands) >= self._commands_kept:
+                raise DeskFull
+            self._commands.append(command)
+        self._on_command()
+        return command
+
+    def withdraw(self, command: Command) -> bool:
+        """Take a command back. False when the loop has it already."""
+        with self._lock:
+            if command not in self._commands:
+                return False
+            self._commands.remove(command)
+            return True
+
+    def answers(self) -> list[tuple[Command, Answer]]:
+        """What the loop has answered since the last call."""
+        with self._lock:
+            answers = list(self._answers)
+            self._answers.clear()
+            return answers
+
+    @property
+    def last_event(self) -> int:
+        """The number of the newest event; 0 before the first."""
+        return self._last
+
+    def event_after(self, seen: int) -> tuple[int, int, Mapping[str, Any]] | None:
+        """The oldest event still kept after number `seen`: (number, how many were missed, event), or None."""
+        with self._lock:
+            if seen >= self._last:
+                return None
+            number = max(seen + 1, self._last - len(self._events) + 1)
+            return number, number - seen - 1, self._events[number - self._last - 1]
+
+    # The bell
+
+    def fileno(self) -> int:
+        """Readable after `wake`, until `quiet`."""
+        return self._wake
+
+    def wake(self) -> None:
+        """Wake the control thread."""
+        os.eventfd_write(self._wake, 1)
+
+    def quiet(self) -> None:
+        """The control thread has heard."""
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._wake)

@@ -1,0 +1,207 @@
+"""What each method of io.gputuned.Control answers; the interface file beside this one says it to clients.
+
+Parsing of interface files, dispatch and org.varlink.service are the varlink library's. The one method called all
+the time, Status, is answered from an encoding made once for each published document.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import varlink
+
+from gpu_tuned import __version__
+from gpu_tuned.control.desk import Command, Desk, DeskFull
+from gpu_tuned.control.framing import decode, encode
+from gpu_tuned.control.peers import Doorkeeper, Peer
+from gpu_tuned.ports import Answer
+
+INTERFACE = "io.gputuned.Control"
+FORMAT = 1
+RELEASE_MAX_S = 366 * 24 * 3600.0
+PRIVATE = "plan"
+"""A key of the published document that Status does not send: it is what Plan answers."""
+
+_NOTHING_YET = "the daemon has just started and has not published its first status yet"
+
+
+def error_reply(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """A Varlink error; a name without a dot is one of this interface's own."""
+    return {"error": name if "." in name else f"{INTERFACE}.{name}", "parameters": dict(parameters)}
+
+
+def _error(name: str, **parameters: Any) -> Exception:
+    error: Exception = varlink.VarlinkError(error_reply(name, parameters))
+    return error
+
+
+def _invalid(parameter: str) -> dict[str, Any]:
+    return error_reply("org.varlink.service.InvalidParameter", {"parameter": parameter})
+
+
+@dataclass(slots=True)
+class Call:
+    """One request on its way: who calls, and what is left to be done once the method has returned."""
+
+    peer: Peer
+    replies: list[bytes]
+    command: Command | None = None
+    watches: bool = False
+
+
+class _Control:
+    """The methods, as `varlink.Service` calls them: parameters by position, `_request` is the Call."""
+
+    def __init__(self, desk: Desk, doorkeeper: Doorkeeper) -> None:
+        self._desk = desk
+        self._doorkeeper = doorkeeper
+
+    def Status(self) -> dict[str, Any]:
+        document = self._document()
+        return {"format": FORMAT, **{key: value for key, value in document.items() if key != PRIVATE}}
+
+    def Plan(self) -> dict[str, Any]:
+        document = self._document()
+        plan = document.get(PRIVATE) or {}
+        return {
+            "format": FORMAT,
+            "mode": document["policy"]["mode"],
+            "changes": plan.get("changes", []),
+            "refusals": plan.get("refusals", []),
+        }
+
+    def Throttle(self) -> dict[str, Any]:
+        keys = ("index", "uuid", "pci", "name", "throttle")
+        gpus = [{key: gpu[key] for key in keys} for gpu in self._document()["gpus"]]
+        return {"format": FORMAT, "gpus": gpus}
+
+    def Watch(self, _message: dict[str, Any], _request: Call) -> Iterator[dict[str, Any]]:
+        yield from ()
+        if not _message.get("more") or _message.get("oneway"):
+            raise _error("org.varlink.service.ExpectedMore")
+        _request.watches = True
+
+    def Apply(self, _request: Call) -> Iterator[dict[str, Any]]:
+        return self._ask(_request, "Apply")
+
+    def Reload(self, _request: Call) -> Iterator[dict[str, Any]]:
+        return self._ask(_request, "Reload")
+
+    def Restore(self, gpu: str | None, setting: str | None, _request: Call) -> Iterator[dict[str, Any]]:
+        return self._ask(_request, "Restore", gpu=gpu, setting=setting)
+
+    def Release(self, gpu: str | None, for_s: float | None, _request: Call) -> Iterator[dict[str, Any]]:
+        return self._ask(_request, "Release", gpu=gpu, for_s=for_s)
+
+    def Resume(self, gpu: str | None, _request: Call) -> Iterator[dict[str, Any]]:
+        return self._ask(_request, "Resume", gpu=gpu)
+
+    def _document(self) -> Mapping[str, Any]:
+        document = self._desk.document_now()
+        if document is None:
+            raise _error("DriverTrouble", message=_NOTHING_YET)
+        return document
+
+    def _ask(self, call: Call, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
+        """Lay a command down for the loop. A generator, because one that yields nothing has no reply yet."""
+        yield from ()
+        if not self._doorkeeper.admits(call.peer):
+            raise _error("NotPermitted", method=method, needed=self._doorkeeper.needed)
+        for name, value in parameters.items():
+            if not _makes_sense(value):
+                raise varlink.InvalidParameter(name)
+        since = self._desk.not_answering_since()
+        if since is not None:
+            raise _error("NotAnswering", since=since)
+        try:
+            call.command = self._desk.ask(method.lower(), parameters)
+        except DeskFull:
+            raise _error("Busy", message="too many commands wait for the daemon already") from None
+
+
+def _makes_sense(value: str | float | None) -> bool:
+    """What the types let through and the loop shall not see: lone surrogates (no journal takes them), and times
+    that are no time."""
+    if isinstance(value, str):
+        return value.isprintable()
+    return value is None or (math.isfinite(value) and 0 < value <= RELEASE_MAX_S)
+
+
+class Responder:
+    """Requests to replies. Keeps no state of a client; belongs to the control thread."""
+
+    def __init__(self, desk: Desk, doorkeeper: Doorkeeper) -> None:
+        self._control = _Control(desk, doorkeeper)
+        self._service = varlink.Service(
+            vendor="gpu-tuned",
+            product="gpu-tuned",
+            version=__version__,
+            url="",
+            interface_dir=str(Path(__file__).parent),
+        )
+        self._service.interface(INTERFACE)(lambda: self._control)
+        self._desk = desk
+        self._status: tuple[Mapping[str, Any] | None, bytes] = (None, b"")
+
+    def respond(self, message: bytes, peer: Peer) -> Call:
+        """Serve one request. Raises framing.BadMessage for what is none."""
+        call = Call(peer, [])
+        request = decode(message)
+        wrong = _shape(request)
+        if wrong is not None:
+            reply: bytes | None = encode(_invalid(wrong))
+        elif request.get("method") == f"{INTERFACE}.Status" and not request.get("parameters"):
+            reply = self._status_reply()
+        else:
+            reply = self._through_library(message, call)
+        if reply is not None and not request.get("oneway"):
+            call.replies.append(reply)
+        if request.get("oneway"):
+            call.command = None  # nobody waits for its answer
+        return call
+
+    def _through_library(self, message: bytes, call: Call) -> bytes | None:
+        try:
+            for reply in self._service.handle(message, _request=call):
+                # The library names a parameter of a wrong type by its own path to it.
+                return bytes(reply).replace(b'"parameter": "server.call.', b'"parameter": "') + b"\0"
+        except OverflowError:  # an integer too large for a float; for_s is the only float there is
+            return encode(_invalid("for_s"))
+        return None
+
+    def _status_reply(self) -> bytes:
+        document = self._desk.document_now()
+        if document is None:
+            return encode(error_reply("DriverTrouble", {"message": _NOTHING_YET}))
+        if self._status[0] is not document:
+            self._status = (document, encode({"parameters": self._control.Status()}))
+        return self._status[1]
+
+
+def _shape(request: dict[str, Any]) -> str | None:
+    """The first key of a request that is not of its type; the library takes it for granted that all are."""
+    if not isinstance(request.get("method"), str):
+        return "method"
+    if not isinstance(request.get("parameters"), (dict, type(None))):
+        return "parameters"
+    for flag in ("more", "oneway", "upgrade"):
+        if not isinstance(request.get(flag), (bool, type(None))):
+            return flag
+    return "upgrade" if request.get("upgrade") else None  # there is nothing to upgrade to
+
+
+def answer_reply(answer: Answer) -> bytes:
+    """What the loop said to a command, as its caller hears it."""
+    if answer.error is not None:
+        return encode(error_reply(answer.error, answer.parameters))
+    return encode({"parameters": {"format": FORMAT, **answer.parameters}})
+
+
+def event_reply(sequence: int, missed: int, event: Mapping[str, Any] | None) -> bytes:
+    """One reply to Watch."""
+    parameters = {"format": FORMAT, "sequence": sequence, "missed": missed, "event": event}
+    return encode({"parameters": parameters, "continues": True})

@@ -1,0 +1,300 @@
+"""The control socket's own thread: one selector over all clients.
+
+It reads the last status and lays down commands (`Desk`), and touches nothing else; so it answers while the driver
+hangs. Whatever one client does ends at worst that client's connection.
+"""
+
+from __future__ import annotations
+
+import errno
+import selectors
+import socket
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from threading import Event, Lock
+
+from gpu_tuned.control import listen, methods
+from gpu_tuned.control.connection import Connection, Limits
+from gpu_tuned.control.desk import Desk, rfc3339
+from gpu_tuned.control.framing import BadMessage, encode
+from gpu_tuned.control.methods import Responder
+from gpu_tuned.control.peers import Doorkeeper, peer_of
+from gpu_tuned.control.trouble import Troubles
+from gpu_tuned.ports import Answer
+
+SWEEP_S = 1.0
+"""How often time limits are looked at; with no client that has one, the thread sleeps until somebody comes."""
+MESSAGES_A_TURN = 8
+ACCEPTS_A_TURN = 32
+
+
+class Server:
+    """`open` in the thread that starts, so that its errors come before the driver is touched; `serve` in the
+    control thread, until `close`.
+
+    `path`: where to listen, None for inherited sockets alone. `inherited`: listening descriptors from systemd;
+    they are taken over. `say_trouble` is called with one sentence when serving a client failed by a fault of ours,
+    at most once a minute.
+    """
+
+    def __init__(
+        self,
+        desk: Desk,
+        path: str | None,
+        inherited: Sequence[int] = (),
+        group: str = "gpu-tuned",
+        *,
+        say_trouble: Callable[[str], None] = lambda text: None,
+        limits: Limits | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._desk, self._path, self._inherited, self._group = desk, path, tuple(inherited), group
+        self._limits, self._clock = limits or Limits(), clock
+        self._troubles = Troubles(say_trouble, clock)
+        self._selector = selectors.DefaultSelector()
+        self._listeners: list[listen.Listener] = []
+        self._deaf = False  # out of descriptors: not accepting until the next sweep
+        self._clients: set[Connection] = set()
+        self._hungry: set[Connection] = set()
+        self._of_uid: Counter[int] = Counter()
+        self._swept_s = float("-inf")
+        self._closing = False
+        self._serving = False
+        self._ended = Event()
+        self._ending = Lock()
+
+    def open(self) -> None:
+        """Listen; from now on clients may connect, and are answered once `serve` runs.
+
+        Raises AlreadyRunning, UsageError, listen.SocketTrouble."""
+        self._responder = Responder(self._desk, Doorkeeper(self._group))
+        try:
+            for fd in self._inherited:
+                self._listeners.append(listen.inherited(fd))
+            names = {listener.sock.getsockname() for listener in self._listeners}
+            if self._path is not None and self._path not in names:
+                self._listeners.append(listen.own(self._path))
+        except BaseException:
+            self._end()
+            raise
+        self._hear()
+        self._selector.register(self._desk, selectors.EVENT_READ)
+
+    def close(self) -> None:
+        """End `serve`, from any thread, and wait for its last step; all clients are let go."""
+        self._closing = True
+        if self._serving:
+            self._desk.wake()
+            self._ended.wait(2.0)
+        else:
+            self._end()
+
+    def serve(self) -> None:
+        """Serve until `close`. Returns; never raises."""
+        self._serving = True
+        try:
+            while not self._closing:
+                try:
+                    self._turn()
+                except Exception as error:
+                    self._troubles.add(f"the control socket: {error!r}")
+                    time.sleep(0.1)  # a selector that fails at once would fail again at once
+        finally:
+            self._end()
+            self._ended.set()
+
+    def _turn(self) -> None:
+        ready = self._selector.select(self._timeout_s())
+        hungry, self._hungry = self._hungry, set()
+        for key, events in ready:
+            if key.fileobj is self._desk:
+                self._desk.quiet()
+            elif isinstance(key.data, Connection):
+                hungry.discard(key.data)
+                self._guard(key.data, events)
+            elif isinstance(key.fileobj, socket.socket):
+                self._accept(key.fileobj)
+        for client in hungry & self._clients:
+            self._guard(client, 0)
+        self._hand_out_answers()
+        self._tell_watchers()
+        if self._clock() - self._swept_s >= SWEEP_S:
+            self._sweep()
+
+    def _timeout_s(self) -> float | None:
+        if self._hungry:
+            return 0.0
+        if self._deaf or any(client.watched is None for client in self._clients):
+            return SWEEP_S
+        return None
+
+    def _accept(self, sock: socket.socket) -> None:
+        if self._deaf:
+            return
+        for _ in range(ACCEPTS_A_TURN):
+            try:
+                connection = sock.accept()[0]
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
+                    self._troubles.add(f"the control socket accepts nobody for a moment: {error.strerror}")
+                    self._deafen()
+                    return
+                continue  # the client went away before it was let in
+            try:
+                self._let_in(connection)
+            except OSError:
+                connection.close()
+
+    def _let_in(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        peer = peer_of(sock)
+        room = self._limits.clients - (self._limits.reserved if peer.uid else 0)
+        if len(self._clients) >= room or self._of_uid[peer.uid] >= self._limits.clients_per_uid:
+            message = f"too many connections: uid {peer.uid} has {self._of_uid[peer.uid]} of {len(self._clients)}"
+            sock.send(encode(methods.error_reply("Busy", {"message": message})))
+            sock.close()
+            return
+        client = Connection(sock, peer, self._limits, self._clock())
+        self._selector.register(sock, selectors.EVENT_READ, client)
+        self._clients.add(client)
+        self._of_uid[peer.uid] += 1
+
+    def _guard(self, client: Connection, events: int) -> None:
+        """Serve one client; what goes wrong ends its connection and nothing else."""
+        try:
+            if events & selectors.EVENT_WRITE:
+                client.flush(self._clock())
+            if events & selectors.EVENT_READ:
+                client.receive(self._clock())
+            self._serve(client)
+        except OSError:
+            self._drop(client)
+        except Exception as error:
+            self._troubles.add(f"a client of uid {client.peer.uid}, pid {client.peer.pid}, was let go: {error!r}")
+            self._drop(client)
+        else:
+            self._settle(client)
+
+    def _serve(self, client: Connection) -> None:
+        """A few of the requests that came; the rest at the next turn, so that nobody waits for one who asks much."""
+        for _ in range(MESSAGES_A_TURN):
+            if not client.takes:
+                return
+            now_s = self._clock()
+            try:
+                message = client.take(now_s)
+                if message is None:
+                    return
+                call = self._responder.respond(message, client.peer)
+            except BadMessage as error:
+                client.leaving = True
+                client.send(encode(methods.error_reply("InvalidMessage", {"problem": str(error)})), now_s)
+                return
+            if call.command is not None:
+                client.waits_for = (call.command, now_s)
+            if call.watches:
+                client.watched = self._desk.last_event
+                client.send(methods.event_reply(client.watched, 0, None), now_s)
+            for reply in call.replies:
+                client.send(reply, now_s)
+        self._hungry.add(client)
+
+    def _hand_out_answers(self) -> None:
+        answers = self._desk.answers()
+        if not answers:
+            return
+        waiting = {id(client.waits_for[0]): client for client in self._clients if client.waits_for}
+        for command, answer in answers:
+            client = waiting.get(id(command))
+            if client is not None:
+                self._answer(client, answer)
+
+    def _answer(self, client: Connection, answer: Answer) -> None:
+        client.waits_for = None
+        try:
+            client.send(methods.answer_reply(answer), self._clock())
+        except OSError:
+            self._drop(client)
+        except Exception as error:
+            self._troubles.add(f"an answer could not be sent: {error!r}")
+            self._drop(client)
+        else:
+            self._guard(client, 0)
+
+    def _tell_watchers(self) -> None:
+        for client in [c for c in self._clients if c.watched is not None and c.watched < self._desk.last_event]:
+            try:
+                while not client.full and client.watched is not None:
+                    event = self._desk.event_after(client.watched)
+                    if event is None:
+                        break
+                    client.watched = event[0]
+                    client.send(methods.event_reply(*event), self._clock())
+            except OSError:
+                self._drop(client)
+            else:
+                self._settle(client)
+
+    def _sweep(self) -> None:
+        """Time limits, once a second."""
+        now_s = self._swept_s = self._clock()
+        if self._deaf:
+            self._hear()
+        for client in list(self._clients):
+            if client.waits_for is not None and now_s - client.waits_for[1] > self._limits.command_s:
+                command = client.waits_for[0]
+                self._desk.withdraw(command)
+                since = self._desk.not_answering_since() or rfc3339(command.at_s)
+                self._answer(client, Answer({"since": since}, "NotAnswering"))
+            elif client.overdue(now_s):
+                self._drop(client)
+
+    def _settle(self, client: Connection) -> None:
+        """Wait for what this client can do next, or let it go."""
+        if client not in self._clients:
+            return
+        if client.done and client not in self._hungry:
+            self._drop(client)
+            return
+        events = (selectors.EVENT_READ if client.reads else 0) | (selectors.EVENT_WRITE if client.writes else 0)
+        key = self._selector.get_map().get(client.sock)
+        if key is None and events:
+            self._selector.register(client.sock, events, client)
+        elif key is not None and not events:
+            self._selector.unregister(client.sock)
+        elif key is not None and key.events != events:
+            self._selector.modify(client.sock, events, client)
+
+    def _drop(self, client: Connection) -> None:
+        if client not in self._clients:
+            return
+        self._clients.discard(client)
+        self._hungry.discard(client)
+        self._of_uid[client.peer.uid] -= 1
+        if not self._of_uid[client.peer.uid]:
+            del self._of_uid[client.peer.uid]
+        if client.sock in self._selector.get_map():
+            self._selector.unregister(client.sock)
+        client.sock.close()
+
+    def _hear(self) -> None:
+        self._deaf = False
+        for listener in self._listeners:
+            self._selector.register(listener.sock, selectors.EVENT_READ)
+
+    def _deafen(self) -> None:
+        self._deaf = True
+        for listener in self._listeners:
+            self._selector.unregister(listener.sock)
+
+    def _end(self) -> None:
+        with self._ending:
+            for client in list(self._clients):
+                self._drop(client)
+            for listener in self._listeners:
+                listener.close()
+            self._listeners.clear()
+            self._selector.close()
