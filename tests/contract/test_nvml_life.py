@@ -1,0 +1,171 @@
+"""The life of an NVML client: GPUs and drivers that go and come back, events, and letting go."""
+
+from __future__ import annotations
+
+from tests.conftest import MakeHost
+from tests.contract.nvml_child import play
+
+
+def test_a_lost_gpu_costs_the_others_nothing(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "rtx-5090-575")
+    out = play(
+        host,
+        """
+lost, other = [board.gpu.uuid for board in nvml.attach()]
+host.lose(0)
+out["while attached"] = [outcome(nvml.see, lost, Look()), outcome(nvml.see, lost, Look(True, True)),
+                         outcome(nvml.read, lost, Setting.POWER_LIMIT),
+                         outcome(nvml.write, lost, Setting.POWER_LIMIT, PowerLimit(450000))]
+out["other"] = readings(nvml.see(other, Look()))["power_limit_w"]
+out["attached"] = [board.gpu.uuid == other for board in nvml.attach()]
+out["left out"] = list(nvml.left_out.items())
+out["after"] = outcome(nvml.see, lost, Look())
+host.restore(0)
+out["back"] = [board.gpu.uuid in (lost, other) for board in nvml.attach()]
+out["read"] = readings(nvml.see(lost, Look()))["power_limit_w"]
+""",
+    )
+    assert all(said.startswith("GpuLost: ") for said in out["while attached"])
+    assert out["other"] == 575
+    assert out["attached"] == [True]
+    assert out["left out"] == [[0, "the GPU is lost: it fell off the bus, or cannot be reached any more"]]
+    assert out["after"].startswith("GpuLost: ")
+    assert out["back"] == [True, True]
+    assert out["read"] == 700
+
+
+def test_driver_absent_and_mismatch_say_so_and_pass(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    out = play(
+        host,
+        """
+host.run("unload")
+out["absent"] = [outcome(nvml.attach), outcome(nvml.see, "GPU-x", Look()), nvml.driver_version()]
+host.run("load-driver", "--driver", "580.200.01")
+host.run("mismatch", "on")
+out["mismatch"] = [outcome(nvml.attach), nvml.driver_version()]
+out["clients"] = host.clients()
+host.run("mismatch", "off")
+out["boards"] = len(nvml.attach())
+out["version"] = nvml.driver_version()
+""",
+    )
+    assert out["absent"][0] == "DriverAbsent: the NVIDIA driver is not loaded"
+    assert out["absent"][1].startswith("DriverAbsent: ")
+    assert out["absent"][2] is None
+    assert out["mismatch"][0].startswith("DriverMismatch: the NVIDIA library and the loaded kernel module")
+    assert out["mismatch"][1] is None
+    assert out["clients"] == []
+    assert out["boards"] == 1
+    assert out["version"] == "580.200.01"
+
+
+def test_detach_lets_go_and_attach_takes_up_again(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "rtx-5090-575")
+    out = play(
+        host,
+        """
+nvml.detach()
+for _ in range(3):
+    uuid = nvml.attach()[0].gpu.uuid
+    out.setdefault("attached", []).append(len(host.clients()))
+    nvml.attach()
+    nvml.detach()
+    nvml.detach()
+    out.setdefault("let go", []).append(len(host.clients()))
+out["after"] = outcome(nvml.see, uuid, Look())
+out["version"] = nvml.driver_version()
+""",
+    )
+    assert out["attached"] == [1, 1, 1]
+    assert out["let go"] == [0, 0, 0]
+    assert out["after"] == "DriverAbsent: the driver library is not attached"
+    assert out["version"] is None
+
+
+def test_detach_sends_a_waiting_thread_out_first(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h200"),
+        """
+nvml.attach()
+heard = []
+thread = threading.Thread(target=lambda: heard.append(nvml.wait_events(60)), daemon=True)
+thread.start()
+wait_for(lambda: inside(thread), what="the wait")
+began = time.monotonic()
+nvml.detach()
+out["took"] = time.monotonic() - began
+thread.join(5)
+out["heard"] = [list(events) for events in heard]
+out["clients"] = host.clients()
+""",
+    )
+    assert out["took"] < 3
+    assert out["heard"] == [[]]
+    assert out["clients"] == []
+
+
+def test_detach_does_not_wait_for_a_hung_waiter(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h200"),
+        """
+nvml.attach()
+host.hang("nvmlEventSetWait_v2", 30)
+thread = threading.Thread(target=nvml.wait_events, args=(60,), daemon=True)
+thread.start()
+wait_for(lambda: inside(thread), what="the wait")
+began = time.monotonic()
+nvml.detach()
+out["took"] = time.monotonic() - began
+print(json.dumps(out), flush=True)
+os._exit(0)
+""",
+    )
+    assert 0.9 < out["took"] < 5
+
+
+def test_an_xid_arrives_and_clock_events_do_not(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h200", "rtx-5090-575"),
+        """
+uuids = [board.gpu.uuid for board in nvml.attach()]
+out["nothing"] = list(nvml.wait_events(0.05))
+host.run("storm", 1, 200)
+out["storm"] = list(nvml.wait_events(0.3))
+host.xid(1, 31)
+event, = nvml.wait_events(5)
+out["xid"] = [event.kind, uuids.index(event.uuid), event.data]
+out["counted"] = host.calls()["nvmlEventSetWait_v2"]
+""",
+    )
+    assert out["nothing"] == out["storm"] == []
+    assert out["xid"] == ["xid", 1, 31]
+    assert out["counted"] < 10
+
+
+def test_a_lost_gpu_is_told_once_and_does_not_make_the_wait_spin(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h200", "rtx-5090-575"),
+        """
+uuids = [board.gpu.uuid for board in nvml.attach()]
+nvml.wait_events(0.05)
+host.lose(0)
+events = []
+def hear(seconds):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        events.extend(nvml.wait_events(until - time.monotonic()))
+hear(1.5)
+out["told"] = sorted({(event.kind, uuids.index(event.uuid), event.data) for event in events})
+out["often"] = len(events)
+out["calls"] = host.calls()["nvmlEventSetWait_v2"]
+events.clear()
+host.xid(1, 43)
+hear(0.5)
+out["other"] = [(event.kind, uuids.index(event.uuid), event.data) for event in events]
+""",
+    )
+    assert [tuple(event) for event in out["told"]] == [("other", 0, 0), ("xid", 0, 79)]
+    assert out["often"] <= 4
+    assert out["calls"] < 20, "1.5 s in slices of a quarter of a second"
+    assert [tuple(event) for event in out["other"]] == [("xid", 1, 43)]
