@@ -10,12 +10,28 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 SIMULATOR = Path(__file__).resolve().parent / "simulator"
 NVSIM = SIMULATOR / "nvsim"
+
+# At hand in `ask` and `client`: `handles`, `h` for GPU 0, `code(call, ...)` for the error that it answers.
+_CLIENT = """
+import json, sys, time
+import pynvml as n
+n.nvmlInit()
+handles = [n.nvmlDeviceGetHandleByIndex(i) for i in range(n.nvmlDeviceGetCount())]
+h = handles[0] if handles else None
+def code(call, *args):
+    try:
+        call(*args)
+        return 0
+    except n.NVMLError as e:
+        return e.value
+"""
 
 
 class NvsimError(AssertionError):
@@ -27,6 +43,25 @@ def build() -> None:
     done = subprocess.run(["make", "-s", "-C", str(SIMULATOR)], capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise NvsimError(f"the simulator does not build:\n{done.stdout}{done.stderr}")
+
+
+class Client:
+    """A process of `Nvsim.client`."""
+
+    def __init__(self, process: subprocess.Popen[str]) -> None:
+        self.process = process
+        self.pid = process.pid
+
+    def go(self) -> None:
+        """Let it run its second part."""
+        assert self.process.stdin is not None
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def line(self) -> str:
+        """The next line that it prints; waits for it."""
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().rstrip("\n")
 
 
 class Nvsim:
@@ -80,6 +115,31 @@ class Nvsim:
         if done.returncode != 0:
             raise NvsimError(f"exit {done.returncode}:\n{done.stdout}{done.stderr}")
         return done.stdout
+
+    def ask(self, expression: str, **env: str) -> Any:
+        """The value of a Python expression (`n` is pynvml, `h` GPU 0) in a process of its own."""
+        return json.loads(self.python(f"{_CLIENT}\nprint(json.dumps({expression}))", **env))
+
+    @contextmanager
+    def client(self, code: str = "", then: str = "", **env: str) -> Iterator[Client]:
+        """A process that attaches, runs `code`, waits for `go()`, runs `then`, and is killed (-9) at the end."""
+        parts = (_CLIENT, code, "print('ready')", "sys.stdin.readline()", then, "sys.stdin.readline()")
+        process = subprocess.Popen(
+            [sys.executable, "-uc", "\n".join(parts)],
+            env={**self.env, **env},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        try:
+            client = Client(process)
+            line = client.line()
+            if line != "ready":
+                raise NvsimError(f"the client did not get ready but said: {line!r}")
+            yield client
+        finally:
+            process.kill()
+            process.communicate()
 
     def set(self, gpu: str | int, **values: object) -> None:
         """A stranger's write: `set(0, power_limit_w=450, gpu_clock_mhz="unlocked")`."""

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -16,75 +12,35 @@ from tests.nvsim import SIMULATOR, Nvsim, NvsimError, wait_for
 MakeHost = Callable[..., Nvsim]
 BOARDS = sorted(p.stem for p in (SIMULATOR / "boards").glob("*.board"))
 
-PRELUDE = """
-import json, sys
-import pynvml as n
-n.nvmlInit()
-handles = [n.nvmlDeviceGetHandleByIndex(i) for i in range(n.nvmlDeviceGetCount())]
-h = handles[0] if handles else None
-def code(call, *args):
-    try:
-        call(*args)
-        return 0
-    except n.NVMLError as e:
-        return e.value
-"""
-
-
-def ask(host: Nvsim, expression: str, **env: str) -> object:
-    """The value of a Python expression in a client of `host`: `h` is GPU 0, `code(call, ...)` its error."""
-    return json.loads(host.python(f"{PRELUDE}\nprint(json.dumps({expression}))", **env))
-
-
-@contextmanager
-def client(host: Nvsim, code: str = "") -> Iterator[subprocess.Popen[str]]:
-    """A process that attaches, runs `code`, prints a line and stays until it is told to go."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", f"{PRELUDE}\n{code}\nprint('ready', flush=True)\nsys.stdin.read()"],
-        env=host.env,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-    finally:
-        process.kill()
-        process.communicate()
-
 
 def test_identity_of_two_boards(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575", "h200")
-    names = ask(host, "[n.nvmlDeviceGetName(x) for x in handles]")
+    names = host.ask("[n.nvmlDeviceGetName(x) for x in handles]")
     assert names == ["NVIDIA GeForce RTX 5090", "NVIDIA H200"]
-    uuids = ask(host, "[n.nvmlDeviceGetUUID(x) for x in handles]")
-    assert isinstance(uuids, list) and len(set(uuids)) == 2
-    assert ask(host, "n.nvmlDeviceGetPciInfo(handles[1]).busId") == "00000000:02:00.0"
-    assert ask(host, "n.nvmlSystemGetDriverVersion()") == "580.159.04"
-    assert ask(host, "n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByPciBusId('0000:02:00.0'))") == 1
+    uuids = host.ask("[n.nvmlDeviceGetUUID(x) for x in handles]")
+    assert len(set(uuids)) == 2
+    assert host.ask("n.nvmlDeviceGetPciInfo(handles[1]).busId") == "00000000:02:00.0"
+    assert host.ask("n.nvmlSystemGetDriverVersion()") == "580.159.04"
+    assert host.ask("n.nvmlDeviceGetIndex(n.nvmlDeviceGetHandleByPciBusId('0000:02:00.0'))") == 1
 
 
 @pytest.mark.parametrize("board", BOARDS)
 def test_every_board_answers(nvsim: MakeHost, board: str) -> None:
     host = nvsim(board)
-    low, high = ask(host, "n.nvmlDeviceGetPowerManagementLimitConstraints(h)")  # type: ignore[misc]
-    assert low <= ask(host, "n.nvmlDeviceGetPowerManagementLimit(h)") <= high
-    rungs = ask(host, "n.nvmlDeviceGetSupportedMemoryClocks(h)")
-    assert isinstance(rungs, list) and rungs == sorted(rungs, reverse=True)
+    low, high = host.ask("n.nvmlDeviceGetPowerManagementLimitConstraints(h)")
+    assert low <= host.ask("n.nvmlDeviceGetPowerManagementLimit(h)") <= high
+    rungs = host.ask("n.nvmlDeviceGetSupportedMemoryClocks(h)")
+    assert rungs == sorted(rungs, reverse=True)
     for rung in rungs:
-        clocks = ask(host, f"n.nvmlDeviceGetSupportedGraphicsClocks(h, {rung})")
-        assert isinstance(clocks, list) and clocks == sorted(set(clocks), reverse=True)
+        clocks = host.ask(f"n.nvmlDeviceGetSupportedGraphicsClocks(h, {rung})")
+        assert clocks == sorted(set(clocks), reverse=True)
 
 
 def test_a_limit_out_of_range_is_refused_and_one_between_steps_is_rounded(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575")
-    assert ask(host, "code(n.nvmlDeviceSetPowerManagementLimit, h, 600000)") == 2
-    assert ask(host, "code(n.nvmlDeviceSetPowerManagementLimit, h, 399000)") == 2
-    both = ask(
-        host, "[n.nvmlDeviceSetPowerManagementLimit(h, 465000), n.nvmlDeviceGetPowerManagementLimit(h)]"
-    )
+    assert host.ask("code(n.nvmlDeviceSetPowerManagementLimit, h, 600000)") == 2
+    assert host.ask("code(n.nvmlDeviceSetPowerManagementLimit, h, 399000)") == 2
+    both = host.ask("[n.nvmlDeviceSetPowerManagementLimit(h, 465000), n.nvmlDeviceGetPowerManagementLimit(h)]")
     assert both == [None, 464000]
 
 
@@ -94,15 +50,14 @@ def test_who_has_no_admin_capability_may_read_only(nvsim: MakeHost) -> None:
         code(n.nvmlDeviceSetPersistenceMode, h, 1), code(n.nvmlDeviceSetPowerManagementLimit, h, 450000),
         code(n.nvmlDeviceSetGpuLockedClocks, h, 2400, 2550), code(n.nvmlDeviceResetGpuLockedClocks, h),
         code(n.nvmlDeviceSetMemoryLockedClocks, h, 14001, 14001), code(n.nvmlDeviceSetComputeMode, h, 3)]"""
-    assert ask(host, calls, NVSIM_CAP_SYS_ADMIN="0") == [4] * 6
+    assert host.ask(calls, NVSIM_CAP_SYS_ADMIN="0") == [4] * 6
     assert {w["result"] for w in host.writes()} == {"NO_PERMISSION"}
-    assert ask(host, calls, NVSIM_CAP_SYS_ADMIN="1") == [0] * 6
+    assert host.ask(calls, NVSIM_CAP_SYS_ADMIN="1") == [0] * 6
 
 
 def test_writes_are_recorded_in_order_with_who_what_and_answer(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575")
-    ask(
-        host,
+    host.ask(
         "[n.nvmlDeviceSetGpuLockedClocks(h, 2400, 2550), code(n.nvmlDeviceSetPowerManagementLimit, h, 1)]",
     )
     host.set(0, persistence_mode=True, power_limit_w=450)
@@ -120,19 +75,19 @@ def test_writes_are_recorded_in_order_with_who_what_and_answer(nvsim: MakeHost) 
 
 def test_settings_go_with_the_last_client_unless_persistence_is_on(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575")
-    with client(host, "n.nvmlDeviceSetPowerManagementLimit(h, 450000)"):
+    with host.client("n.nvmlDeviceSetPowerManagementLimit(h, 450000)"):
         assert host.gpu()["power_limit_w"] == 450
     wait_for(lambda: not host.clients(), what="the killed client is noticed")
     assert host.gpu()["power_limit_w"] == 575
-    ask(host, "[n.nvmlDeviceSetPersistenceMode(h, 1), n.nvmlDeviceSetPowerManagementLimit(h, 450000)]")
+    host.ask("[n.nvmlDeviceSetPersistenceMode(h, 1), n.nvmlDeviceSetPowerManagementLimit(h, 450000)]")
     assert host.gpu()["power_limit_w"] == 450
 
 
 def test_clients_are_listed_and_keep_the_driver_loaded(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575", "h200")
-    with client(host) as process:
-        assert [c["pid"] for c in host.clients()] == [process.pid]
-        open_files = {str(p.readlink()) for p in Path(f"/proc/{process.pid}/fd").iterdir()}
+    with host.client() as client:
+        assert [c["pid"] for c in host.clients()] == [client.pid]
+        open_files = {str(p.readlink()) for p in Path(f"/proc/{client.pid}/fd").iterdir()}
         assert {str(host.root / "dev" / f"nvidia{i}") for i in (0, 1)} <= open_files
         for verb in (host.reload, lambda: host.reset(0), lambda: host.run("unload")):
             with pytest.raises(NvsimError, match="refused"):

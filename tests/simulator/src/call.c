@@ -6,6 +6,7 @@
 #include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ static pthread_mutex_t lib_lock = PTHREAD_MUTEX_INITIALIZER;    /* NVML's calls 
 static struct client *self;
 static int self_pid, references, attached, fds[MAX_GPUS + 2], n_fds, order[MAX_GPUS], n_order;
 static unsigned epoch, load_seq;
+static ino_t state_inode;
 
 int has_admin(void)
 {
@@ -69,7 +71,7 @@ int attached_gone(struct state *s, int slot)
 {
     const struct gpu *g = &s->gpus[slot];
     return !s->loaded || s->load_seq != load_seq || !g->present || g->lost || !self
-        || self->generation[slot] != g->generation;
+        || self->pid != self_pid || self->generation[slot] != g->generation;
 }
 
 static void spin_us(unsigned us)
@@ -196,21 +198,33 @@ static void close_all(void)
         close(fds[--n_fds]);
 }
 
+/* Maps the host's state; again only where the host was created anew since. */
+static int find_state(void)
+{
+    const char *dir = getenv("NVSIM_STATE");
+    char path[PATH_MAX];
+    struct stat st;
+    if (!dir || !*dir)
+        return 0;
+    snprintf(path, sizeof path, "%s/state", dir);
+    if (stat(path, &st) != 0)
+        return 0;
+    if (!lib_state || st.st_ino != state_inode) {
+        lib_state = state_open(strdup(dir));
+        state_inode = st.st_ino;
+    }
+    return lib_state != NULL;
+}
+
 EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned flags)
 {
     static int counter = -1;
     pthread_mutex_lock(&lib_lock);
     if (self_pid != getpid())
         references = 0;     /* a forked child starts afresh */
-    if (references == 0 && lib_state)
-        lib_state = NULL;   /* the host may have been created anew meanwhile */
-    if (!lib_state) {
-        const char *dir = getenv("NVSIM_STATE");
-        lib_state = dir && *dir ? state_open(strdup(dir)) : NULL;
-        if (!lib_state) {
-            pthread_mutex_unlock(&lib_lock);
-            return ERR_DRIVER_NOT_LOADED;
-        }
+    if (references == 0 && !find_state()) {
+        pthread_mutex_unlock(&lib_lock);
+        return ERR_DRIVER_NOT_LOADED;
     }
     call_faults("nvmlInitWithFlags", lib_state);
     call_cost(lib_state, "nvmlInitWithFlags", 0);

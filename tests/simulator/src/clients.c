@@ -92,7 +92,8 @@ struct client *client_attach(struct state *s, int pid)
 
 void client_detach(struct state *s, struct client *c)
 {
-    c->pid = 0;
+    if (c->pid == getpid())     /* after a simulated reboot the place may be somebody else's */
+        c->pid = 0;
     clients_reap(s, 1);
     if (clients_count(s) == 0)
         last_client_left(s);

@@ -6,10 +6,10 @@
 #include "sim.h"
 
 #define REASON_DELAY_S 0.10     /* the cap acts at once, the reason bit shows after this */
-#define CAP_HOLD_S 0.43         /* and stays this long after the need for it has gone */
+#define CAP_HOLD_S 0.40         /* and stays this long after the need for it has gone */
 #define LOW_UTIL_ON_S 1.9
 #define LOW_UTIL_OFF_S 0.3
-#define COARSE_TICKS 3000
+#define COARSE_TICKS 6000
 
 int64_t sim_now_ns(const struct state *s)
 {
@@ -31,7 +31,8 @@ double power_at(const struct gpu *g, double mhz)
 {
     const struct board *b = &g->board;
     double x = mhz / b->boost_mhz;
-    double still = b->idle_w + (b->open_w - b->idle_w) * (x > 1 ? 1 : x);
+    double up = mhz <= b->idle_mhz ? 0 : (mhz - b->idle_mhz) / (b->boost_mhz - b->idle_mhz);
+    double still = b->idle_w + (b->open_w - b->idle_w) * (up > 1 ? 1 : up);
     return still + g->load * (b->load_w - b->open_w) * pow(x, b->power_exponent);
 }
 
@@ -63,13 +64,10 @@ static double capped_mhz(struct gpu *g, double target, double limit_w)
     return g->cap_mhz = low;
 }
 
-static unsigned scramble(uint64_t x)
+/* 0 to 99, each equally often in any hundred tenths of a second, in no visible order: a run repeats exactly. */
+static unsigned wander(int64_t tick, int slot)
 {
-    x ^= x >> 33;
-    x *= 0xff51afd7ed558ccdull;
-    x ^= x >> 33;
-    x *= 0xc4ceb9fe1a85ec53ull;
-    return (unsigned)(x >> 40);
+    return (unsigned)((tick / 10 * 37 + slot * 13) % 100);
 }
 
 static double wanted_mhz(const struct gpu *g, int active)
@@ -196,7 +194,7 @@ static void gpu_step(struct state *s, int slot, double dt, int64_t tick)
     const struct board *b = &g->board;
     double old_power = g->power_w, old_temp = g->temp_c;
     unsigned old_reasons = g->reasons, old_pstate = g->pstate;
-    script_step(g, (double)tick * TICK_NS / 1e9);
+    script_step(g, (double)tick * TICK_NS / 1e9 - dt + 1e-6);
     int active = g->open || g->load > 0, needed = 0;
     double target = wanted_mhz(g, active), f = target;
     unsigned reasons = 0;
@@ -206,7 +204,7 @@ static void gpu_step(struct state *s, int slot, double dt, int64_t tick)
         g->capping = 0, g->cap_for_s = 0, reasons |= b->idle_reasons;
     if (g->capping)
         reasons |= REASON_SW_POWER_CAP;
-    unsigned r = scramble((uint64_t)tick / 5 + (uint64_t)slot * 7919) % 100;
+    unsigned r = wander(tick, slot);
     if (g->temp_c >= b->t_slowdown)
         reasons |= REASON_HW_THERMAL | REASON_HW_SLOWDOWN;
     else if (g->temp_c >= b->t_gpu_max)
@@ -219,7 +217,7 @@ static void gpu_step(struct state *s, int slot, double dt, int64_t tick)
     g->sm_mhz = f;
     g->power_w = power_at(g, f);
     /* A capped clock wanders by a step or two around its mean. */
-    double ripple = !needed ? 0 : r < 8 ? 30 : r < 29 ? 15 : r < 65 ? 0 : -15;
+    double ripple = !needed ? 0 : r < 8 ? 30 : r < 27 ? 15 : r < 65 ? 0 : -15;
     g->sm_read_mhz = ladder_floor(&b->ladder[0], f + ripple);
     /* Seen on RTX 5090: a clock held by its lock reads one half-step below it now and then. */
     if (active && g->set.gpu_lock.set && !needed && b->ladder[0].step_mhz < 10 && f >= g->set.gpu_lock.max && r < 50)
@@ -231,13 +229,13 @@ static void gpu_step(struct state *s, int slot, double dt, int64_t tick)
     ring_push(g, dt);
     heat_step(g, dt);
     count(g, dt, g->set.app_gpu_mhz ? g->set.app_gpu_mhz : b->boost_mhz);
-    if (needed || g->reasons != old_reasons)
+    if ((needed && tick % 2) || g->reasons != old_reasons)   /* about as many as recorded: 60 a second */
         event_push(s, slot, EVENT_CLOCK, 0);
     if (g->pstate != old_pstate)
         event_push(s, slot, EVENT_PSTATE, g->pstate);
     g->steady = !needed && !g->capping && g->script_at >= g->script_len && g->low_util_s > LOW_UTIL_ON_S
         && fabs(old_power - g->power_w) < 0.001 && fabs(g->ring_sum / POWER_RING - g->power_w) < 0.01
-        && fabs(old_temp - g->temp_c) < 0.0005 * dt / 0.02;
+        && fabs(old_temp - g->temp_c) < 0.0005 * dt / 0.01;
 }
 
 void physics_start(struct gpu *g)
@@ -277,7 +275,7 @@ void physics_advance(struct state *s)
             continue;
         }
         if (target - at > COARSE_TICKS && g->script_at >= g->script_len) {
-            int64_t coarse = (target - at - 500) / 500;
+            int64_t coarse = (target - at - 1000) / 500;
             for (int k = 0; k < 500; k++, at += coarse)
                 gpu_step(s, i, (double)coarse * TICK_NS / 1e9, at);
         }

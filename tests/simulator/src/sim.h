@@ -19,8 +19,8 @@
 #define MAX_SCRIPT 64
 #define MAX_COSTS 96
 #define MEM_RUNGS 8
-#define POWER_RING 50          /* one second of ticks: the driver's power reading is a mean over it */
-#define TICK_NS 20000000ll
+#define POWER_RING 100         /* one second of ticks: the driver's power reading is a mean over it */
+#define TICK_NS 10000000ll
 #define CALL_NAME 64
 #define CORE_COUNTERS 11
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -73,7 +74,7 @@ int host_add_gpu(const char *spec)
     g->minor = (unsigned)slot;
     g->present = 1;
     g->forced_temp = -1000;
-    g->process_pid = 1;
+    g->process_pid = 4194303;   /* nobody: pids end at 4194304 */
     g->generation = 1;
     gpu_initialise(st, g);
     physics_start(g);
@@ -245,6 +246,8 @@ static int verb_speed(int argc, char **argv)
         return usage("speed");
     sim_rebase(st);
     st->speed = factor;
+    if (factor == 0)            /* whoever stops the time steps it by hand and wants the same each run */
+        st->base_sim_ns -= st->base_sim_ns % TICK_NS;
     return 0;
 }
 
@@ -254,7 +257,7 @@ static int verb_advance(int argc, char **argv)
     if (argc != 1 || !number(argv[0], &seconds) || seconds < 0)
         return usage("advance");
     sim_rebase(st);
-    st->base_sim_ns += (int64_t)(seconds * 1e9);
+    st->base_sim_ns += llround(seconds * 1e9);
     physics_advance(st);
     return 0;
 }
