@@ -70,10 +70,13 @@ class Kernel(Protocol):
         """Version of the module on disk (what the next load brings), None where unknown."""
 
     def bound_gpus(self) -> Mapping[str, str]:
-        """PCI address -> a token that changes when the device is bound anew, of every GPU bound to the driver."""
+        """Of every GPU bound to the driver: PCI address -> a token that changes when it is bound anew."""
 
     def on_battery_host(self) -> bool:
         """Whether the machine has a battery (a laptop)."""
+
+    def asleep(self, pci: str) -> bool:
+        """Whether the device is runtime-suspended: reading it through NVML would wake it up."""
 
     def memory_nodes(self) -> int: ...
     def numa_balancing(self) -> NumaBalancing | None:
@@ -83,8 +86,8 @@ class Kernel(Protocol):
 
 
 class Clock(Protocol):
-    """Three clocks: `now` (wall, seconds since the epoch, for people), `monotonic` and `boottime` (seconds; boot
-    time goes on during suspend, monotonic does not)."""
+    """Three clocks: `now` (wall, seconds since the epoch, for people), `monotonic` and `boottime` (seconds; boot time
+    goes on during suspend, monotonic does not)."""
 
     def now(self) -> float: ...
     def monotonic(self) -> float: ...
@@ -92,8 +95,8 @@ class Clock(Protocol):
 
 
 class Store(Protocol):
-    """Where state survives a restart. `load` returns {} for a missing file and for a damaged one, which it sets
-    aside (`damage` then says so once)."""
+    """Where state survives a restart. `load` returns {} for a missing file and for a damaged one, which it sets aside
+    (`damage` then says so)."""
 
     def load(self) -> Mapping[str, Any]: ...
     def save(self, state: Mapping[str, Any]) -> None:
@@ -114,3 +117,38 @@ class Service(Protocol):
 
 
 Say = Callable[[Event], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command came to: `parameters` of the reply, or of the error named by `error`."""
+
+    parameters: Mapping[str, Any]
+    error: str | None = None
+
+
+class Command(Protocol):
+    """One request of a client that only the loop can serve."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def parameters(self) -> Mapping[str, Any]: ...
+    def answer(self, answer: Answer) -> None:
+        """Reply, once; from any thread."""
+
+
+class Desk(Protocol):
+    """Where the loop meets the control socket: it lays down what is known and takes up what is asked."""
+
+    def publish(self, document: Mapping[str, Any]) -> None:
+        """Replace the status document; the caller never changes it afterwards."""
+
+    def say(self, event: Mapping[str, Any]) -> None: ...
+    def take(self) -> Command | None:
+        """The next command, None when there is none. Never waits."""
+
+    def entered(self, at_s: float) -> None:
+        """The loop goes into the driver now (monotonic seconds): from here on it may hang."""
+
+    def left(self) -> None: ...

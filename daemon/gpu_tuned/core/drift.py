@@ -213,7 +213,8 @@ def _revert(
     moment: Moment,
 ) -> tuple[Track, tuple[Note, ...]]:
     """Something that was ours is not so any more, seen for the first time: counted, classed, paced."""
-    goes_on = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
+    near = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
+    goes_on = near or track.state is State.CONTESTED
     track = replace(
         track,
         open=True,

@@ -33,41 +33,166 @@ class EventKind(Enum):
 
     STARTED = ("started", "60f4367061fc44d4b5588cdb9d664aa6", Priority.INFO, "gpu-tuned {version} started, {mode}")
     STOPPED = ("stopped", "d8f24aa2572e4f08b88c737af6f6b297", Priority.INFO, "Stopped; {what}")
-    DRIVER_READY = ("driver_ready", "a984f5ca4758453abd0a876028141303", Priority.INFO, "Driver {version}: {count} GPU(s)")
-    DRIVER_WAITING = ("driver_waiting", "13bacabb3d6b400eb826f43791a05280", Priority.WARNING, "Waiting for the driver: {cause}")
+    DRIVER_READY = (
+        "driver_ready",
+        "a984f5ca4758453abd0a876028141303",
+        Priority.INFO,
+        "Driver {version}: {count} GPU(s)",
+    )
+    DRIVER_WAITING = (
+        "driver_waiting",
+        "13bacabb3d6b400eb826f43791a05280",
+        Priority.WARNING,
+        "Waiting for the driver: {cause}",
+    )
 
-    POLICY_LOADED = ("policy_loaded", "8968cf53bf074ae8a88ca09049ce7b5a", Priority.INFO, "Policy {digest} in force from {files}")
-    POLICY_REFUSED = ("policy_refused", "fa3f380dbc7547acbedd8bfe9ebbf5f9", Priority.ERROR, "Policy refused, {kept}: {cause}")
+    POLICY_LOADED = (
+        "policy_loaded",
+        "8968cf53bf074ae8a88ca09049ce7b5a",
+        Priority.INFO,
+        "Policy {digest} in force from {files}",
+    )
+    POLICY_REFUSED = (
+        "policy_refused",
+        "fa3f380dbc7547acbedd8bfe9ebbf5f9",
+        Priority.ERROR,
+        "Policy refused, {kept}: {cause}",
+    )
     RULE_UNMATCHED = ("rule_unmatched", "3ec2935199624a49b1688da4633e3aa3", Priority.WARNING, "{origin}: {cause}")
 
-    APPLIED = ("applied", "67bdeb24d6444768ab7babb6e657f166", Priority.NOTICE, "{where}{setting} set to {wanted}, was {found}")
-    REQUESTED = ("requested", "54789a398b16465a9272b723f28a60be", Priority.NOTICE, "{where}{setting} {wanted} requested ({cause}); no driver call can read it back")
-    REFUSED = ("refused", "b51b37b77ba84974ac489ec3d5ee9233", Priority.WARNING, "{where}{setting} {wanted} refused: {cause}")
-    DRIFTED = ("drifted", "b55e776c648142689ff22d5af40d9b03", Priority.WARNING, "{where}{setting} is {found}, wanted {wanted}: {cause}")
-    PUT_BACK = ("put_back", "fc0f40e9826341aca39afa8826c04e9b", Priority.NOTICE, "{where}{setting} put back to {wanted}, was {found}")
-    CONTESTED = ("contested", "99bd604d05164842a9b4f6d25f2bf5f8", Priority.WARNING, "{where}{setting} is contested: somebody set {found} {count} times, about every {rhythm_s} s; wanted {wanted}; {then}")
-    CONTEST_ENDED = ("contest_ended", "2878e70a54af4851abcea76119dc4a9b", Priority.NOTICE, "{where}{setting} stays at {wanted}: no longer contested")
-    WATCHED_CHANGED = ("watched_changed", "b816941ccb354b249e0dec5c3561d3e0", Priority.NOTICE, "{where}{setting} is now {found}; watched, not written")
-    WATCHED_DIFFERS = ("watched_differs", "279d3d5ff922488e98079c72aef7b682", Priority.NOTICE, "{where}{setting} is {found}, policy says {wanted}; watched, not written")
-    LOCK_LOST = ("lock_lost", "efc05038516a4b45aeebbc4c26d84db4", Priority.WARNING, "{where}{setting} {wanted} counts as lost: {cause}")
-    LOCK_CONFIRMED = ("lock_confirmed", "e626049c618b4e7faf6b5ed35af492d9", Priority.INFO, "{where}{setting} {wanted} confirmed under load")
-    UNMANAGED = ("unmanaged", "dfd8191b04cb4998b1b7e63dac053768", Priority.NOTICE, "{where}{setting} stays at {found}: no rule speaks of it any more")
+    APPLIED = (
+        "applied",
+        "67bdeb24d6444768ab7babb6e657f166",
+        Priority.NOTICE,
+        "{where}{setting} set to {wanted}, was {found}",
+    )
+    REQUESTED = (
+        "requested",
+        "54789a398b16465a9272b723f28a60be",
+        Priority.NOTICE,
+        "{where}{setting} {wanted} requested ({cause}); no driver call can read it back",
+    )
+    REFUSED = (
+        "refused",
+        "b51b37b77ba84974ac489ec3d5ee9233",
+        Priority.WARNING,
+        "{where}{setting} {wanted} refused: {cause}",
+    )
+    DRIFTED = (
+        "drifted",
+        "b55e776c648142689ff22d5af40d9b03",
+        Priority.WARNING,
+        "{where}{setting} is {found}, wanted {wanted}: {cause}",
+    )
+    PUT_BACK = (
+        "put_back",
+        "fc0f40e9826341aca39afa8826c04e9b",
+        Priority.NOTICE,
+        "{where}{setting} put back to {wanted}, was {found}",
+    )
+    CONTESTED = (
+        "contested",
+        "99bd604d05164842a9b4f6d25f2bf5f8",
+        Priority.WARNING,
+        "{where}{setting} is contested: somebody set {found} {count} times, about every {rhythm_s} s; wanted {wanted}; {then}",
+    )
+    CONTEST_ENDED = (
+        "contest_ended",
+        "2878e70a54af4851abcea76119dc4a9b",
+        Priority.NOTICE,
+        "{where}{setting} stays at {wanted}: no longer contested",
+    )
+    WATCHED_CHANGED = (
+        "watched_changed",
+        "b816941ccb354b249e0dec5c3561d3e0",
+        Priority.NOTICE,
+        "{where}{setting} is now {found}; watched, not written",
+    )
+    WATCHED_DIFFERS = (
+        "watched_differs",
+        "279d3d5ff922488e98079c72aef7b682",
+        Priority.NOTICE,
+        "{where}{setting} is {found}, policy says {wanted}; watched, not written",
+    )
+    LOCK_LOST = (
+        "lock_lost",
+        "efc05038516a4b45aeebbc4c26d84db4",
+        Priority.WARNING,
+        "{where}{setting} {wanted} counts as lost: {cause}",
+    )
+    LOCK_CONFIRMED = (
+        "lock_confirmed",
+        "e626049c618b4e7faf6b5ed35af492d9",
+        Priority.INFO,
+        "{where}{setting} {wanted} confirmed under load",
+    )
+    UNMANAGED = (
+        "unmanaged",
+        "dfd8191b04cb4998b1b7e63dac053768",
+        Priority.NOTICE,
+        "{where}{setting} stays at {found}: no rule speaks of it any more",
+    )
 
     GPU_WAITING = ("gpu_waiting", "c007b7ad54b548419b62e476d7e92b0d", Priority.ERROR, "{where}waiting: {cause}")
-    GPU_BACK = ("gpu_back", "5fc934399cda4e7c8ba93aa9c55775cc", Priority.NOTICE, "{where}back; its settings are wished for anew")
-    REINITIALISED = ("reinitialised", "cbcdb7325d7a4547929907bb27db659a", Priority.NOTICE, "{where}the driver initialised this GPU anew: {cause}")
+    GPU_BACK = (
+        "gpu_back",
+        "5fc934399cda4e7c8ba93aa9c55775cc",
+        Priority.NOTICE,
+        "{where}back; its settings are wished for anew",
+    )
+    REINITIALISED = (
+        "reinitialised",
+        "cbcdb7325d7a4547929907bb27db659a",
+        Priority.NOTICE,
+        "{where}the driver initialised this GPU anew: {cause}",
+    )
     XID = ("xid", "d70e02d8e2be44739454f620756edd4e", Priority.WARNING, "{where}Xid {xid} ({cause})")
-    RESUMED = ("resumed", "15870ade2f79444d89fcfc70a3493316", Priority.NOTICE, "The machine slept {slept_s} s; settings are read and put right")
-    RELEASED = ("released", "2a7ad70a3f854edc9e6e432b67a5bcd6", Priority.NOTICE, "Let go of the driver{for_gpu}{until}; nothing is watched until resume")
+    RESUMED = (
+        "resumed",
+        "15870ade2f79444d89fcfc70a3493316",
+        Priority.NOTICE,
+        "The machine slept {slept_s} s; settings are read and put right",
+    )
+    RELEASED = (
+        "released",
+        "2a7ad70a3f854edc9e6e432b67a5bcd6",
+        Priority.NOTICE,
+        "Let go of the driver{for_gpu}{until}; nothing is watched until resume",
+    )
     TAKEN_BACK = ("taken_back", "19733e823bd7447aae4a22c611de59d8", Priority.NOTICE, "Took the driver back: {cause}")
 
-    FAULT_BEGAN = ("fault_began", "8a80550957704e6db35ed353b234c914", Priority.WARNING, "{where}slowed by a fault: {reason}")
-    FAULT_ENDED = ("fault_ended", "6e772339eb1c48758ce41c77dd6030e4", Priority.NOTICE, "{where}fault over: {reason}, {duration_s} s")
+    FAULT_BEGAN = (
+        "fault_began",
+        "8a80550957704e6db35ed353b234c914",
+        Priority.WARNING,
+        "{where}slowed by a fault: {reason}",
+    )
+    FAULT_ENDED = (
+        "fault_ended",
+        "6e772339eb1c48758ce41c77dd6030e4",
+        Priority.NOTICE,
+        "{where}fault over: {reason}, {duration_s} s",
+    )
 
-    RESTORED = ("restored", "7aba0edc4db547c7bb95fce42c2fe03c", Priority.NOTICE, "{where}{setting} restored to {wanted}, as found before the first write; was {found}")
-    RESTORE_FAILED = ("restore_failed", "6ca74681d3cb4a7a9985b56cab22fd39", Priority.ERROR, "{where}{setting} could not be restored to {wanted}: {cause}")
+    RESTORED = (
+        "restored",
+        "7aba0edc4db547c7bb95fce42c2fe03c",
+        Priority.NOTICE,
+        "{where}{setting} restored to {wanted}, as found before the first write; was {found}",
+    )
+    RESTORE_FAILED = (
+        "restore_failed",
+        "6ca74681d3cb4a7a9985b56cab22fd39",
+        Priority.ERROR,
+        "{where}{setting} could not be restored to {wanted}: {cause}",
+    )
     STATE_DAMAGED = ("state_damaged", "65898ed35ee84624866f0801558ad47a", Priority.ERROR, "{cause}")
-    STATE_UNSAVED = ("state_unsaved", "a86c00cfe6dc421aaf59621788ec709f", Priority.ERROR, "State cannot be saved, so nothing is written to a GPU: {cause}")
+    STATE_UNSAVED = (
+        "state_unsaved",
+        "a86c00cfe6dc421aaf59621788ec709f",
+        Priority.ERROR,
+        "State cannot be saved, so nothing is written to a GPU: {cause}",
+    )
 
     def __init__(self, word: str, message_id: str, priority: Priority, words: str) -> None:
         self.word = word

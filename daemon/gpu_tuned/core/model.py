@@ -34,6 +34,7 @@ class Setting(str, Enum):
         return self.value.removesuffix("_w").removesuffix("_mhz").replace("_", " ")
 
 
+LOCKS = tuple(s for s in Setting if not s.readable)
 GPU_SETTINGS = tuple(s for s in Setting if s is not Setting.NUMA_BALANCING)
 
 
@@ -206,6 +207,11 @@ class Unread:
 
 NO_GETTER = Unread("no getter")
 Reading = Value | Unread
+
+
+def reading_text(reading: Reading | None) -> str:
+    """A reading for a person: the value, or why there is none."""
+    return reading.why if isinstance(reading, Unread) else text(reading)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ and the other settings go on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from gpu_tuned.core.model import (
@@ -23,6 +23,7 @@ from gpu_tuned.core.model import (
     text,
     watts,
 )
+from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.wish import Ceiling, Percent, Symbol, Target, Wish
 
 
@@ -158,6 +159,7 @@ _GOALS: Mapping[Setting, Callable[[Wish, Board, Value | None], Goal]] = {
     Setting.COMPUTE_MODE: _compute_mode,
 }
 
+
 def satisfies(wish: Wish, wanted: Value, seen: Reading) -> bool:
     """Whether a reading is what was wanted; below a ceiling every limit is."""
     if isinstance(wish.target, Ceiling) and isinstance(wanted, PowerLimit) and isinstance(seen, PowerLimit):
@@ -184,6 +186,17 @@ def accepted_as(goal: Value, before: Reading, after: Reading) -> Value | None:
     if isinstance(goal, ApplicationClocks) and isinstance(after, ApplicationClocks) and after != before:
         return after if abs(after.gpu_mhz - goal.gpu_mhz) <= 15 else None
     return None
+
+
+def power_goals_mw(policy: Policy, boards: Iterable[Board]) -> dict[str, int]:
+    """The power limits that a policy wishes, milliwatts, by a name a person knows the GPU by."""
+    limits_mw: dict[str, int] = {}
+    for board in boards:
+        wish = policy.wishes_for(board.gpu).get(Setting.POWER_LIMIT)
+        goal = goal_of(wish, board, None, None) if wish and not wish.watched else None
+        if isinstance(goal, PowerLimit):
+            limits_mw[f"{board.gpu.name} {board.gpu.pci}"] = goal.limit_mw
+    return limits_mw
 
 
 def budget_refusal(budget_mw: int | None, limits_mw: Mapping[str, int]) -> str | None:

@@ -152,7 +152,8 @@ def from_json(raw: Mapping[str, Any]) -> Saved:
             gpus={
                 str(uuid): SavedGpu(
                     Initialisation(
-                        str(gpu["binding"]), {int(counter): int(ns) for counter, ns in gpu["counters_ns"].items()}
+                        str(gpu["binding"]),
+                        {int(counter): int(ns) for counter, ns in gpu["counters_ns"].items()},
                     ),
                     _records_from_json(gpu["records"]),
                 )

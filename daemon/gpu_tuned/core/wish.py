@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Value
+from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Value, text
 
 
 class Symbol(str, Enum):
@@ -34,13 +34,25 @@ class Ceiling:
     limit: PowerLimit
 
 
-class NumaAuto(Enum):
-    """kernel.numa_balancing off where the machine has one memory node, left alone elsewhere."""
+class Auto(Enum):
+    """What suits this host: kernel.numa_balancing off where there is one memory node, persistence mode on where
+    there is no battery; left alone elsewhere."""
 
     AUTO = "auto"
 
 
-Target = Value | Symbol | Percent | Ceiling | NumaAuto
+Target = Value | Symbol | Percent | Ceiling | Auto
+
+
+def target_text(target: Target | None) -> str:
+    """A target as a person wrote it: "450 W", "max", "80 %", "<= 450 W"."""
+    if isinstance(target, Percent):
+        return f"{target.percent:g} %"
+    if isinstance(target, Ceiling):
+        return f"<= {text(target.limit)}"
+    if isinstance(target, (Symbol, Auto)):
+        return target.value
+    return text(target)
 
 
 @dataclass(frozen=True, slots=True)

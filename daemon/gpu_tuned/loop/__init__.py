@@ -1,0 +1,1 @@
+"""The reconciler: see, decide, act, say, publish. Knows the ports, and no implementation of them."""

@@ -1,0 +1,119 @@
+"""Which policy is in force: the newest good one. A bad file never replaces it, and a start with a bad file takes
+the last good one from the saved state."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from gpu_tuned.core.errors import PolicyError
+from gpu_tuned.core.events import Event, EventKind
+from gpu_tuned.core.policy import Policy
+from gpu_tuned.loop.ledger import Ledger
+from gpu_tuned.ports import Clock, Say
+
+Judge = Callable[[Policy], str | None]
+"""Says why a policy does not fit the boards at hand (the power budget), or None."""
+
+
+class PolicyState(str, Enum):
+    IN_FORCE = "in_force"
+    LAST_GOOD = "last_good"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFiles:
+    """How policies come in: `read` gives the sources of the file as JSON, `parse` makes a policy of such sources.
+    Both raise PolicyError."""
+
+    read: Callable[[], Mapping[str, Any]]
+    parse: Callable[[Mapping[str, Any]], Policy]
+
+
+class PolicyKeeper:
+    """Belongs to the loop thread."""
+
+    def __init__(self, files: PolicyFiles, ledger: Ledger, clock: Clock, say: Say) -> None:
+        self._files, self._ledger, self._clock, self._say = files, ledger, clock, say
+        self.policy: Policy | None = None
+        self.state = PolicyState.NONE
+        self.problems: tuple[str, ...] = ()
+        self.loaded_at: float | None = None
+        self._sources: Mapping[str, Any] | None = None
+        self._judged = False
+
+    def start(self) -> None:
+        """Take the file's policy, or the last good one, or none."""
+        try:
+            sources = self._files.read()
+            self._adopt(self._files.parse(sources), sources, PolicyState.IN_FORCE)
+        except PolicyError as error:
+            self._fall_back(error.problems)
+
+    def reload(self, judge: Judge) -> None:
+        """Take the file anew. Raises PolicyError, and then the running policy stays."""
+        try:
+            sources = self._files.read()
+            policy = self._files.parse(sources)
+            problem = judge(policy)
+            if problem is not None:
+                raise PolicyError((problem,))
+        except PolicyError as error:
+            self.problems = error.problems
+            self._refused("the running policy stays" if self.policy else "no policy is in force")
+            raise
+        self._adopt(policy, sources, PolicyState.IN_FORCE)
+        self._keep()
+
+    def judge(self, judge: Judge) -> None:
+        """Hold the policy in force against boards that were not known when it was read."""
+        if self.policy is None:
+            return
+        problem = judge(self.policy)
+        if problem is None:
+            self._keep()
+        elif not self._judged:
+            self.policy = None
+            self._fall_back((problem,), judge)
+        else:
+            # Boards came to a policy that fitted before: the limits on record stay, the sum is told.
+            if self.problems != (problem,):
+                self.problems = (problem,)
+                self._refused("the running policy stays")
+
+    def _adopt(self, policy: Policy, sources: Mapping[str, Any], state: PolicyState) -> None:
+        self.policy, self.state, self._sources = policy, state, sources
+        self._judged = False
+        self.loaded_at = self._clock.now()
+        if state is PolicyState.IN_FORCE:
+            self.problems = ()
+        detail = {"digest": policy.digest, "files": ", ".join(policy.files)}
+        self._say(Event(EventKind.POLICY_LOADED, self._clock.now(), detail=detail))
+
+    def _keep(self) -> None:
+        """A policy that parsed and fits is the last good one."""
+        self._judged = True
+        if self.state is PolicyState.IN_FORCE and self._sources is not None:
+            self._ledger.keep_policy(self._sources)
+
+    def _fall_back(self, problems: tuple[str, ...], judge: Judge = lambda policy: None) -> None:
+        self.problems = problems
+        saved = self._ledger.saved.policy
+        if saved is not None and saved != self._sources:
+            try:
+                policy = self._files.parse(saved)
+            except PolicyError:
+                policy = None
+            if policy is not None and judge(policy) is None:
+                self._refused("the last good policy is used")
+                self._adopt(policy, saved, PolicyState.LAST_GOOD)
+                return
+        self.state = PolicyState.NONE
+        self._refused("no policy is in force and nothing is written")
+
+    def _refused(self, kept: str) -> None:
+        cause = "; ".join(self.problems)
+        self._say(Event(EventKind.POLICY_REFUSED, self._clock.now(), cause=cause, detail={"kept": kept}))

@@ -1,0 +1,211 @@
+"""Turns what the loop knows into the published document: a value that nobody changes afterwards."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gpu_tuned.core import report
+from gpu_tuned.core.drift import Moment, Track
+from gpu_tuned.core.model import LOCKS, Setting, Unread, text
+from gpu_tuned.core.plan import Refusal, satisfies
+from gpu_tuned.core.saved import Saved
+from gpu_tuned.core.wish import MatchBy, Wish
+from gpu_tuned.loop.fleet import DriverState, Fleet
+from gpu_tuned.loop.host_settings import HostSettings
+from gpu_tuned.loop.policy_keeper import PolicyKeeper
+from gpu_tuned.loop.reconcile import Book
+from gpu_tuned.ports import Kernel
+
+
+def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) -> dict[str, Any]:
+    """One GPU of the document. `driver_away`: the driver's state word where nothing can be seen at all."""
+    gpu = book.board.gpu
+    rows = [
+        report.setting_row(setting, track, book.wishes.get(setting), saved.record(gpu.uuid, setting))
+        for setting, track in sorted(book.tracks.items(), key=lambda item: list(Setting).index(item[0]))
+        if not (setting in LOCKS and not track.ours and book.wishes.get(setting) is None)
+    ]
+    own = report.own_cap(book.board, book.tracks)
+    fault = book.throttle.fault
+    last = book.last_put_back
+    return {
+        "index": book.board.index,
+        "uuid": gpu.uuid,
+        "pci": gpu.pci,
+        "name": gpu.name,
+        "state": "ok" if book.away is None else (driver_away or "lost"),
+        "message": book.away or ("asleep: not woken up to be looked at" if book.asleep else None),
+        "in_order": book.away is None and all(row["in_order"] for row in rows),
+        "settings": rows,
+        "telemetry": report.telemetry_row(book.telemetry),
+        "throttle": {
+            "reasons": book.throttle.report(mono_s, own),
+            "fault": None
+            if fault is None
+            else {"reason": fault.reason.word, "since": report.timestamp(book.wall_of(fault.since_s))},
+        },
+        "put_back": {
+            "count": book.put_back,
+            "last": None
+            if last is None
+            else {
+                "at": report.timestamp(last.at),
+                "setting": last.setting.value,
+                "found": report.wire(last.found),
+                "cause": last.cause,
+                "text": f"{last.setting.label} {text(last.found) if last.found is not None else 'lost'}, {last.cause}",
+            },
+        },
+        "last_xid": None
+        if book.last_xid is None
+        else {"xid": book.last_xid[0], "at": report.timestamp(book.last_xid[1])},
+    }
+
+
+def policy_row(keeper: PolicyKeeper, mode: str, books: Iterable[Book]) -> dict[str, Any]:
+    policy = keeper.policy
+    unmatched = policy.unmatched([book.board.gpu for book in books]) if policy else ()
+    budget_mw = policy.gpu_power_budget_mw if policy else None
+    return {
+        "state": keeper.state.value,
+        "mode": mode,
+        "files": list(policy.files) if policy else [],
+        "digest": policy.digest if policy else None,
+        "loaded_at": report.timestamp(keeper.loaded_at),
+        "error": "\n".join(keeper.problems) or None,
+        "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
+        "unmatched": [
+            {
+                "origin": str(rule.origin),
+                "match": str(rule.match),
+                # A UUID or an address names one GPU that must be there; a pattern may be meant for other hosts.
+                "fails": rule.match.by is not MatchBy.NAME,
+            }
+            for rule in unmatched
+        ],
+        "gpu_power_budget_w": None if budget_mw is None else report.watts(budget_mw),
+        "on_stop": policy.daemon.on_stop.value if policy else "keep",
+    }
+
+
+def driver_row(fleet: Fleet, kernel: Kernel, library: str | None, answered_at: float | None) -> dict[str, Any]:
+    return {
+        "state": fleet.state.value,
+        "loaded": kernel.driver_loaded(),
+        "installed": kernel.driver_installed(),
+        "library": library,
+        "message": fleet.message,
+        "answered_at": report.timestamp(answered_at),
+        "not_answering_since": None,
+    }
+
+
+def document(
+    keeper: PolicyKeeper,
+    fleet: Fleet,
+    host: HostSettings,
+    kernel: Kernel,
+    saved: Saved,
+    interval_s: float,
+    mode: str,
+    moment: Moment,
+    answered_at: float | None,
+    about: Mapping[str, Any],
+    library: str | None,
+) -> dict[str, Any]:
+    """The whole status document; "plan" beside it is served by its own method."""
+    books = list(fleet.books.values())
+    own = (
+        []
+        if host.track is None
+        else [
+            report.setting_row(
+                Setting.NUMA_BALANCING, host.track, host.wish, saved.record(None, Setting.NUMA_BALANCING)
+            )
+        ]
+    )
+    return {
+        "format": report.FORMAT,
+        "policy": policy_row(keeper, mode, books),
+        "driver": driver_row(fleet, kernel, library, answered_at),
+        "gpus": [gpu_row(book, saved, moment.mono, _away_word(fleet, book)) for book in books],
+        "host": {
+            "name": os.uname().nodename,
+            "in_order": all(row["in_order"] for row in own),
+            "settings": own,
+            "daemon_version": about["daemon_version"],
+            "pid": os.getpid(),
+            "started_at": report.timestamp(about["started_at"]),
+            "seen_at": report.timestamp(answered_at),
+            "poll_interval_s": interval_s,
+            "sequence": about["turns"],
+        },
+        "plan": plan_rows(books, host),
+    }
+
+
+def _away_word(fleet: Fleet, book: Book) -> str | None:
+    """Why nothing at all can be seen, in the document's word for one GPU; None: the driver is there."""
+    if fleet.state is DriverState.OK:
+        return None
+    if fleet.state is DriverState.RELEASED:
+        return "released" if book.board.gpu.uuid in fleet.released else "waiting"
+    return "absent" if fleet.state is DriverState.ABSENT else "waiting"
+
+
+def plan_rows(books: Iterable[Book], host: HostSettings) -> dict[str, Any]:
+    """What is due to be written, and what is refused, by the last look."""
+    changes: list[dict[str, Any]] = []
+    refusals: list[dict[str, Any]] = []
+    for book in books:
+        for setting, track in book.tracks.items():
+            wish = book.wishes.get(setting)
+            if wish is not None:
+                _plan_one(book, setting, track, wish, changes, refusals)
+    if host.track is not None and host.wish is not None:
+        _plan_one(None, Setting.NUMA_BALANCING, host.track, host.wish, changes, refusals)
+    return {"changes": changes, "refusals": refusals}
+
+
+def _plan_one(
+    book: Book | None,
+    setting: Setting,
+    track: Track,
+    wish: Wish,
+    changes: list[dict[str, Any]],
+    refusals: list[dict[str, Any]],
+) -> None:
+    gpu = book.board.gpu if book else None
+    goal = track.goal
+    if isinstance(goal, Refusal):
+        refusals.append(report.refusal_row(gpu, setting, goal, wish))
+    elif goal is not None and track.observed is not None and not (book and book.away):
+        wanted = goal if track.accepted is None else track.accepted
+        done = satisfies(wish, wanted, track.observed) if setting.readable else track.accepted == goal
+        if not done:
+            why = track.message or _why(track, setting)
+            changes.append(report.change_row(gpu, setting, track.observed, goal, wish, why))
+
+
+def _why(track: Track, setting: Setting) -> str:
+    if not setting.readable:
+        return "cannot be read, so it is requested anew"
+    return "differs from the policy" if not isinstance(track.observed, Unread) else "cannot be read"
+
+
+def one_line(document: Mapping[str, Any]) -> str:
+    """STATUS= for the service manager: how many settings are as wished. ASCII."""
+    if document["policy"]["state"] == "none":
+        return "No policy in force: nothing is written"
+    rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["origin"] is not None]
+    good = sum(row["in_order"] for row in rows)
+    where = f"{good} of {len(rows)} settings held on {len(document['gpus'])} GPU(s)"
+    driver = document["driver"]
+    if driver["state"] != "ok":
+        where = f"driver {driver['state']}: {driver['message'] or 'not met yet'}; {where}"
+    if document["policy"]["error"]:
+        where += "; newest policy file refused, the one before is in force"
+    mode = "observing, " if document["policy"]["mode"] == "observe" else ""
+    return (mode + where).encode("ascii", "replace").decode()

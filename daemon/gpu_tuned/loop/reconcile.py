@@ -1,0 +1,292 @@
+"""See, decide, act, say: one pass over the settings of one GPU.
+
+The reading decides, never the event that woke the loop. What shall be undoable is on disk before the write; every
+write is read back; one refusal leaves the others alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from gpu_tuned.core import drift
+from gpu_tuned.core.drift import Moment, Note, Step, Track
+from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverRefused, GpuLost, GpuTunedError
+from gpu_tuned.core.events import Event, EventKind
+from gpu_tuned.core.model import (
+    GPU_SETTINGS,
+    LOCKS,
+    NO_GETTER,
+    Board,
+    ClockLock,
+    Reading,
+    Seen,
+    Setting,
+    Telemetry,
+    Unread,
+    Value,
+    reading_text,
+    text,
+)
+from gpu_tuned.core.plan import Goal, Refusal, accepted_as, goal_of
+from gpu_tuned.core.proof import LockWatch, Proof
+from gpu_tuned.core.saved import Record, accepted_for
+from gpu_tuned.core.throttle import Throttle
+from gpu_tuned.core.wish import Wish, target_text
+from gpu_tuned.loop.ledger import Ledger
+from gpu_tuned.ports import Clock, Gpus, Look, Say
+
+
+@dataclass(slots=True)
+class PutBack:
+    """The last thing of this GPU that was put right, for status."""
+
+    at: float
+    setting: Setting
+    found: Value | None
+    cause: str | None
+
+
+@dataclass(slots=True)
+class Book:
+    """Everything the daemon knows about one GPU; the loop thread alone writes to it.
+
+    `away`: why this GPU cannot be looked at now, None while it can. `handed_back`: settings restored on request, not
+    touched until somebody applies again.
+    """
+
+    board: Board
+    throttle: Throttle
+    tracks: dict[Setting, Track] = field(default_factory=dict)
+    wishes: Mapping[Setting, Wish] = field(default_factory=dict)
+    proofs: dict[Setting, LockWatch] = field(default_factory=dict)
+    telemetry: Telemetry = field(default_factory=Telemetry)
+    away: str | None = None
+    asleep: bool = False
+    handed_back: set[Setting] = field(default_factory=set)
+    last_put_back: PutBack | None = None
+    last_xid: tuple[int, float] | None = None
+    looked: Moment = field(default_factory=lambda: Moment(0.0, 0.0))
+
+    def wall_of(self, mono_s: float) -> float:
+        """A monotonic instant on the wall clock, by the last look."""
+        return self.looked.wall - (self.looked.mono - mono_s)
+
+    @property
+    def put_back(self) -> int:
+        return sum(track.put_back for track in self.tracks.values())
+
+
+class Reconciler:
+    """Brings GPUs to what the wishes say. Raises GpuLost and DriverAbsent only; every other trouble is a state."""
+
+    def __init__(self, gpus: Gpus, ledger: Ledger, clock: Clock, say: Say) -> None:
+        self._gpus, self._ledger, self._clock, self._say = gpus, ledger, clock, say
+
+    def moment(self) -> Moment:
+        return Moment(self._clock.now(), self._clock.monotonic())
+
+    def see(self, book: Book, look: Look) -> Seen:
+        """Read one GPU, and take from its telemetry what does not depend on any wish."""
+        seen = self._gpus.see(book.board.gpu.uuid, look)
+        moment = self.moment()
+        book.telemetry, book.looked = seen.telemetry, moment
+        for change in book.throttle.observe(moment.mono, seen.telemetry.reasons, seen.counters_ns):
+            kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
+            detail = {"reason": change.reason.label, "duration_s": round(change.duration_s or 0.0, 1)}
+            self.say(book, Note(kind, cause=change.reason.word, detail=detail), None)
+        if seen.counters_ns is not None:
+            if book.throttle.went_back:
+                self.renew(book, "the driver's counters started again")
+            self._ledger.note_counters(book.board.gpu.uuid, seen.counters_ns)
+        return seen
+
+    def renew(self, book: Book, why: str) -> None:
+        """A new driver initialisation: originals end, locks are gone, rivals are forgotten."""
+        self.say(book, Note(EventKind.REINITIALISED, cause=why), None)
+        self._ledger.forget(book.board.gpu.uuid)
+        for setting, track in book.tracks.items():
+            book.tracks[setting] = drift.fresh(track)
+        self.forget_locks(book, why)
+
+    def forget_locks(self, book: Book, why: str) -> None:
+        moment = self.moment()
+        for setting in LOCKS:
+            if setting in book.tracks:
+                self._keep(book, setting, drift.forget_lock(book.tracks[setting], why, moment))
+
+    def decide(self, book: Book, seen: Seen, poll_interval_s: float) -> dict[Setting, Value]:
+        """Hold one look against the wishes: what must be written, in the order in which to write it."""
+        writes: dict[Setting, Value] = {}
+        reverted = False
+        for setting in sorted(GPU_SETTINGS, key=lambda s: not s.readable):
+            if setting in LOCKS:
+                self._prove(book, setting)
+                if reverted:
+                    self._keep(book, setting, self._lost_beside(book, setting))
+            wish = None if setting in book.handed_back else book.wishes.get(setting)
+            if setting in book.handed_back:
+                book.tracks[setting] = drift.wait(
+                    book.tracks.get(setting) or drift.new_track(self.moment()),
+                    "restored on request; `gpu-tunedctl apply` takes it up again",
+                    self.moment(),
+                )
+                continue
+            step = self._look(book, setting, wish, seen.readings.get(setting), poll_interval_s)
+            reverted |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
+            if step.write is not None:
+                writes[setting] = step.write
+        return {setting: writes[setting] for setting in GPU_SETTINGS if setting in writes}
+
+    def act(self, book: Book, writes: Mapping[Setting, Value]) -> None:
+        """Write, each on its own, after what they replace is on disk."""
+        if not writes:
+            return
+        board, uuid = book.board, book.board.gpu.uuid
+        for setting, value in writes.items():
+            found = book.tracks[setting].observed
+            default = board.factory_default(setting)
+            self._ledger.before_write(uuid, setting, found or NO_GETTER, value, default)
+        try:
+            self._ledger.sync()
+        except GpuTunedError as error:
+            for setting in writes:
+                self._keep(book, setting, drift.failed(book.tracks[setting], f"not written: {error}", self.moment()))
+            return
+        for setting, value in writes.items():
+            self._write(book, setting, value)
+        self._settle()
+
+    def _settle(self) -> None:
+        """What the driver accepted goes to disk too; failing here loses no original, so it is told elsewhere."""
+        try:
+            self._ledger.sync()
+        except GpuTunedError as error:
+            self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+
+    def _write(self, book: Book, setting: Setting, value: Value) -> None:
+        uuid, track = book.board.gpu.uuid, book.tracks[setting]
+        try:
+            self._gpus.write(uuid, setting, value)
+            after = self._gpus.read(uuid, setting)
+        except (GpuLost, DriverAbsent):
+            raise
+        except DriverError as error:
+            self._keep(book, setting, drift.failed(track, str(error), self.moment()))
+            return
+        accepted = value if not setting.readable else accepted_as(value, track.observed or NO_GETTER, after)
+        if accepted is None:
+            why = f"the driver reported success, but it reads {reading_text(after)}"
+            self._keep(book, setting, drift.failed(replace(track, observed=after), why, self.moment()))
+            return
+        if track.open:
+            found = None if isinstance(track.observed, Unread) else track.observed
+            book.last_put_back = PutBack(self._clock.now(), setting, found, track.message)
+        why = (track.message or "lost") if track.open else "as the policy says"
+        self._ledger.after_write(uuid, setting, accepted)
+        self._keep(book, setting, drift.took(track, value, accepted, after, why, self.moment()))
+        if setting in LOCKS:
+            book.proofs.pop(setting, None)
+
+    def restore(self, book: Book, setting: Setting, done: list[str], failed: list[str]) -> None:
+        """Put one setting back to what was found before the first write, and keep off it until asked to apply."""
+        uuid = book.board.gpu.uuid
+        record = self._ledger.saved.record(uuid, setting)
+        if record is None:
+            return
+        book.handed_back.add(setting)
+        book.tracks[setting] = drift.new_track(self.moment())
+        words = f"{book.board.gpu.pci} {setting.label} {text(record.original)}"
+        try:
+            found = self._gpus.read(uuid, setting)
+            if found == record.original:
+                return
+            self._gpus.write(uuid, setting, record.original)
+            after = self._gpus.read(uuid, setting)
+            if setting.readable and accepted_as(record.original, found, after) is None:
+                raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
+        except DriverError as error:
+            failed.append(f"{words}: {error}")
+            self._tell_restore(EventKind.RESTORE_FAILED, book, setting, record, None, str(error))
+            return
+        done.append(words + (" (assumed)" if record.assumed else ""))
+        self._tell_restore(EventKind.RESTORED, book, setting, record, found, None)
+
+    def _tell_restore(
+        self,
+        kind: EventKind,
+        book: Book,
+        setting: Setting,
+        record: Record,
+        found: Reading | None,
+        cause: str | None,
+    ) -> None:
+        seen = None if isinstance(found, Unread) else found
+        detail = {"found": reading_text(found)}
+        now = self._clock.now()
+        self._say(Event(kind, now, book.board.gpu, setting, record.original, seen, cause, None, detail))
+
+    def _look(
+        self, book: Book, setting: Setting, wish: Wish | None, reading: Reading | None, poll_interval_s: float
+    ) -> Step:
+        board, moment = book.board, self.moment()
+        track = book.tracks.get(setting) or drift.new_track(moment)
+        record = self._ledger.saved.record(board.gpu.uuid, setting)
+        goal: Goal | None = None
+        if wish is not None:
+            seen = track.observed if reading is None else reading
+            goal = goal_of(wish, board, seen, record.original if record else None)
+            if track.accepted is None and setting.readable and goal is not None:
+                known = accepted_for(record, goal)
+                track = replace(track, goal=goal, accepted=known) if known is not None else track
+        default = board.factory_default(setting)
+        step = drift.look(track, setting, wish, goal, reading, default, poll_interval_s, moment)
+        self._keep(book, setting, step)
+        return step
+
+    def _lost_beside(self, book: Book, setting: Setting) -> Step:
+        track = book.tracks.get(setting) or drift.new_track(self.moment())
+        return drift.forget_lock(track, "a setting beside it was lost, so it may be too", self.moment())
+
+    def _prove(self, book: Book, setting: Setting) -> None:
+        """Judge a requested lock by what the clocks do under load; silence proves nothing."""
+        track = book.tracks.get(setting)
+        if track is None or track.state is not drift.State.REQUESTED or not isinstance(track.accepted, ClockLock):
+            book.proofs.pop(setting, None)
+            return
+        proof = book.proofs.get(setting)
+        if proof is None:
+            proof = book.proofs[setting] = LockWatch.on(book.board, setting, track.accepted)
+        verdict = proof.observe(book.telemetry)
+        if verdict is Proof.CONFIRMED:
+            self._keep(book, setting, drift.confirm_lock(track, self.moment()))
+        elif verdict is Proof.LOST:
+            seen = book.telemetry
+            clock_mhz = seen.gpu_clock_mhz if setting is Setting.GPU_CLOCK else seen.memory_clock_mhz
+            evidence = f"{clock_mhz} MHz under load, above the {track.accepted.max_mhz} MHz asked for"
+            book.tracks[setting] = drift.disprove_lock(track, evidence)
+
+    def _keep(self, book: Book, setting: Setting, step: Step) -> None:
+        book.tracks[setting] = step.track
+        for note in step.notes:
+            self.say(book, note, setting)
+
+    def say(self, book: Book, note: Note, setting: Setting | None) -> None:
+        track = book.tracks.get(setting) if setting else None
+        wish = book.wishes.get(setting) if setting else None
+        goal = track.goal if track else None
+        wanted = None if isinstance(goal, Refusal) else goal
+        asked = {"wanted": target_text(wish.target)} if wish and isinstance(goal, Refusal) else {}
+        self._say(
+            Event(
+                note.kind,
+                self._clock.now(),
+                book.board.gpu,
+                setting,
+                wanted,
+                note.found,
+                note.cause,
+                str(wish.origin) if wish else None,
+                {**asked, **note.detail},
+            )
+        )

@@ -1,0 +1,242 @@
+"""Where the parts are put together: the daemon's life, and what `gpu-tunedctl` may use beside its socket.
+
+The only place that knows ports and adapters both. Most imports stand inside the functions: `gpu-tunedctl status`
+starts through here and must not pay for a daemon.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from gpu_tuned.loop.policy_keeper import PolicyFiles
+    from gpu_tuned.loop.run import Loop
+    from gpu_tuned.ports import Service
+
+CONFIG = "/etc/gpu-tuned/gpu-tuned.toml"
+STATE_DIR = "/var/lib/gpu-tuned"
+SOCKET = "/run/gpu-tuned/io.gputuned.Control"
+READY_AT_LATEST_S = 20.0
+"""A driver that does not come must not hold up the boot for longer."""
+STOP_AT_LATEST_S = 1.8
+"""After this long a stop no longer waits for a driver call that hangs; the promise is 2 s."""
+
+
+def control() -> None:
+    """`gpu-tunedctl`: exits with the codes of its `--help`."""
+    from gpu_tuned.ctl.main import run
+
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems))
+
+
+def daemon() -> None:
+    """`gpu-tuned`."""
+    from gpu_tuned.core.errors import GpuTunedError
+
+    options = _options(sys.argv[1:])
+    try:
+        sys.exit(_Life(options).run())
+    except GpuTunedError as error:
+        print(f"gpu-tuned: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+def policy_problems(path: str) -> list[str]:
+    """What is wrong with a policy file, a sentence each; [] for a good one."""
+    from gpu_tuned.core.errors import PolicyError
+
+    files = _policy_files(path)
+    try:
+        files.parse(files.read())
+    except PolicyError as error:
+        return list(error.problems)
+    return []
+
+
+def offline_plan(config: str | None) -> dict[str, Any]:
+    """What the policy file would write now, without a daemon: looks at every board once and writes nothing.
+
+    Raises PolicyError, and DriverError where no board can be looked at."""
+    from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
+    from gpu_tuned.core.errors import DriverAbsent
+    from gpu_tuned.loop.run import Loop, World
+
+    files = _policy_files(config or CONFIG)
+    files.parse(files.read())
+    loop = Loop(_world(World, files, MemoryStore(), NoService(), NobodyAsks(), lambda event: None, observe=True))
+    document = loop.look_once()
+    if document["driver"]["state"] != "ok":
+        raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
+    return {"format": document["format"], "mode": "offline", **document["plan"]}
+
+
+def _policy_files(config: str) -> PolicyFiles:
+    from pathlib import Path
+
+    from gpu_tuned.adapters import policy_file
+    from gpu_tuned.loop.policy_keeper import PolicyFiles
+
+    return PolicyFiles(
+        lambda: policy_file.load_sources(Path(config)).to_json(),
+        lambda sources: policy_file.parse_sources(policy_file.Sources.from_json(sources)),
+    )
+
+
+def _sysroot() -> str:
+    """Below which folder /proc and /sys are looked for: "/", or a simulated host's."""
+    return os.environ.get("GPU_TUNED_SYSROOT", "/")
+
+
+def _world(make: Any, files: PolicyFiles, store: Any, service: Any, desk: Any, say: Any, *, observe: bool) -> Any:
+    from gpu_tuned.adapters.clock import SystemClock
+    from gpu_tuned.adapters.kernel import SystemKernel
+    from gpu_tuned.adapters.nvml import Nvml
+
+    return make(
+        gpus=Nvml(),
+        kernel=SystemKernel(_sysroot()),
+        clock=SystemClock(),
+        store=store,
+        service=service,
+        desk=desk,
+        say=say,
+        policy_files=files,
+        observe=observe,
+    )
+
+
+def _options(argv: list[str]) -> argparse.Namespace:
+    import argparse
+
+    from gpu_tuned import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="gpu-tuned",
+        description="Holds GPUs at the settings that a policy file declares, and says what it saw.",
+        epilog="It is normally started by systemd. On a terminal it tells its events there; Ctrl-C stops it, and the "
+        'settings stay on the GPUs unless the policy says on_stop = "restore".',
+    )
+    parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"the policy file (default: {CONFIG})")
+    parser.add_argument("--state-dir", metavar="DIR", default=STATE_DIR, help=f"saved state (default: {STATE_DIR})")
+    parser.add_argument("--socket", metavar="PATH", default=SOCKET, help=f"control socket (default: {SOCKET})")
+    parser.add_argument("--observe", action="store_true", help="watch, judge and report; never write to a GPU")
+    parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")
+    return parser.parse_args(argv)
+
+
+class _Life:
+    """One run of the daemon, from the socket to the last word. `run` belongs to the main thread, which never goes
+    into the driver: Python runs no signal handler during a C call."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._stopping = self._reloading = False
+        self._failure: BaseException | None = None
+        self._ended = False
+
+    def run(self) -> int:
+        import threading
+
+        from gpu_tuned.adapters import systemd
+        from gpu_tuned.adapters.journal import speaker
+        from gpu_tuned.adapters.state_file import StateFile, WriterLock
+        from gpu_tuned.control.desk import Desk
+        from gpu_tuned.control.server import Server
+
+        options = self._options
+        if not options.observe:
+            WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")).take()
+        # The socket before the driver: a missing or hanging driver must not silence `gpu-tunedctl status`.
+        woken: list[Loop] = []
+        desk = Desk(on_command=lambda: woken[0].wake() if woken else None)
+        server = Server(desk, options.socket, systemd.inherited_sockets())
+        server.open()
+        try:
+            service = systemd.SystemdService()
+            loop = self._loop(desk, service, speaker(sys.stderr), StateFile(options.state_dir))
+            woken.append(loop)
+            self._listen_to_signals()
+            threading.Thread(target=server.serve, name="gpu-tuned-control", daemon=True).start()
+            threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
+            self._wait(loop, service)
+        finally:
+            server.close()
+        if not self._ended:
+            print("gpu-tuned: the driver does not answer; ending all the same", file=sys.stderr, flush=True)
+            # The loop thread sits in a C call that cannot be interrupted; a normal exit would wait for it.
+            os._exit(0)
+        if self._failure is not None:
+            raise self._failure
+        return 0
+
+    def _loop(self, desk: Any, service: Service, say: Any, store: Any) -> Loop:
+        from gpu_tuned.loop.listener import Listener
+        from gpu_tuned.loop.run import Loop, World
+
+        files = _policy_files(self._options.config)
+        world = _world(World, files, store, service, desk, say, observe=self._options.observe)
+        loop = Loop(world, on_settled=self._wake)
+        Listener(world.gpus, loop.heard).start()
+        return loop
+
+    def _run_loop(self, loop: Loop) -> None:
+        try:
+            loop.run()
+        except BaseException as error:
+            self._failure = error
+        self._ended = True
+        self._wake()
+
+    def _listen_to_signals(self) -> None:
+        import signal
+
+        signal.signal(signal.SIGTERM, lambda *_: self._signalled("_stopping"))
+        signal.signal(signal.SIGINT, lambda *_: self._signalled("_stopping"))
+        signal.signal(signal.SIGHUP, lambda *_: self._signalled("_reloading"))
+
+    def _signalled(self, flag: str) -> None:
+        # Only a flag and a write: a handler may run while this thread holds any lock of its own.
+        setattr(self, flag, True)
+        self._wake()
+
+    def _wake(self) -> None:
+        os.eventfd_write(self._news, 1)
+
+    def _wait(self, loop: Loop, service: Service) -> None:
+        """Everything the main thread does: tell readiness, pass signals on, end in time."""
+        import select
+        import time
+
+        from gpu_tuned.adapters import systemd
+
+        poll = select.poll()
+        poll.register(self._news, select.POLLIN)
+        ready_by_s = time.monotonic() + READY_AT_LATEST_S
+        told = False
+        stop_by_s: float | None = None
+        while not self._ended:
+            now_s = time.monotonic()
+            if not told and (loop.settled or now_s >= ready_by_s):
+                told = True
+                service.ready(loop.status if loop.settled else "still waiting for the driver")
+            if self._reloading:
+                self._reloading = False
+                loop.reload()
+            if self._stopping and stop_by_s is None:
+                stop_by_s = now_s + STOP_AT_LATEST_S
+                # Under systemd a stop and a restart look the same here; its ExecStopPost helper knows which it is.
+                loop.stop(restore=not systemd.is_main_process())
+            if stop_by_s is not None and now_s >= stop_by_s:
+                return
+            due_s = stop_by_s if stop_by_s is not None else None if told else ready_by_s
+            poll.poll(None if due_s is None else max(0.0, due_s - now_s) * 1000)
+            try:
+                os.eventfd_read(self._news)
+            except BlockingIOError:
+                pass
