@@ -1,0 +1,188 @@
+"""The driver comes, goes, hangs and returns: status always answers, the other GPUs go on, everything comes back."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from tests.contract.test_daemon_drift import WISH
+from tests.contract.test_daemon_settings import FAST, rule
+from tests.daemon import Daemon
+
+
+def test_a_lost_gpu_waits_and_the_other_goes_on(nvsim):
+    host = nvsim("h200", "h200")
+    with Daemon(host, WISH).ready() as daemon:
+        host.lose(0)
+        daemon.until(lambda: daemon.status()["gpus"][0]["state"] == "lost", "lost")
+        assert daemon.state("power_limit_w") == "waiting"
+        assert daemon.status()["gpus"][0]["message"]
+        host.set(1, power_limit_w=450)
+        daemon.until(lambda: host.gpu(1)["settings"]["power_limit_w"] == 500, "the other GPU goes on")
+        assert daemon.ctl("status").returncode == 5
+        host.restore(0)
+        daemon.until(lambda: daemon.state("power_limit_w") == "held", "back by itself")
+        assert host.gpu(0)["settings"]["power_limit_w"] == 500
+
+
+def test_an_xid_is_told_and_kept_in_status(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        host.xid(0, 31)
+        daemon.until(lambda: daemon.status()["gpus"][0]["last_xid"], "xid")
+        assert daemon.status()["gpus"][0]["last_xid"]["xid"] == 31
+        assert "Xid 31 (caused by a program)" in daemon.said
+
+
+def test_a_driver_that_comes_late_is_waited_for(nvsim):
+    host = nvsim("h200")
+    host.run("unload")
+    with Daemon(host, WISH) as daemon:
+        daemon.until(lambda: daemon.socket.exists() and daemon.status()["driver"]["state"] == "absent", "absent")
+        assert "READY=1" not in daemon.manager.lines(), "what can be applied is not applied yet"
+        assert daemon.ctl("status").returncode == 5
+        host.run("load")
+        daemon.ready()
+        assert host.gpu()["settings"]["power_limit_w"] == 500
+        assert daemon.ctl("verify").returncode == 0
+
+
+def test_a_released_driver_can_be_reloaded_and_everything_comes_back(nvsim):
+    host = nvsim("h200", "h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.turns(1)
+        released = daemon.ctl("release", "0")
+        assert released.returncode == 0, released.stderr
+        assert host.clients() == []
+        assert [gpu["state"] for gpu in daemon.status()["gpus"]] == ["released", "waiting"]
+        host.reload()
+        host.clear_writes()
+        assert daemon.ctl("resume", "0").returncode == 0
+        assert [host.gpu(i)["settings"]["power_limit_w"] for i in (0, 1)] == [500, 500]
+        assert {f for f, _, _ in daemon.writes()} == {
+            "nvmlDeviceSetPersistenceMode",
+            "nvmlDeviceSetPowerManagementLimit",
+            "nvmlDeviceSetGpuLockedClocks",
+        }
+        assert daemon.ctl("verify").returncode == 0
+
+
+def test_release_for_a_time_ends_by_itself(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.ctl("release", "0", "--for", "1s")
+        assert host.clients() == []
+        daemon.until(lambda: daemon.state("power_limit_w") == "held", "taken back")
+
+
+def test_a_gpu_that_is_added_is_wished_for(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        host.run("add", "h200")
+        daemon.until(lambda: len(daemon.status()["gpus"]) == 2, "seen")
+        daemon.until(lambda: daemon.state("power_limit_w", gpu=1) == "held", "applied")
+
+
+def test_a_library_that_does_not_match_the_module_is_waited_out(nvsim):
+    host = nvsim("h200")
+    host.run("mismatch", "on")
+    with Daemon(host, WISH) as daemon:
+        daemon.until(lambda: daemon.socket.exists() and daemon.status()["driver"]["state"] == "mismatch", "mismatch")
+        host.run("mismatch", "off")
+        daemon.ready()
+        assert daemon.state("power_limit_w") == "held"
+
+
+def test_resume_from_suspend_puts_everything_back(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.turns(1)
+        host.clear_writes()
+        host.suspend(3600)
+        daemon.until(lambda: len(daemon.writes()) >= 2, "limit and lock after the resume")
+        assert ("nvmlDeviceSetGpuLockedClocks", [1200, 1500], "SUCCESS") in daemon.writes()
+        assert host.gpu()["settings"]["power_limit_w"] == 500
+        assert "slept 3600" in daemon.said
+
+
+def test_status_answers_while_the_driver_hangs_and_says_since_when(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.turns(1)
+        host.hang("all", 60)
+        daemon.until(lambda: daemon.status()["driver"]["state"] == "not_answering", "told", timeout_s=15)
+        status = daemon.ctl("status")
+        assert status.returncode == 5
+        assert "not answered" in status.stdout
+        began = time.monotonic()
+        daemon.status()
+        assert time.monotonic() - began < 0.5
+        began = time.monotonic()
+        daemon.stop()
+        assert time.monotonic() - began < 2.2, "ends in time although a call hangs"
+
+
+def test_a_hang_that_ends_is_recovered_from(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        host.hang("all", 60)
+        daemon.until(lambda: daemon.status()["driver"]["state"] == "not_answering", "told", timeout_s=15)
+        host.set(0, power_limit_w=450)
+        host.hang("all", 0)
+        daemon.until(lambda: daemon.state("power_limit_w") == "held", "answering again")
+        daemon.until(lambda: host.gpu()["settings"]["power_limit_w"] == 500, "put right")
+
+
+def test_the_watchdog_is_fed_from_the_loop_alone(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH, WATCHDOG_USEC="10000000").ready() as daemon:
+        daemon.turns(2)
+        assert "WATCHDOG=1" in daemon.manager.lines()
+        host.hang("all", 60)
+        daemon.until(lambda: daemon.status()["driver"]["state"] == "not_answering", "hanging", timeout_s=15)
+        fed = daemon.manager.lines().count("WATCHDOG=1")
+        for _ in range(5):
+            daemon.status()
+            time.sleep(0.1)  # the time in which a control thread would have fed it
+        assert daemon.manager.lines().count("WATCHDOG=1") == fed
+
+
+def test_an_older_driver_without_new_calls_is_held_all_the_same(nvsim):
+    host = nvsim("h200")
+    for symbol in ("nvmlDeviceGetFieldValues", "nvmlDeviceGetCurrentClocksEventReasons"):
+        host.run("missing", symbol)
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.turns(2)
+        assert daemon.state("power_limit_w") == "held"
+
+
+def test_a_storm_of_events_costs_few_looks(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        before = daemon.status()["host"]["sequence"]
+        host.run("storm", 0, 4000)
+        daemon.turns(3)
+        assert daemon.status()["host"]["sequence"] - before < 60
+
+
+def test_index_order_does_not_matter(nvsim):
+    host = nvsim("h200", "rtx-5090-575")
+    policy = FAST + rule("power_limit_w = 500", 'name = "NVIDIA H200"') + rule("power_limit_w = 450", 'name = "*5090"')
+    with Daemon(host, policy).ready() as daemon:
+        daemon.ctl("release", "0")
+        host.run("order", "1,0")
+        host.reload()
+        daemon.ctl("resume", "0")
+        by_name = {g["name"]: g["settings"][1]["observed"] for g in daemon.status()["gpus"]}
+        assert by_name == {"NVIDIA H200": 500, "NVIDIA GeForce RTX 5090": 450}
+
+
+def test_sighup_is_a_reload(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.config.write_text(WISH.replace("500", "550"))
+        daemon.signal(signal.SIGHUP)
+        daemon.until(lambda: host.gpu()["settings"]["power_limit_w"] == 550, "reloaded")
+        lines = daemon.manager.lines()
+        assert "RELOADING=1" in lines
+        assert lines.index("RELOADING=1") < len(lines) - 1 - lines[::-1].index("READY=1")
