@@ -182,3 +182,36 @@ for name, look in (("cheap", Look()), ("clocks", Look(application_clocks=True)),
     assert "nvmlDeviceGetPowerManagementLimit" not in out["all"]
     assert out["clocks"] == {**out["cheap"], "nvmlDeviceGetApplicationsClock": 2}
     assert out["all"] == {**out["clocks"], "nvmlDeviceGetFieldValues": 2}
+
+
+def test_what_a_board_does_not_answer_is_not_asked_again(nvsim: MakeHost) -> None:
+    """The laptop has no counters: their batch is asked for once."""
+    out = play(
+        nvsim("rtx-5090-laptop"),
+        """
+uuid = nvml.attach()[0].gpu.uuid
+for _ in range(3):
+    host.run("calls", "--clear")
+    nvml.see(uuid, Look(counters=True))
+    out.setdefault("batches", []).append(host.calls()["nvmlDeviceGetFieldValues"])
+""",
+    )
+    assert out["batches"] == [2, 1, 1]
+
+
+def test_reasons_that_the_board_cannot_report_are_masked(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    host.set(0, reasons="0x84")
+    out = play(
+        host,
+        """
+import pynvml
+pynvml.nvmlDeviceGetSupportedClocksEventReasons = lambda handle: 0x7
+board = nvml.attach()[0]
+out["mask"] = board.reasons_mask
+out["reasons"] = nvml.see(board.gpu.uuid, Look()).telemetry.reasons
+""",
+    )
+    assert out["mask"] == 0x7
+    assert out["reasons"] & 0x4
+    assert not out["reasons"] & 0x80

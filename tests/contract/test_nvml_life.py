@@ -169,3 +169,28 @@ out["other"] = [(event.kind, uuids.index(event.uuid), event.data) for event in e
     assert out["often"] <= 4
     assert out["calls"] < 20, "1.5 s in slices of a quarter of a second"
     assert [tuple(event) for event in out["other"]] == [("xid", 1, 43)]
+
+
+def test_a_wait_that_always_fails_is_told_once_and_left_alone_for_longer_and_longer(nvsim: MakeHost) -> None:
+    """As seen on real drivers: after Xid 79 every wait answers GPU_IS_LOST at once, whoever is in the set."""
+    out = play(
+        nvsim("h200"),
+        """
+import pynvml
+nvml.attach()
+tries = []
+def lost(events, timeout_ms):
+    tries.append(time.monotonic())
+    raise pynvml.NVMLError(pynvml.NVML_ERROR_GPU_IS_LOST)
+pynvml.nvmlEventSetWait_v2 = lost
+began = time.monotonic()
+out["first"] = [event.kind for event in nvml.wait_events(10)]
+out["at once"] = time.monotonic() - began
+out["then"] = list(nvml.wait_events(2.5))
+out["tries"] = len(tries)
+""",
+    )
+    assert out["first"] == ["other"]
+    assert out["at once"] < 5
+    assert out["then"] == []
+    assert out["tries"] <= 3
