@@ -209,3 +209,26 @@ def test_a_hot_gpu_slows_down_and_says_why(nvsim: MakeHost) -> None:
     gpu = host.gpu()
     assert gpu["reasons"] & 0x48 == 0x48 and gpu["sm_clock_mhz"] <= 990
     assert gpu["counters_ns"]["270"] > 4e9
+
+
+def test_a_call_answers_the_error_it_is_told(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    host.run("answer", "nvmlDeviceGetPersistenceMode", 999)
+    host.run("answer", "nvmlDeviceSetPowerManagementLimit", 2)
+    both = "[code(n.nvmlDeviceGetPersistenceMode, h), code(n.nvmlDeviceGetComputeMode, h)]"
+    assert host.ask(both) == [999, 0]
+    assert host.ask("code(n.nvmlDeviceSetPowerManagementLimit, h, 500000)") == INVALID_ARGUMENT
+    host.run("answer", "nvmlDeviceGetPersistenceMode", "none")
+    assert host.ask(both) == [0, 0]
+
+
+def test_a_deaf_gpu_says_success_and_changes_nothing(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    with host.client():
+        host.set(0, power_limit_w=600)
+        host.run("deaf", 0, "on")
+        assert host.ask("code(n.nvmlDeviceSetPowerManagementLimit, h, 500000)") == 0
+        assert host.gpu()["power_limit_w"] == 600
+        host.run("deaf", 0, "off")
+        host.set(0, power_limit_w=500)
+        assert host.gpu()["power_limit_w"] == 500

@@ -83,8 +83,9 @@ static void spin_us(unsigned us)
         ;
 }
 
-void call_faults(const char *name, struct state *s)
+nvmlReturn_t call_faults(const char *name, struct state *s)
 {
+    nvmlReturn_t answer = OK;
     for (int i = 0; __atomic_load_n(&s->n_faults, __ATOMIC_ACQUIRE) && i < MAX_FAULTS; i++) {
         struct fault *f = &s->faults[i];
         if (!f->call[0] || (strcmp(f->call, name) != 0 && strcmp(f->call, "all") != 0))
@@ -94,7 +95,10 @@ void call_faults(const char *name, struct state *s)
         /* Hangs end when their time is up or when they are taken back, never by a signal. */
         while (__atomic_load_n(&f->until_ns, __ATOMIC_ACQUIRE) > now_ns(CLOCK_MONOTONIC))
             sleep_until_ns(now_ns(CLOCK_MONOTONIC) + 5000000);
+        if (f->answer)
+            answer = f->answer;
     }
+    return answer;
 }
 
 void call_cost(struct state *s, const char *name, unsigned field)
@@ -132,12 +136,14 @@ nvmlReturn_t call_enter(struct call *c, const char *name, int *counter, int devi
     memset(c, 0, sizeof *c);
     c->s = lib_state;
     c->who = (struct caller){self_pid, 0, 0};
-    call_faults(name, c->s);
+    nvmlReturn_t answer = call_faults(name, c->s);
     call_cost(c->s, name, 0);
     state_lock(c->s);
     call_count(c->s, name, counter);
     clients_reap(c->s, 0);
     physics_advance(c->s);
+    if (answer != OK)
+        return call_leave(c, answer);
     if (!device)
         return OK;
     int slot = handle_slot(handle);
@@ -226,10 +232,9 @@ EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned flags)
         pthread_mutex_unlock(&lib_lock);
         return ERR_DRIVER_NOT_LOADED;
     }
-    call_faults("nvmlInitWithFlags", lib_state);
+    nvmlReturn_t r = call_faults("nvmlInitWithFlags", lib_state);
     call_cost(lib_state, "nvmlInitWithFlags", 0);
-    nvmlReturn_t r = OK;
-    if (references == 0) {
+    if (references == 0 && r == OK) {
         state_lock(lib_state);
         call_count(lib_state, "nvmlInitWithFlags", &counter);
         clients_reap(lib_state, 1);

@@ -14,7 +14,7 @@ extern struct state *lib_state;
 
 nvmlReturn_t call_enter(struct call *c, const char *name, int *counter, int device, nvmlDevice_t handle);
 nvmlReturn_t call_leave(struct call *c, nvmlReturn_t r);
-void call_faults(const char *name, struct state *s);
+nvmlReturn_t call_faults(const char *name, struct state *s);
 void call_cost(struct state *s, const char *name, unsigned field);
 void call_count(struct state *s, const char *name, int *counter);
 int handle_slot(nvmlDevice_t handle);

@@ -45,6 +45,7 @@ static void forget_after_resume(struct state *s)
         g->set.gpu_lock.set = 0;
         g->set.mem_lock.set = 0;
         g->set.power_mw = g->board.power_default_mw;
+        g->kept = g->set;
         physics_unsteady(g);
     }
 }

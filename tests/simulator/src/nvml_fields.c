@@ -52,7 +52,16 @@ static nvmlReturn_t field(const struct gpu *g, nvmlFieldValue_t *v)
         return uint_value(v, (unsigned)g->replays);
     case 95:
         return uint_value(v, 0);
-    case 142: case 143: case 144: case 145:
+    case 169: case 173: case 174: case 175: case 176: case 177: case 178: case 179: case 180: case 181: case 182:
+    case 183: case 228: case 229:
+        return uint_value(v, 0);
+    case 197: case 198:
+        return ull_value(v, 1, 0);
+    case 184: case 199:
+        return b->mig ? uint_value(v, 1) : ERR_NOT_SUPPORTED;
+    case 274: case 289: case 290: case 291: case 292: case 293: case 296: case 297: case 298: case 299: case 300:
+        return ERR_INVALID_ARGUMENT;    /* newer than the recorded driver */
+    case 142: case 143: case 144: case 145: case 301: case 302:
         return b->ecc ? uint_value(v, 0) : ERR_NOT_SUPPORTED;
     case 185:
         return b->power_average ? uint_value(v, (unsigned)(g->ring_sum / POWER_RING * 1000)) : ERR_NOT_SUPPORTED;

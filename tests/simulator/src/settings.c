@@ -72,6 +72,7 @@ void settings_default(struct state *s, struct gpu *g)
     g->set.power_mw = g->board.power_default_mw;
     g->set.app_mem_mhz = g->board.app_mem_mhz;
     g->set.app_gpu_mhz = g->board.app_gpu_mhz;
+    g->kept = g->set;
     physics_unsteady(g);
 }
 
@@ -90,6 +91,9 @@ static nvmlReturn_t done(struct state *s, struct gpu *g, const struct caller *wh
                          const unsigned *args, nvmlReturn_t r)
 {
     log_write(s, g, who, fn, n, args, r);
+    if (g->deaf)
+        g->set = g->kept;       /* the answer says SUCCESS all the same */
+    g->kept = g->set;
     if (r == OK)
         physics_unsteady(g);
     return r;

@@ -72,8 +72,8 @@ struct gpu {
     char uuid[48], pci[20], index_name[8];
     unsigned minor;
     struct board board;
-    struct settings set;
-    int mig_on;
+    struct settings set, kept;  /* kept: what stays while the GPU is deaf */
+    int deaf, mig_on;
     unsigned recovery_action;
     /* inputs */
     double load;
@@ -109,7 +109,7 @@ struct write_entry {
 };
 
 struct event { uint64_t seq; int gpu; unsigned long long type, data; };
-struct fault { char call[CALL_NAME]; int64_t until_ns; unsigned slow_us; };
+struct fault { char call[CALL_NAME]; int64_t until_ns; unsigned slow_us; nvmlReturn_t answer; };
 struct call_count { char name[CALL_NAME]; unsigned long long count; };
 struct cost { char name[CALL_NAME]; unsigned field; unsigned us; };
 

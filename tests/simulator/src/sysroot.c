@@ -58,6 +58,15 @@ static void once(const char *content, const char *name)
         text(content, "%s", name);
 }
 
+/* Everybody may open the device files: what one may do with a GPU is decided call by call. */
+static void device_node(const char *name)
+{
+    char path[PATH_MAX];
+    once("", name);
+    snprintf(path, sizeof path, "%s/%s", root, name);
+    chmod(path, 0666);
+}
+
 static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st, (void)flag, (void)ftw;
@@ -157,7 +166,7 @@ void sysroot_write(struct state *s, const char *dir)
     mkdir(root, 0755);
     once("1\n", "proc/sys/kernel/numa_balancing");
     once("0\n", "sys/devices/system/node/online");
-    once("", "dev/nvidiactl");
+    device_node("dev/nvidiactl");
     snprintf(line, sizeof line, "%s/sys/class/power_supply/", root);
     make_dirs(line);
     snprintf(line, sizeof line, "%s/sys/bus/pci/devices/", root);
@@ -171,7 +180,7 @@ void sysroot_write(struct state *s, const char *dir)
     for (int i = 0; i < s->n_slots; i++)
         if (s->gpus[i].present) {
             snprintf(line, sizeof line, "dev/nvidia%u", s->gpus[i].minor);
-            once("", line);
+            device_node(line);
             pci_entry(s, &s->gpus[i]);
         }
     for (int i = 0; i < s->n_slots; i++)

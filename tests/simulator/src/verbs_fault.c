@@ -5,7 +5,8 @@
 #include <time.h>
 #include "nvsim.h"
 
-static int set_fault(const char *call, int64_t until_ns, int slow_us)
+/* -1: leave that as it is */
+static int set_fault(const char *call, int64_t until_ns, int slow_us, int answer)
 {
     struct fault *f = NULL;
     for (int i = 0; i < MAX_FAULTS && !f; i++)
@@ -20,11 +21,13 @@ static int set_fault(const char *call, int64_t until_ns, int slow_us)
         __atomic_store_n(&f->until_ns, until_ns, __ATOMIC_RELEASE);
     if (slow_us >= 0)
         f->slow_us = (unsigned)slow_us;
+    if (answer >= 0)
+        f->answer = answer;
     snprintf(f->call, sizeof f->call, "%s", call);
     int n = 0;
     for (int i = 0; i < MAX_FAULTS; i++) {
         f = &st->faults[i];
-        if (!f->slow_us && f->until_ns <= now_ns(CLOCK_MONOTONIC))
+        if (!f->slow_us && !f->answer && f->until_ns <= now_ns(CLOCK_MONOTONIC))
             f->call[0] = 0;
         n += f->call[0] != 0;
     }
@@ -37,7 +40,7 @@ static int verb_hang(int argc, char **argv)
     double seconds;
     if (argc != 2 || !number(argv[1], &seconds))
         return usage("hang");
-    return set_fault(argv[0], seconds > 0 ? now_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9) : 0, -1);
+    return set_fault(argv[0], seconds > 0 ? now_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9) : 0, -1, -1);
 }
 
 static int verb_slow(int argc, char **argv)
@@ -45,7 +48,7 @@ static int verb_slow(int argc, char **argv)
     double ms;
     if (argc != 2 || !number(argv[1], &ms))
         return usage("slow");
-    return set_fault(argv[0], -1, (int)(ms * 1000));
+    return set_fault(argv[0], -1, (int)(ms * 1000), -1);
 }
 
 static int verb_missing(int argc, char **argv)
@@ -63,6 +66,24 @@ static int verb_missing(int argc, char **argv)
         __atomic_add_fetch(&st->n_missing, 1, __ATOMIC_RELEASE);
     }
     return 0;
+}
+
+/* As a lock on Blackwell can: the request is taken, and nothing comes of it. */
+static int verb_deaf(int argc, char **argv)
+{
+    int on, slot = argc == 2 ? find_gpu(argv[0]) : -1;
+    if (slot < 0 || !on_off(argv[1], &on))
+        return argc == 2 ? 1 : usage("deaf");
+    st->gpus[slot].deaf = on;
+    st->gpus[slot].kept = st->gpus[slot].set;
+    return 0;
+}
+
+static int verb_answer(int argc, char **argv)
+{
+    if (argc != 2)
+        return usage("answer");
+    return set_fault(argv[0], -1, -1, strcmp(argv[1], "none") == 0 ? 0 : atoi(argv[1]));
 }
 
 static int verb_xid(int argc, char **argv)
@@ -97,6 +118,8 @@ static int verb_storm(int argc, char **argv)
 const struct verb fault_verbs[] = {
     {"hang", "CALL|all SECONDS", "that call does not come back for so long; 0 ends it", verb_hang},
     {"slow", "CALL|all MS", "that call takes so much longer; 0 ends it", verb_slow},
+    {"answer", "CALL|all CODE|none", "that call answers this NVML error (999: unknown)", verb_answer},
+    {"deaf", "GPU on|off", "set calls answer SUCCESS and change nothing", verb_deaf},
     {"missing", "SYMBOL...|none", "an older driver: the library lacks these functions", verb_missing},
     {"xid", "GPU N", "an Xid, through the event sets", verb_xid},
     {"storm", "GPU N", "so many clock events at once", verb_storm},

@@ -247,7 +247,7 @@ static int verb_speed(int argc, char **argv)
     sim_rebase(st);
     st->speed = factor;
     if (factor == 0)            /* whoever stops the time steps it by hand and wants the same each run */
-        st->base_sim_ns -= st->base_sim_ns % TICK_NS;
+        st->base_sim_ns += (TICK_NS - st->base_sim_ns % TICK_NS) % TICK_NS;
     return 0;
 }
 
