@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
 
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.run import Loop
@@ -210,6 +209,7 @@ class _Life:
 
     def _wait(self, loop: Loop, service: Service) -> None:
         """Everything the main thread does: tell readiness, pass signals on, end in time."""
+        import contextlib
         import select
         import time
 
@@ -236,7 +236,5 @@ class _Life:
                 return
             due_s = stop_by_s if stop_by_s is not None else None if told else ready_by_s
             poll.poll(None if due_s is None else max(0.0, due_s - now_s) * 1000)
-            try:
+            with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._news)
-            except BlockingIOError:
-                pass

@@ -55,7 +55,7 @@ def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) ->
                 "setting": last.setting.value,
                 "found": report.wire(last.found),
                 "cause": last.cause,
-                "text": f"{last.setting.label} {text(last.found) if last.found is not None else 'lost'}, {last.cause}",
+                "text": f"{last.setting.label} {'lost' if last.found is None else text(last.found)}, {last.cause}",
             },
         },
         "last_xid": None
