@@ -1,0 +1,167 @@
+"""`gpu-tunedctl`: finds the verb, parses its arguments, runs it, and turns every error into an exit code.
+
+Verbs are imported when they are asked for, and only the parser of the one that runs is built: `status` is typed all
+day and starts in at most three times what a bare interpreter takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from gpu_tuned.core.errors import GpuTunedError, NotPermitted, UsageError
+
+TYPE_CHECKING = False  # `typing` itself would be the dearest import here
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import ModuleType
+
+    from gpu_tuned.ctl.kinds import Json
+
+SOCKET = "/run/gpu-tuned/io.gputuned.Control"
+VERBS = {
+    "status": "what is: every GPU, its settings, what slows it down",
+    "verify": "in order, or what differs",
+    "plan": "what would be written and why, and what is refused; writes nothing",
+    "apply": "look and put right now, without waiting for the interval",
+    "reload": "read the policy files anew",
+    "restore": "put back what was found before the first write",
+    "release": "let go of a GPU: for a reset, a MIG change, a driver upgrade",
+    "resume": "take it back",
+    "watch": "events as they come",
+    "throttle": "what slowed the GPUs down, in seconds by reason",
+    "check": "validate policy files, without a daemon",
+}
+_FILES = dict.fromkeys(("apply", "reload", "restore", "release", "resume"), "commands")
+EXIT_CODES = """\
+exit codes:
+  0  in order              3  daemon not reachable
+  1  differs or refused    4  not permitted
+  2  usage, or a bad       5  driver or GPU trouble
+     policy file
+"""
+
+
+def run(argv: list[str], offline_plan: Callable[[str | None], Json], problems: Callable[[str], list[str]]) -> int:
+    """Run one command line and return its exit code.
+
+    `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
+    usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
+    """
+    try:
+        before, verb, after = _split(argv)
+        if verb is None:
+            return _without_verb(before)
+        module = _module(verb)
+        options = parser_of(verb, module).parse_args([*before, *after])
+        options.offline_plan, options.problems = offline_plan, problems
+        _prepare_output()
+        code: int = module.run(options)
+        sys.stdout.flush()
+        return code
+    except SystemExit as stop:  # argparse: 0 after --help, 2 for usage
+        return stop.code if isinstance(stop.code, int) else 2
+    except GpuTunedError as error:
+        _flush_quietly()
+        for line in str(error).splitlines() or [type(error).__name__]:
+            print(f"gpu-tunedctl: {line}", file=sys.stderr)
+        if isinstance(error, NotPermitted) and "group gpu-tuned" not in str(error):
+            print("gpu-tunedctl: this needs root or membership in the group gpu-tuned", file=sys.stderr)
+        return error.exit_code
+    except BrokenPipeError:
+        # `gpu-tunedctl status | head -1` is no error; without this the interpreter complains when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except KeyboardInterrupt:
+        return 130
+
+
+def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
+    """Options before the verb, the verb, what follows it: `gpu-tunedctl --socket X status` reads as naturally as
+    the other way round."""
+    i = 0
+    while i < len(argv) and argv[i].startswith("-"):
+        i += 2 if argv[i] in ("--socket", "--timeout") else 1
+    return argv[:i], argv[i] if i < len(argv) else None, argv[i + 1 :]
+
+
+def _module(verb: str) -> ModuleType:
+    if verb not in VERBS:
+        from difflib import get_close_matches
+
+        near = get_close_matches(verb, VERBS, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(VERBS)}"
+        raise UsageError(f"there is no verb {verb!r}{hint}")
+    module: ModuleType = __import__(f"gpu_tuned.ctl.{_FILES.get(verb, verb)}", fromlist=["run"])
+    return module
+
+
+def parser_of(verb: str, module: ModuleType | None = None) -> argparse.ArgumentParser:
+    """The parser of one verb; shell completions and man pages are made from these."""
+    module = module or _module(verb)
+    parser = argparse.ArgumentParser(
+        prog=f"gpu-tunedctl {verb}",
+        description=VERBS[verb].capitalize() + ".",
+        epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    module.arguments(parser, verb)
+    _common(parser, module.TIMEOUT_S)
+    parser.set_defaults(verb=verb)
+    return parser
+
+
+def _common(parser: argparse.ArgumentParser, timeout_s: float = 10.0) -> None:
+    wait = f"how long to wait for an answer (default: {timeout_s:g})"
+    socket = os.environ.get("GPU_TUNED_SOCKET") or SOCKET
+    parser.add_argument("--socket", metavar="PATH", default=socket, help=f"the daemon's socket (default: {socket})")
+    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=timeout_s, help=wait)
+    parser.add_argument("--no-color", action="store_true", help="plain text (also with NO_COLOR set)")
+    parser.add_argument("--version", action="version", version=_version())
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e6:
+        raise ValueError
+    return seconds
+
+
+_seconds.__name__ = "number of seconds"  # argparse names the type in its message
+
+
+def _version() -> str:
+    from gpu_tuned import __version__
+
+    return f"gpu-tunedctl {__version__}"
+
+
+def _without_verb(options: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="gpu-tunedctl",
+        usage="gpu-tunedctl [--socket PATH] VERB [...]",
+        description="Asks gpu-tuned, which holds GPUs at the settings that a policy file declares.",
+        epilog="verbs:\n"
+        + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+        + "\n\nexamples:\n  gpu-tunedctl status\n  gpu-tunedctl plan\n  gpu-tunedctl VERB --help\n\n"
+        + EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    _common(parser)
+    parser.parse_args(options)
+    parser.print_help(sys.stderr)
+    return 2
+
+
+def _prepare_output() -> None:
+    # A name from a policy must not end a command on a terminal that cannot show it.
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _flush_quietly() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,145 @@
+"""Many GPUs: what holds for all of them once, one line each, and only exceptions expand."""
+
+from __future__ import annotations
+
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.render.full import fault_words, slowed_by
+from gpu_tuned.ctl.render.ink import WIDTH, Ink, wrap
+from gpu_tuned.ctl.render.words import label, moment, number, origin, short_name, short_pci, span, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+MOST_GROUPS = 4  # more than this many different wishes are no summary any more
+_SHORT = {"power_limit_w": "power", "gpu_clock_mhz": "clock", "memory_clock_mhz": "memory"}
+
+
+def fleet(document: Json, now: float, ink: Ink) -> list[str]:
+    gpus = document["gpus"]
+    names = [short_name(gpu["name"]) for gpu in gpus]
+    models = [_model(name) for name in names]
+    bus = max(len(short_pci(gpu["pci"])) for gpu in gpus)
+    wide = min(max(map(len, models)), WIDTH - bus - 60)
+    head = f"#  {'gpu'.ljust(wide)}  {'bus'.ljust(bus)}  watts/limit   MHz   C  {'state':<9} slowed 1h: own fault"
+    lines = [*_common(gpus, document["policy"], names, ink), "", ink("dim", head)]
+    driver_ok = document["driver"]["state"] == "ok"
+    for gpu, model in zip(gpus, models, strict=True):
+        who = f"{gpu['index']!s:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
+        lines += _one(gpu, who, driver_ok, now, ink)
+    return lines
+
+
+def _model(name: str) -> str:
+    """A model's name without its memory: "H100 80GB HBM3" is an H100 to those who have a rack of them."""
+    words = name.split()
+    sizes = [i for i, word in enumerate(words) if word.endswith("GB") and word[:-2].isdigit()]
+    return " ".join(words[: sizes[0]]) if sizes and sizes[0] else name
+
+
+def _common(gpus: list[Json], policy: Json, names: list[str], ink: Ink) -> list[str]:
+    """What is wished of all, or of each model, where that can be said in a few lines."""
+    groups: dict[str, list[int]] = {}
+    sources: dict[str, dict[str, None]] = {}  # in the order of their rows
+    for i, gpu in enumerate(gpus):
+        wishes = [s for s in gpu["settings"] if s["wished"] is not None]
+        text = ", ".join(f"{_label(s['setting'])} {value(s['setting'], s['wished'])}" for s in wishes)
+        groups.setdefault(text, []).append(i)
+        sources.setdefault(text, {}).update((_file(s), None) for s in wishes)
+    if len(groups) > MOST_GROUPS:
+        return [ink("dim", f"{len(groups)} different sets of wishes: gpu-tunedctl status --all shows each")]
+    lines = []
+    for text, members in groups.items():
+        who = "all" if len(members) == len(gpus) else _who(members, names)
+        digest = f", {policy['digest'][:6]}" if policy["digest"] and len(groups) == 1 else ""
+        where = f"   ({', '.join(sources[text])}{digest})" if sources[text] else ""
+        line = f"{who}: {text or 'no wishes'}"
+        if len(line) + len(where) <= WIDTH:
+            lines.append(line + ink("dim", where))
+        else:
+            lines += wrap(line, "", "    ")
+            lines += [ink("dim", more) for more in wrap(where, "    ")] if where else []
+    return lines
+
+
+def _label(setting: str) -> str:
+    return _SHORT.get(setting) or label(setting)
+
+
+def _file(setting: Json) -> str:
+    source = origin(setting["origin"], setting["setting"])
+    words = source.split()
+    return " ".join(words[:2]) if words[0] == "profile" else words[0]
+
+
+def _who(members: list[int], names: list[str]) -> str:
+    model = {names[i] for i in members}
+    whole = len(model) == 1 and all(i in members for i, name in enumerate(names) if name in model)
+    return model.pop() if whole else "gpu " + ",".join(map(str, members))
+
+
+def _one(gpu: Json, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str]:
+    """The line of one GPU, and one below it for each exception."""
+    words, style = state_of(gpu)
+    here = gpu["state"] == "ok"
+    doing = gpu["telemetry"] if here else {}
+    draw = f"{number(doing.get('power_w'))}/{number(doing.get('power_limit_w'))}"
+    clock, heat = number(doing.get("gpu_clock_mhz")), number(doing.get("temperature_c"))
+    own, fault = _seconds(gpu) if here else ("", "")
+    left, right = f"{who}{draw:>11}  {clock:>4} {heat:>3}  ", f" {own:>14} {fault:>5}"
+    lines = [(left + ink(style, f"{words:<9}") + right).rstrip()]
+    tail: list[tuple[str, str]] = []
+    if gpu["message"] and driver_ok:
+        tail.append((style or "warn", gpu["message"]))
+    xid = gpu["last_xid"]
+    if xid and str(xid["xid"]) not in (gpu["message"] or ""):
+        tail.append(("warn", f"last Xid {xid['xid']}, {moment(xid['at'], now)}"))
+    if here:
+        tail += [exception(setting) for setting in gpu["settings"] if not setting["in_order"]]
+        fault_on = gpu["throttle"]["fault"]
+        if fault_on:
+            since = moment(fault_on["since"], now)
+            tail.append(("bad", f"slowed by {fault_words(fault_on['reason'])} since {since}"))
+    for kind, text in tail:
+        lines += [ink(kind, line) for line in wrap(text, "     ", "       ")]
+    return lines
+
+
+def _seconds(gpu: Json) -> tuple[str, str]:
+    rows = slowed_by(gpu["throttle"]["reasons"], "hour_s")
+    if not rows:
+        return "-", "-"
+    own = next(row for row in rows if row[0] == "own cap")
+    worst = max((row for row in rows if row[0] in ("heat", "hardware")), key=lambda row: row[1])
+    return own[2] + span(own[1]), worst[2] + span(worst[1])
+
+
+def state_of(gpu: Json) -> tuple[str, str]:
+    """The one word for a GPU among many, and its style."""
+    if gpu["state"] != "ok":
+        return gpu["state"].upper(), "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+    states = [s["state"] for s in gpu["settings"] if not s["in_order"]]
+    for state in ("contested", "refused", "drifted", "waiting"):
+        if state in states:
+            return state.upper(), "bad" if state in ("contested", "refused") else "warn"
+    if not gpu["in_order"]:
+        return "DIFFERS", "warn"
+    fault = gpu["throttle"]["fault"]
+    if fault:
+        return ("HOT" if fault["reason"] in judge.HEAT else "FAULT"), "bad"
+    return "ok", "good"
+
+
+def exception(setting: Json) -> tuple[str, str]:
+    """A setting that is not as wished, in one sentence, and its style."""
+    key = setting["setting"]
+    text = f"{_label(key)} wished {value(key, setting['wished'])}"
+    if setting["observed"] is not None:
+        text += f", found {value(key, setting['observed'])}"
+    if setting["state"] == "contested":
+        text += f", {setting['put_back']}x"
+        if setting["every_s"]:
+            text += f", every {setting['every_s']:g} s"
+    elif setting["message"]:
+        text += f": {setting['message']}"
+    return "bad" if setting["state"] in ("contested", "refused") else "warn", text

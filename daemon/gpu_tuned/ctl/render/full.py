@@ -1,0 +1,215 @@
+"""One GPU in full: who it is, what it does, each setting as a row, and what happened to it."""
+
+from __future__ import annotations
+
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.render.ink import WIDTH, Ink, wrap
+from gpu_tuned.ctl.render.words import (
+    LOCKS,
+    epoch,
+    label,
+    moment,
+    number,
+    origin,
+    short_name,
+    short_pci,
+    short_uuid,
+    span,
+    value,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+HEADS = ("setting", "wished", "found", "state", "since", "from")
+NOTE = "    "
+FAULTS = {
+    "hw_thermal": "heat (hardware)",
+    "sw_thermal": "heat",
+    "hw_power_brake": "power brake (supply)",
+    "hw_slowdown": "hardware slowdown",
+}
+_ROOMY = ("held", "watched", "differs")  # short enough for ", required" beside them; for others a note says it
+_LOUD = {"contested": "bad", "refused": "bad", "drifted": "warn", "waiting": "warn"}
+
+
+def gpu_in_full(gpu: Json, now: float, ink: Ink, observing: bool = False) -> list[str]:
+    lines = _who(gpu, ink)
+    if gpu["state"] != "ok" or gpu["message"]:
+        style = "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        words = gpu["state"].upper() if gpu["state"] != "ok" else "note"
+        text = f"{words}: {gpu['message']}" if gpu["message"] else words
+        lines += [ink(style, line) for line in wrap(text, "  ", "    ")]
+    if gpu["settings"]:
+        lines += setting_table(gpu["settings"], now, ink, observing)
+    else:
+        lines.append(ink("dim", "  no rule speaks of this GPU"))
+    return lines + history(gpu, now, ink)
+
+
+def _who(gpu: Json, ink: Ink) -> list[str]:
+    name = f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}"
+    doing = gpu["telemetry"]
+    if gpu["state"] != "ok":
+        return [ink("bold", name)]
+    watts = f"{number(doing['power_w'])} of {number(doing['power_limit_w'], ' W')}"
+    used = number(doing["utilization_percent"], " %")
+    busy = f"busy {used}" if doing["busy"] else "idle"
+    parts = [watts, number(doing["gpu_clock_mhz"], " MHz"), number(doing["temperature_c"], " C"), busy]
+    for gap in ("   ", "  "):
+        doing_text = gap.join(["", *parts])
+        if len(name) + len(doing_text) <= WIDTH:
+            return [ink("bold", name) + doing_text]
+    return [ink("bold", name), "  " + "  ".join(parts)]
+
+
+def setting_table(settings: list[Json], now: float, ink: Ink, observing: bool = False) -> list[str]:
+    """The rows of one GPU, or of the host, each with its notes below it."""
+    rows = [_cells(setting, now) for setting in settings]
+    widths = [max(len(row[i]) for row in [HEADS, *rows]) for i in range(5)]
+    before = 2 + sum(widths) + 2 * 5
+    room = WIDTH - before
+    origins = [origin(setting["origin"], setting["setting"]) for setting in settings]
+    if max(map(len, origins)) > room:  # the suffix says least
+        origins = [text.replace(".toml", "") for text in origins]
+    lines = [ink("dim", _row(HEADS, widths, "from" if room >= 4 else ""))]
+    for setting, row, source in zip(settings, rows, origins, strict=True):
+        style = _style(setting)
+        padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
+        if style:
+            padded[3] = ink(style, padded[3])
+        if not setting["in_order"] and setting["observed"] is not None:
+            padded[2] = ink("bad" if style == "bad" else "warn", padded[2])
+        split = wrap(source, width=room) if room >= 12 else [""]
+        if len(split) > 1 and any(len(word) > room for word in source.split()):
+            split = [""]
+        lines.append(("  " + "  ".join(padded) + "  " + split[0]).rstrip())
+        lines += [" " * before + more for more in split[1:]]
+        if split == [""] and source != "-":
+            lines += [ink("dim", line) for line in wrap(f"from {source}", NOTE)]
+        for kind, text in notes(setting, observing):
+            lines += [ink(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
+    return lines
+
+
+def _row(cells: tuple[str, ...], widths: list[int], last: str) -> str:
+    return ("  " + "".join(cell.ljust(width + 2) for cell, width in zip(cells, widths, strict=False)) + last).rstrip()
+
+
+def _cells(setting: Json, now: float) -> list[str]:
+    key = setting["setting"]
+    since = epoch(setting["since"])
+    observed = setting["observed"]
+    return [
+        label(key),
+        value(key, setting["wished"], unit=False),
+        "no getter" if observed is None and key in LOCKS else value(key, observed, unit=False),
+        state_words(setting, now),
+        "-" if since is None else span(now - since),
+    ]
+
+
+def state_words(setting: Json, now: float) -> str:
+    """The state of a setting, with what qualifies it: "held, required", "confirmed 14:02". A watched setting
+    that is not as wished "differs": that it is only watched, the mode or a note says."""
+    state = str(setting["state"])
+    if state == "requested" and setting["confirmed_at"]:
+        state = f"confirmed {moment(setting['confirmed_at'], now)}"
+    elif state == "watched" and not setting["in_order"]:
+        state = "differs"
+    elif state in _LOUD:
+        state = state.upper()
+    return f"{state}, required" if setting["required"] and state in _ROOMY else state
+
+
+def _style(setting: Json) -> str:
+    if setting["state"] in ("held", "requested") and setting["in_order"]:
+        return "good"
+    return _LOUD.get(setting["state"], "" if setting["in_order"] else "warn")
+
+
+def notes(setting: Json, observing: bool = False) -> list[tuple[str, str]]:
+    """What a row cannot hold, as (style, sentence): why it is not so, what it was before, why it is wished."""
+    key = setting["setting"]
+    found = []
+    if setting["message"]:
+        found.append(("" if setting["in_order"] else _style(setting) or "warn", setting["message"]))
+    if raised(setting):
+        assumed = " (assumed)" if setting["original_assumed"] else ""
+        was = value(key, setting["original"])
+        found.append(("dim", f"raised: {was} was found before the first write{assumed}"))
+    if setting["state"] == "watched" and not setting["in_order"] and not observing:
+        found.append(("dim", "only watched, never written: the policy says so"))
+    said = ", required" in state_words(setting, 0.0)
+    if setting["reason"]:
+        found.append(("dim", f"{'required' if setting['required'] and not said else 'reason'}: {setting['reason']}"))
+    elif setting["required"] and not said:
+        found.append(("dim", "required"))
+    return found
+
+
+def raised(setting: Json) -> bool:
+    """Whether a limit stands above the value that was found before the first write."""
+    original, now_is = setting["original"], setting["observed"]
+    return all(type(v) in (int, float) for v in (original, now_is)) and now_is > original
+
+
+def history(gpu: Json, now: float, ink: Ink) -> list[str]:
+    """What was put back, how long the GPU was slowed down and by what, and its last Xid."""
+    lines = []
+    last = gpu["put_back"]["last"]
+    if gpu["put_back"]["count"]:
+        text = f"put back {gpu['put_back']['count']}x"
+        if last:
+            text += f", last {moment(last['at'], now)}: {label(last['setting'])}"
+            if last["found"] is not None:
+                text += f" was {value(last['setting'], last['found'])}"
+            text += f", {last['cause']}" if last["cause"] else ""
+        lines += wrap(text, "  ", NOTE)
+    fault = gpu["throttle"]["fault"]
+    if fault:
+        since = f"{moment(fault['since'], now)} ({span(now - (epoch(fault['since']) or now))})"
+        text = f"slowed by a fault: {fault_words(fault['reason'])}, since {since}"
+        lines += [ink("bad", line) for line in wrap(text, "  ", NOTE)]
+    slowed = slowed_by(gpu["throttle"]["reasons"], "day_s")
+    if slowed:
+        lines.append("  slowed 24h:  " + "   ".join(f"{who} {mark}{span(s)}" for who, s, mark in slowed))
+    xid = gpu["last_xid"]
+    if xid:
+        lines += [ink("warn", line) for line in wrap(f"last Xid {xid['xid']}, {moment(xid['at'], now)}", "  ")]
+    return lines
+
+
+def fault_words(reason: str) -> str:
+    """A fault's name for a person; one that is newer than this command as it is."""
+    return FAULTS.get(reason) or reason.replace("_", " ")
+
+
+def slowed_by(reasons: list[Json], window: str) -> list[tuple[str, float, str]]:
+    """Seconds of `window` by who is to blame, as (words, seconds, "~" where sampled).
+
+    Hardware slowdown is the sum of the hardware's own brakes, heat among them, so heat is taken off it.
+    """
+    if not reasons:
+        return []
+    known = {reason["reason"]: reason for reason in reasons}
+
+    def seconds(*names: str) -> float:
+        return max((known[name][window] for name in names if name in known), default=0.0)
+
+    def mark(*names: str) -> str:
+        return "~" if any(known[name]["sampled"] and known[name][window] for name in names if name in known) else ""
+
+    own = sum(reason[window] for reason in reasons if reason["kind"] == "own")
+    limit = max((reason[window] for reason in reasons if reason["kind"] == "limit"), default=0.0)
+    braked = max(seconds("hw_power_brake"), seconds("hw_slowdown") - seconds("hw_thermal"))
+    sampled_own = any(reason["sampled"] and reason[window] for reason in reasons if reason["kind"] == "own")
+    rows = [
+        ("own cap", own, "~" if sampled_own else ""),
+        ("heat", seconds(*judge.HEAT), mark(*judge.HEAT)),
+        ("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")),
+    ]
+    if limit >= 1:
+        rows.insert(1, ("board's limit", limit, ""))
+    return rows

@@ -1,0 +1,80 @@
+"""The first lines of `status`: the verdict, the mode, the age of what was seen, the driver, and what is wrong."""
+
+from __future__ import annotations
+
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, wrap
+from gpu_tuned.ctl.render.words import ago, epoch, moment, span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+
+def head(document: Json, now: float, ink: Ink) -> list[str]:
+    """The verdict's line and one paragraph for each thing that is wrong with the whole."""
+    words, style = judge.verdict(document)
+    mode, seen, driver = _mode(document), _seen(document, now), _driver(document["driver"])
+    brief = driver.removesuffix(" (= installed)")
+    for told, versions in ((f"seen {seen}", driver), (seen, driver), (f"seen {seen}", brief), (seen, brief)):
+        told = told.replace("seen not", "not")
+        room = WIDTH - len(f"{words}  {mode}, {told}{versions}")
+        if room >= 2:
+            lines = [f"{ink(style, words)}  {mode}, {told}{' ' * room}{versions}"]
+            break
+    else:
+        lines = [f"{ink(style, words)}  {mode}, {seen}", f"  {driver}"]
+    for kind, text in _troubles(document, now):
+        lines += [ink(kind, line) for line in wrap(text, "  ", "    ")]
+    return lines
+
+
+def _mode(document: Json) -> str:
+    if document["policy"]["mode"] == "observe":
+        return "observing, never writing"
+    return "enforcing"
+
+
+def _seen(document: Json, now: float) -> str:
+    seen = epoch(document["host"]["seen_at"])
+    return "not seen yet" if seen is None else ago(now - seen)
+
+
+def _driver(driver: Json) -> str:
+    loaded, installed = driver["loaded"], driver["installed"]
+    if not loaded:
+        return f"no driver loaded, {installed} installed" if installed else "no driver loaded"
+    if not installed:
+        return f"driver {loaded}"
+    return f"driver {loaded} (= installed)" if loaded == installed else f"driver {loaded}, {installed} installed"
+
+
+def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
+    policy, driver = document["policy"], document["driver"]
+    troubles = []
+    since = driver["not_answering_since"]
+    if since:
+        waited_s = now - (epoch(since) or now)
+        waited = f"{waited_s:.0f} s" if waited_s < 120 else span(waited_s)
+        text = f"driver has not answered since {moment(since, now, seconds=True)} ({waited})"
+        troubles.append(("bad", text + ("; below is what was seen before" if document["gpus"] else "")))
+    elif driver["message"] and driver["state"] != "ok":
+        style = "bad" if driver["state"] in ("absent", "mismatch") else "warn"
+        troubles.append((style, f"driver: {driver['message']}"))
+    loaded, installed = driver["loaded"], driver["installed"]
+    if loaded and installed and loaded != installed:
+        text = f"the kernel runs driver {loaded}; {installed} takes over when it is loaded anew"
+        troubles.append(("warn", text))
+    if policy["error"]:
+        kept = {
+            "in_force": "the running policy stays in force; the new one was refused",
+            "last_good": "the last good policy is in force; the files were refused",
+            "none": "no policy is in force and nothing is written; the files were refused",
+        }.get(policy["state"], "refused")
+        troubles.append(("bad", f"policy: {kept}: {clean(policy['error'])}"))
+    elif policy["state"] == "none":
+        troubles.append(("bad", "policy: none is in force, so nothing is written"))
+    elif policy["state"] == "last_good":
+        troubles.append(("warn", "policy: the last good one is in force"))
+    troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
+    return troubles

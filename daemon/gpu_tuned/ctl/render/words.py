@@ -1,0 +1,121 @@
+"""Values, spans of time and names, as a person reads them. No imports that cost: this is on the way to `status`."""
+
+from __future__ import annotations
+
+import time
+
+from gpu_tuned.ctl.render.ink import clean
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+LABELS = {
+    "power_limit_w": "power limit",
+    "gpu_clock_mhz": "gpu clock",
+    "memory_clock_mhz": "memory clock",
+    "application_clocks_mhz": "app clocks",
+    "persistence_mode": "persistence",
+    "compute_mode": "compute mode",
+    "numa_balancing": "numa balancing",
+}
+LOCKS = ("gpu_clock_mhz", "memory_clock_mhz")
+_DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+def label(setting: str) -> str:
+    """A policy key in words; a key that is newer than this command as it is, without its unit."""
+    return LABELS.get(setting) or setting.removesuffix("_w").removesuffix("_mhz").replace("_", " ")
+
+
+def value(setting: str, raw: Any, unit: bool = True) -> str:
+    """A setting's value as it stands in a document. `unit` False leaves MHz out, for columns that need the room."""
+    if raw is None:
+        return "-"
+    if isinstance(raw, bool):
+        return "on" if raw else "off"
+    mhz = " MHz" if unit else ""
+    if isinstance(raw, dict):
+        if "memory" in raw:
+            return f"{raw.get('memory')},{raw.get('gpu')}{mhz}"
+        if setting == "power_limit_w":
+            return f"<= {raw.get('max')} W"
+        low, high = raw.get("min"), raw.get("max")
+        return f"{low}-{high}{mhz}" if low else f"<= {high}{mhz}"
+    if isinstance(raw, (int, float)):
+        return f"{raw:g} W" if setting == "power_limit_w" else f"{raw}"
+    return clean(str(raw)).replace("_", " ")
+
+
+def number(raw: Any, unit: str = "") -> str:
+    """A reading rounded to a whole number, "-" where there is none."""
+    return f"{round(raw)}{unit}" if isinstance(raw, (int, float)) else "-"
+
+
+def epoch(stamp: str | None) -> float | None:
+    """RFC 3339 in UTC ("2026-11-22T14:02:11Z") as seconds since the epoch; None for what is not that.
+
+    By hand: datetime and _strptime together cost a tenth of the time that `status` has to start.
+    """
+    if not stamp:
+        return None
+    try:
+        year, month, day = int(stamp[0:4]), int(stamp[5:7]), int(stamp[8:10])
+        clock = int(stamp[11:13]) * 3600 + int(stamp[14:16]) * 60 + int(stamp[17:19])
+    except ValueError:
+        return None
+    # Days since the epoch in the proleptic Gregorian calendar, with the year beginning in March.
+    year, month = (year, month - 3) if month > 2 else (year - 1, month + 9)
+    days = 365 * year + year // 4 - year // 100 + year // 400 + (153 * month + 2) // 5 + day - 719469
+    return float(days * 86400 + clock)
+
+
+def span(seconds: float) -> str:
+    """A length of time in at most seven columns: "38s", "41m", "3h 5m", "9d 4h"."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        return f"{whole // 60}m"
+    if whole < 86400:
+        return f"{whole // 3600}h {whole % 3600 // 60}m"
+    return f"{whole // 86400}d {whole % 86400 // 3600}h"
+
+
+def ago(seconds: float) -> str:
+    """How old something is: "1 s ago", "5m ago"."""
+    return f"{max(0, int(seconds))} s ago" if seconds < 120 else f"{span(seconds)} ago"
+
+
+def moment(stamp: str | None, now: float, seconds: bool = False) -> str:
+    """A point in time, local: "14:02" today, "Tue 03:12" within the last days, else the date."""
+    at = epoch(stamp)
+    if at is None:
+        return "an unknown time"
+    then, today = time.localtime(at), time.localtime(now)
+    clock = f"{then.tm_hour:02}:{then.tm_min:02}" + (f":{then.tm_sec:02}" if seconds else "")
+    if then[:3] == today[:3]:
+        return clock
+    if 0 <= now - at < 6 * 86400:
+        return f"{_DAYS[then.tm_wday]} {clock}"
+    return f"{then.tm_year}-{then.tm_mon:02}-{then.tm_mday:02}"
+
+
+def short_name(name: str) -> str:
+    """What people call it: "NVIDIA GeForce RTX 5090" is an RTX 5090."""
+    return clean(name).removeprefix("NVIDIA ").removeprefix("GeForce ") or "?"
+
+
+def short_pci(pci: str) -> str:
+    """A PCI address without the domain where that is the first one, as lspci prints it."""
+    return pci.removeprefix("0000:")
+
+
+def short_uuid(uuid: str) -> str:
+    """The head of a UUID; as a prefix it names the GPU wherever gpu-tunedctl takes one."""
+    return uuid[:12]
+
+
+def origin(text: str | None, setting: str) -> str:
+    """Where a wish stands, without the key, which the row names already."""
+    return clean(text or "").removesuffix(setting).rstrip(" .") or "-"

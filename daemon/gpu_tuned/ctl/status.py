@@ -1,0 +1,69 @@
+"""`gpu-tunedctl status`: what is, at a glance."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from gpu_tuned.control import client
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl.render.ink import Ink, ink_for, say
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+TIMEOUT_S = 10.0  # the daemon answers from memory, also while the driver hangs
+EXAMPLES = """\
+examples:
+  gpu-tunedctl status               everything, one GPU in full, many as one line each
+  gpu-tunedctl status 01:00.0       one GPU in full: by index, PCI address, UUID or the beginning of one
+  gpu-tunedctl status --json | jq '.gpus[].settings[] | select(.in_order | not)'
+"""
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument("gpu", nargs="?", metavar="GPU", help="show this GPU in full")
+    parser.add_argument("--all", action="store_true", help="show every GPU in full")
+    parser.add_argument("--json", action="store_true", help="print the document itself, for programs")
+
+
+def run(options: argparse.Namespace) -> int:
+    document = client.call(options.socket, "Status", {}, options.timeout)
+    if options.gpu is not None:
+        document = {**document, "gpus": [pick(document["gpus"], options.gpu)]}
+    if options.json:
+        json.dump(document, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        say(page(document, time.time(), ink_for(sys.stdout, options.no_color), options.all))
+    return judge.exit_code(document)
+
+
+def page(document: Json, now: float, ink: Ink, in_full: bool = False) -> list[str]:
+    """The whole of `status` as lines. `now`: seconds since the epoch, which ages are counted from."""
+    from gpu_tuned.ctl.render.head import head
+
+    lines = head(document, now, ink)
+    gpus, observing = document["gpus"], document["policy"]["mode"] == "observe"
+    if not gpus:
+        if document["driver"]["state"] == "ok":
+            lines.append("  the driver sees no GPU")
+    elif len(gpus) == 1 or in_full:
+        from gpu_tuned.ctl.render.full import gpu_in_full
+
+        for gpu in gpus:
+            lines += ["", *gpu_in_full(gpu, now, ink, observing)]
+    else:
+        from gpu_tuned.ctl.render.fleet import fleet
+
+        lines += fleet(document, now, ink)
+    if document["host"]["settings"]:
+        from gpu_tuned.ctl.render.full import setting_table
+
+        host = document["host"]
+        lines += ["", ink("bold", f"host {host['name']}"), *setting_table(host["settings"], now, ink, observing)]
+    return lines
