@@ -1,0 +1,239 @@
+"""The policy's files: read as they are, kept as texts, parsed with tomli.
+
+Reading and parsing are two steps, so that the texts of the last good policy can be saved and parsed again at a start
+where the files are bad.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import tomli
+
+from gpu_tuned.core.errors import PolicyError
+from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.policy_parser import Document, parse, profile_names
+
+LARGEST_FILE = 1 << 20
+"""Bytes. A policy of a thousand rules takes a tenth of it; whatever is larger was put there by mistake."""
+
+DROP_INS = "gpu-tuned.d"
+PROFILES = "profiles"
+
+_PACKAGE = Path(__file__).resolve().parents[1]
+SHIPPED_PROFILES = (
+    Path("/usr/lib/gpu-tuned/profiles"),
+    _PACKAGE / "data" / "profiles",  # in a wheel
+    _PACKAGE.parents[1] / "etc" / "profiles",  # in a source checkout
+)
+"""Where profiles of ours lie, the first that has the name winning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One file as it was read. `name` is what origins say, `path` what messages say."""
+
+    name: str
+    path: str
+    text: str
+    shipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Every text that one policy is made of: the main file and its drop-ins in order, and the profiles they use.
+
+    `known_profiles` are the names that could have been used. `partial`: a drop-in read by itself, to check it.
+    """
+
+    documents: tuple[Source, ...]
+    profiles: tuple[Source, ...] = field(default=())
+    known_profiles: tuple[str, ...] = field(default=())
+    partial: bool = False
+
+    @property
+    def digest(self) -> str:
+        """6 hex digits that change whenever a file's name or contents do."""
+        digest = sha256()
+        for source in (*self.documents, *self.profiles):
+            for part in (source.name, source.text):
+                encoded = part.encode("utf-8", "surrogatepass")
+                digest.update(len(encoded).to_bytes(8, "big") + encoded)
+        return digest.hexdigest()[:6]
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "documents": [asdict(source) for source in self.documents],
+            "profiles": [asdict(source) for source in self.profiles],
+            "known_profiles": list(self.known_profiles),
+            "partial": self.partial,
+        }
+
+    @classmethod
+    def from_json(cls, raw: Mapping[str, Any]) -> Sources:
+        """The inverse of `to_json`. Raises PolicyError for anything that `to_json` never wrote."""
+        try:
+            documents, profiles = (tuple(map(_source, raw[key])) for key in ("documents", "profiles"))
+            known, partial = raw["known_profiles"], raw["partial"]
+            if documents and isinstance(known, list) and isinstance(partial, bool):
+                return cls(documents, profiles, tuple(_text(name) for name in known), partial)
+        except (KeyError, TypeError, ValueError, AttributeError):
+            pass
+        raise PolicyError(("the saved policy cannot be read: it is not what gpu-tuned saves",))
+
+
+def _source(raw: Mapping[str, Any]) -> Source:
+    if not isinstance(raw["shipped"], bool):
+        raise TypeError("shipped")
+    return Source(_text(raw["name"]), _text(raw["path"]), _text(raw["text"]), raw["shipped"])
+
+
+def _text(raw: Any) -> str:
+    if not isinstance(raw, str):
+        raise TypeError("text")
+    return raw
+
+
+def load(path: Path) -> Policy:
+    """The policy of this file, its drop-ins and profiles. Raises PolicyError with every problem found."""
+    return parse_sources(load_sources(path))
+
+
+def load_sources(path: Path) -> Sources:
+    """Read the file, its drop-ins, and the profiles they ask for.
+
+    A file in a directory gpu-tuned.d is read by itself, with the profiles that it would have as a drop-in. Raises
+    PolicyError where one of the files cannot be read; what stands in them is for `parse_sources` to judge.
+    """
+    problems: list[str] = []
+    partial = path.parent.name == DROP_INS
+    config = path.parent.parent if partial else path.parent
+    sources = [_read(path, problems)]
+    if not partial:
+        sources += [_read(drop_in, problems) for drop_in in _toml_files(config / DROP_INS, problems)]
+    documents = tuple(source for source in sources if source is not None)
+    available = _available_profiles(config / PROFILES, problems)
+    profiles = []
+    for name in dict.fromkeys(name for source in documents for name in _asked_profiles(source)):
+        if name in available:
+            file, shipped = available[name]
+            read = _read(file, problems, f"profile {name}", shipped)
+            profiles += [read] if read else []
+    if problems:
+        raise PolicyError(tuple(problems))
+    return Sources(documents, tuple(profiles), tuple(sorted(available)), partial)
+
+
+def parse_sources(sources: Sources) -> Policy:
+    """The policy that these texts make. Raises PolicyError with every problem found."""
+    problems: list[str] = []
+    documents = [_document(source, problems) for source in sources.documents]
+    profiles = {source.name.removeprefix("profile "): _document(source, problems) for source in sources.profiles}
+    if problems:
+        # The other files may have problems of their own; tell them in the same breath.
+        readable = [document for document in documents if document.data]
+        try:
+            parse(readable, profiles.get, sources.known_profiles, partial=True)
+        except PolicyError as error:
+            problems += error.problems
+        raise PolicyError(tuple(problems))
+    return parse(documents, profiles.get, sources.known_profiles, sources.digest, sources.partial)
+
+
+def _document(source: Source, problems: list[str]) -> Document:
+    return Document(source.name, _toml(source, problems), source.path, source.shipped)
+
+
+def _toml(source: Source, problems: list[str]) -> dict[str, Any]:
+    """The tables of one file; {} and a problem where it is no TOML."""
+    try:
+        return tomli.loads(source.text)
+    except tomli.TOMLDecodeError as error:
+        message = error.msg[:1].lower() + error.msg[1:]
+        problems.append(f"{source.path}: line {error.lineno}, column {error.colno}: no TOML: {message}")
+    except RecursionError:
+        problems.append(f"{source.path}: is nested deeper than any policy can be")
+    except ValueError:  # an integer with more digits than Python converts
+        problems.append(f"{source.path}: holds a number with more digits than any value can have")
+    return {}
+
+
+def _asked_profiles(source: Source) -> list[str]:
+    return profile_names(_toml(source, []))
+
+
+def _available_profiles(own: Path, problems: list[str]) -> dict[str, tuple[Path, bool]]:
+    """Profile name -> (file, whether it is ours). The owner's profile of a name hides ours."""
+    found: dict[str, tuple[Path, bool]] = {}
+    for directory, shipped in ((own, False), *((place, True) for place in SHIPPED_PROFILES)):
+        for file in _toml_files(directory, [] if shipped else problems):
+            found.setdefault(file.stem, (file, shipped))
+    return found
+
+
+def _toml_files(directory: Path, problems: list[str]) -> list[Path]:
+    """The *.toml of a directory by name; hidden ones are an editor's. No directory, no files."""
+    try:
+        names = sorted(os.listdir(directory))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        problems.append(f"{printable(directory)}: cannot be listed: {_why(error)}")
+        return []
+    return [directory / name for name in names if name.endswith(".toml") and not name.startswith(".")]
+
+
+def _read(path: Path, problems: list[str], name: str = "", shipped: bool = False) -> Source | None:
+    shown = printable(path)
+    try:
+        content = _content(path)
+        # A byte order mark is no part of the text, TOML 1.1 says.
+        return Source(name or printable(Path(path.name)), shown, content.decode("utf-8-sig"), shipped)
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        problems.append(f"{shown}: line {line}: holds bytes that are no UTF-8 text")
+    except OSError as error:
+        problems.append(f"{shown}: {_why(error)}")
+    except _NoPolicy as error:
+        problems.append(f"{shown}: {error}")
+    return None
+
+
+class _NoPolicy(Exception):
+    """A file that is not read at all, and why."""
+
+
+def _content(path: Path) -> bytes:
+    # Opening a named pipe waits for a writer unless told not to.
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    with open(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise _NoPolicy("is a directory; name the file in it")
+        if not stat.S_ISREG(mode):
+            raise _NoPolicy("is no regular file")
+        content = file.read(LARGEST_FILE + 1)
+    if len(content) > LARGEST_FILE:
+        raise _NoPolicy(f"is larger than {LARGEST_FILE >> 20} MiB, which no policy is")
+    return content
+
+
+def _why(error: OSError) -> str:
+    if error.errno == errno.ENOENT:
+        return "there is no such file"
+    if error.errno == errno.EACCES:
+        return "no permission to read it"
+    return f"cannot be read: {error.strerror or error}"
+
+
+def printable(path: Path) -> str:
+    """A path as text that any terminal, journal or JSON takes, whatever bytes the name holds."""
+    text = os.fsencode(path).decode("utf-8", "replace")
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04X}" for c in text)
