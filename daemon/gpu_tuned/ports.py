@@ -78,6 +78,10 @@ class Kernel(Protocol):
     def asleep(self, pci: str) -> bool:
         """Whether the device is runtime-suspended: reading it through NVML would wake it up."""
 
+    def on_bus(self, pci: str) -> bool:
+        """Whether the device answers on the PCI bus. Reads its configuration space, so ask about lost GPUs only: a
+        sleeping one would wake up."""
+
     def memory_nodes(self) -> int: ...
     def numa_balancing(self) -> NumaBalancing | None:
         """None where the kernel has no such knob."""

@@ -88,6 +88,14 @@ class SystemKernel:
         """Whether the GPU is runtime-suspended: reading it through the driver would wake it."""
         return self._read(f"sys/bus/pci/devices/{pci}/power/runtime_status") == "suspended"
 
+    def on_bus(self, pci: str) -> bool:
+        """A device that fell off the bus reads as ones; true as well where its configuration cannot be read."""
+        try:
+            with open(f"{self._root}/sys/bus/pci/devices/{pci}/config", "rb") as file:
+                return bool(file.read(4) != b"\xff\xff\xff\xff")
+        except OSError:
+            return True
+
     def on_battery_host(self) -> bool:
         folder = "sys/class/power_supply"
         try:

@@ -51,7 +51,7 @@ def target_text(target: Target | None) -> str:
     if isinstance(target, Ceiling):
         return f"<= {text(target.limit)}"
     if isinstance(target, (Symbol, Auto)):
-        return target.value
+        return str(target.value)
     return text(target)
 
 

@@ -50,6 +50,7 @@ class Fleet:
         self.first_looks: dict[str, Seen] = {}
         self._signature: tuple[str | None, Mapping[str, str]] | None = None
         self._bindings: dict[str, str] = {}
+        self._off_bus: set[str] = set()
         self._retry_at = 0.0
         self._pause_s = 0.0
 
@@ -64,7 +65,7 @@ class Fleet:
         signature = (self._kernel.driver_loaded(), self._kernel.bound_gpus())
         changed, self._signature = signature != self._signature, signature
         if self.attached:
-            if not changed or not self._came(signature[1]):
+            if not (changed and self._came(signature[1])) and not self._back_on_bus():
                 return False
             self.let_go(DriverState.STARTING, "GPUs are enumerated anew")
         elif not changed and self._clock.monotonic() < self._retry_at:
@@ -78,6 +79,10 @@ class Fleet:
             if bound and pci not in bound and book.away is None:
                 self.lose(book, "gone: no longer bound to the driver")
         return any(self._bindings.get(pci) != token for pci, token in bound.items())
+
+    def _back_on_bus(self) -> bool:
+        """Whether a GPU that had fallen off the bus answers there again; NVML sees that at its next init alone."""
+        return any(self._kernel.on_bus(pci) for pci in self._off_bus)
 
     def _attach(self, signature: tuple[str | None, Mapping[str, str]], poll_interval_s: float) -> bool:
         loaded, self._bindings = signature[0], dict(signature[1])
@@ -113,7 +118,8 @@ class Fleet:
             book.tracks = {s: drift.wait(track, why, moment) for s, track in book.tracks.items()}
 
     def _welcome(self, boards: tuple[Board, ...], poll_interval_s: float) -> None:
-        self.state, self.message = DriverState.OK, None
+        self._off_bus.clear()
+        self.state, self.message = DriverState.OK, self._unusable(boards)
         self._pause_s = 0.0
         version = self._gpus.driver_version()
         detail = {"version": version or "unknown", "count": len(boards)}
@@ -123,14 +129,23 @@ class Fleet:
             if uuid not in here:
                 self.lose(book, "not among the driver's GPUs")
         for board in boards:
-            book = self.books.get(board.gpu.uuid)
-            if book is None:
-                book = self.books[board.gpu.uuid] = Book(
-                    board, Throttle(board.reasons_mask, max_gap_s=max(MAX_GAP_S, 3 * poll_interval_s))
-                )
+            known = self.books.get(board.gpu.uuid)
+            book = self.books[board.gpu.uuid] = known or Book(
+                board, Throttle(board.reasons_mask, max_gap_s=max(MAX_GAP_S, 3 * poll_interval_s))
+            )
             book.board = board
             self._meet_gpu(book)
         self.books = dict(sorted(self.books.items(), key=lambda item: item[1].board.index))
+
+    def _unusable(self, boards: tuple[Board, ...]) -> str | None:
+        """Which GPUs the kernel bound to the driver and the driver does not list; they were lost before we came."""
+        missing = sorted(set(self._bindings) - {board.gpu.pci for board in boards})
+        if not missing:
+            return None
+        self._off_bus |= {pci for pci in missing if not self._kernel.on_bus(pci)}
+        why = f"bound to the driver, which cannot use it (a GPU reset or a reboot may help): {', '.join(missing)}"
+        self._say(Event(EventKind.DRIVER_WAITING, self._clock.now(), cause=why))
+        return why
 
     def _meet_gpu(self, book: Book) -> None:
         """First look at a GPU after NVML attached, or after it answered again: is this still the initialisation
@@ -167,6 +182,8 @@ class Fleet:
         """One GPU is away; the others go on."""
         if book.away != why:
             book.away = why
+            if not self._kernel.on_bus(book.board.gpu.pci):
+                self._off_bus.add(book.board.gpu.pci)
             self._reconciler.say(book, drift.Note(EventKind.GPU_WAITING, cause=why), None)
         moment = self._reconciler.moment()
         book.tracks = {s: drift.wait(track, why, moment) for s, track in book.tracks.items()}

@@ -8,7 +8,7 @@ from typing import Any
 
 from gpu_tuned.core import report
 from gpu_tuned.core.drift import Moment, Track
-from gpu_tuned.core.model import LOCKS, Setting, Unread, text
+from gpu_tuned.core.model import LOCKS, Setting, Unread, text, watts, wire
 from gpu_tuned.core.plan import Refusal, satisfies
 from gpu_tuned.core.saved import Saved
 from gpu_tuned.core.wish import MatchBy, Wish
@@ -53,7 +53,7 @@ def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) ->
             else {
                 "at": report.timestamp(last.at),
                 "setting": last.setting.value,
-                "found": report.wire(last.found),
+                "found": wire(last.found),
                 "cause": last.cause,
                 "text": f"{last.setting.label} {'lost' if last.found is None else text(last.found)}, {last.cause}",
             },
@@ -85,7 +85,7 @@ def policy_row(keeper: PolicyKeeper, mode: str, books: Iterable[Book]) -> dict[s
             }
             for rule in unmatched
         ],
-        "gpu_power_budget_w": None if budget_mw is None else report.watts(budget_mw),
+        "gpu_power_budget_w": None if budget_mw is None else watts(budget_mw),
         "on_stop": policy.daemon.on_stop.value if policy else "keep",
     }
 

@@ -236,7 +236,7 @@ class Reconciler:
         if wish is not None:
             seen = track.observed if reading is None else reading
             goal = goal_of(wish, board, seen, record.original if record else None)
-            if track.accepted is None and setting.readable and goal is not None:
+            if track.accepted is None and setting.readable and goal and not isinstance(goal, Refusal):
                 known = accepted_for(record, goal)
                 track = replace(track, goal=goal, accepted=known) if known is not None else track
         default = board.factory_default(setting)
