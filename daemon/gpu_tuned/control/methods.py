@@ -15,7 +15,7 @@ from typing import Any
 import varlink
 
 from gpu_tuned import __version__
-from gpu_tuned.control.desk import Command, Desk, DeskFull
+from gpu_tuned.control.desk import Command, Desk, DeskFull, rfc3339
 from gpu_tuned.control.framing import decode, encode
 from gpu_tuned.control.peers import Doorkeeper, Peer
 from gpu_tuned.ports import Answer
@@ -202,6 +202,8 @@ def answer_reply(answer: Answer) -> bytes:
 
 
 def event_reply(sequence: int, missed: int, event: Mapping[str, Any] | None) -> bytes:
-    """One reply to Watch."""
+    """One reply to Watch. An event's `at` is seconds since the epoch inside, and text on the wire as all times."""
+    if event is not None and isinstance(event.get("at"), (int, float)):
+        event = {**event, "at": rfc3339(event["at"])}
     parameters = {"format": FORMAT, "sequence": sequence, "missed": missed, "event": event}
     return encode({"parameters": parameters, "continues": True})

@@ -51,6 +51,7 @@ class PutBack:
 class Book:
     """Everything the daemon knows about one GPU; the loop thread alone writes to it.
 
+    `met_with`: what was read at the first look of this driver initialisation, which a profile of ours may not raise.
     `away`: why this GPU cannot be looked at now, None while it can. `handed_back`: settings restored on request, not
     touched until somebody applies again.
     """
@@ -58,6 +59,7 @@ class Book:
     board: Board
     throttle: Throttle
     tracks: dict[Setting, Track] = field(default_factory=dict)
+    met_with: dict[Setting, Value] = field(default_factory=dict)
     wishes: Mapping[Setting, Wish] = field(default_factory=dict)
     proofs: dict[Setting, LockWatch] = field(default_factory=dict)
     telemetry: Telemetry = field(default_factory=Telemetry)
@@ -105,6 +107,7 @@ class Reconciler:
         """A new driver initialisation: originals end, locks are gone, rivals are forgotten."""
         self.say(book, Note(EventKind.REINITIALISED, cause=why), None)
         self._ledger.forget(book.board.gpu.uuid)
+        book.met_with.clear()
         for setting, track in book.tracks.items():
             book.tracks[setting] = drift.fresh(track)
         self.forget_locks(book, why)
@@ -156,6 +159,8 @@ class Reconciler:
         for setting, value in writes.items():
             self._write(book, setting, value)
         self._settle()
+        # What the writes changed is to be seen in the same turn: the limit enforced, for one.
+        book.telemetry = self._gpus.see(uuid, Look()).telemetry
 
     def _settle(self) -> None:
         """What the driver accepted goes to disk too; failing here loses no original, so it is told elsewhere."""
@@ -235,7 +240,10 @@ class Reconciler:
         goal: Goal | None = None
         if wish is not None:
             seen = track.observed if reading is None else reading
-            goal = goal_of(wish, board, seen, record.original if record else None)
+            if seen is not None and not isinstance(seen, Unread):
+                book.met_with.setdefault(setting, seen)
+            before = record.original if record else book.met_with.get(setting)
+            goal = goal_of(wish, board, seen, before)
             if track.accepted is None and setting.readable and goal and not isinstance(goal, Refusal):
                 known = accepted_for(record, goal)
                 track = replace(track, goal=goal, accepted=known) if known is not None else track

@@ -1,0 +1,98 @@
+"""The verbs that ask the daemon to do something: apply, reload, restore, release, resume."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from gpu_tuned.control import client
+from gpu_tuned.core.errors import UsageError
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl.render.ink import say, wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+TIMEOUT_S = 60.0  # the daemon gives up after 30 s when the driver hangs, and says so
+EXAMPLES = """\
+examples:
+  gpu-tunedctl restore 01:00.0 power_limit_w    one setting of one GPU, as it was found
+  gpu-tunedctl release 0 --for 10m              let go for ten minutes: reset, MIG, driver upgrade
+  gpu-tunedctl resume                           take everything back now
+
+These need root or membership in the group gpu-tuned.
+"""
+_SETTINGS = (
+    "persistence_mode, power_limit_w, gpu_clock_mhz, memory_clock_mhz, application_clocks_mhz, compute_mode, "
+    "numa_balancing"
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    which = "index, PCI address, UUID or the beginning of one"
+    if verb == "restore":
+        parser.add_argument("gpu", nargs="?", metavar="GPU", help=f"this GPU alone: {which}")
+        parser.add_argument("setting", nargs="?", metavar="SETTING", help=f"this setting alone: {_SETTINGS}")
+    elif verb == "release":
+        parser.add_argument("gpu", nargs="?", metavar="GPU", help=which)
+        parser.add_argument("--all", action="store_true", help="let go of every GPU")
+        parser.add_argument(
+            "--for", dest="for_s", metavar="TIME", type=duration_s, help="and take it back after 10m, 1h ..."
+        )
+    elif verb == "resume":
+        parser.add_argument("gpu", nargs="?", metavar="GPU", help=f"this GPU alone: {which}; without: all")
+        parser.add_argument("--all", action="store_true", help="all, which is also what happens without GPU")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    method = options.verb.capitalize()
+    reply = client.call(options.socket, method, parameters(options), options.timeout)
+    if options.json:
+        json.dump(reply, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        say([line for part in reply["message"].splitlines() for line in wrap(part)])
+    return judge.DIFFERS if reply.get("in_order") is False else judge.IN_ORDER
+
+
+def parameters(options: argparse.Namespace) -> Json:
+    """What the method takes. Raises UsageError for a GPU that is none."""
+    wanted, everything = getattr(options, "gpu", None), getattr(options, "all", False)
+    if options.verb == "release" and not wanted and not everything:
+        # Nobody should let go of a rack because a shell variable was empty.
+        raise UsageError("release takes a GPU, or --all for every one")
+    if wanted and everything:
+        raise UsageError("a GPU and --all contradict each other")
+    if wanted == "":
+        raise UsageError("an empty GPU names none")
+    given: Json = {"gpu": _uuid(options, wanted) if wanted else None}
+    given |= {"setting": getattr(options, "setting", None), "for_s": getattr(options, "for_s", None)}
+    return {key: value for key, value in given.items() if value is not None}
+
+
+def _uuid(options: argparse.Namespace, wanted: str) -> str:
+    """What a person calls a GPU as the UUID that it is on the socket, so that 0 cannot come to mean another one."""
+    gpus = client.call(options.socket, "Status", {}, options.timeout)["gpus"]
+    return str(pick(gpus, wanted)["uuid"])
+
+
+def duration_s(text: str) -> float:
+    """ "90s", "10m", "1h30m", "2d" in seconds; a number alone is refused, for who can know its unit?"""
+    total, digits = 0.0, ""
+    for letter in text:
+        if letter in "0123456789.":
+            digits += letter
+        elif letter in _UNITS and digits:
+            total += float(digits) * _UNITS[letter]
+            digits = ""
+        else:
+            digits = "?"
+            break
+    if digits or not 0 < total <= 366 * 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no length of time; write 90s, 10m, 1h30m or 2d")
+    return total

@@ -1,0 +1,102 @@
+"""`gpu-tunedctl plan`: what would be written and why, and what is refused. Writes nothing, needs no root."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from gpu_tuned.control import client
+from gpu_tuned.core.errors import NotReachable
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
+from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from gpu_tuned.ctl.kinds import Json
+
+TIMEOUT_S = 10.0
+EXAMPLES = """\
+examples:
+  gpu-tunedctl plan                        by the policy in force; without a daemon, by the policy file
+  gpu-tunedctl plan --config new.toml      what a policy would do before it is put in place
+"""
+WITHOUT_DAEMON = "no daemon answers: planned from the policy file and one look at the boards"
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument("--offline", action="store_true", help="do not ask the daemon; look at the boards once")
+    parser.add_argument("--config", metavar="FILE", help="plan this policy file, offline")
+    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    offline = options.offline or options.config is not None
+    if not offline:
+        try:
+            plan = client.call(options.socket, "Plan", {}, options.timeout)
+        except NotReachable:
+            offline = True
+            print(f"gpu-tunedctl: {WITHOUT_DAEMON}", file=sys.stderr)
+    if offline:
+        plan = options.offline_plan(options.config)
+    if options.json:
+        json.dump(plan, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        say(page(plan, ink_for(sys.stdout, options.no_color)))
+    return judge.DIFFERS if plan["changes"] or plan["refusals"] else judge.IN_ORDER
+
+
+def page(plan: Json, ink: Ink) -> list[str]:
+    changes, refusals = plan["changes"], plan["refusals"]
+    if not changes:
+        lines = [ink("" if refusals else "good", "nothing to write")]
+    else:
+        what = f"{len(changes)} {'change' if len(changes) == 1 else 'changes'}"
+        mode = "; observing, so nothing is" if plan["mode"] == "observe" else ""
+        lines = [ink("bold", f"{what} would be written{mode}"), *_by_gpu(changes, _change, ink)]
+    if refusals:
+        lines += ["", ink("bad", f"{len(refusals)} refused"), *_by_gpu(refusals, _refusal, ink)]
+    return lines
+
+
+def _by_gpu(rows: list[Json], show: Callable[[Json, Ink], list[str]], ink: Ink) -> list[str]:
+    lines: list[str] = []
+    before: object = ()
+    for row in rows:
+        if row["gpu"] != before:
+            before = row["gpu"]
+            lines += ["", ink("bold", _who(row))]
+        lines += show(row, ink)
+    return lines
+
+
+def _who(row: Json) -> str:
+    if not row["gpu"]:
+        return "host"
+    name, pci = row.get("name"), row.get("pci")
+    return "  ".join(
+        [*([short_name(name)] if name else []), *([short_pci(pci)] if pci else []), short_uuid(row["gpu"])]
+    )
+
+
+def _change(row: Json, ink: Ink) -> list[str]:
+    key = row["setting"]
+    unread = "not readable" if key in LOCKS else "not known"
+    found = unread if row["found"] is None else value(key, row["found"])
+    text = f"{label(key):<13} {found} -> {value(key, row['wanted'])}   ({origin(row['origin'], key)})"
+    lines = wrap(text, "  ", "    ")
+    return lines + ([ink("dim", line) for line in wrap(row["why"], "    ")] if row.get("why") else [])
+
+
+def _refusal(row: Json, ink: Ink) -> list[str]:
+    key = row["setting"]
+    lines = wrap(f"{label(key):<13} {value(key, row['wanted'])}   ({origin(row['origin'], key)})", "  ", "    ")
+    why = row["why"]
+    if row.get("nearest") is not None and "nearest" not in why:
+        why += f"; nearest: {value(key, row['nearest'])}"
+    return lines + [ink("bad", line) for line in wrap(why, "    ")]

@@ -1,0 +1,96 @@
+"""`gpu-tunedctl throttle`: what slowed each GPU down, in seconds by reason."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from gpu_tuned.control import client
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl.render.full import FAULTS
+from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
+from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, span
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+TIMEOUT_S = 10.0
+EXAMPLES = """\
+examples:
+  gpu-tunedctl throttle
+  gpu-tunedctl throttle 0 --json | jq '.gpus[0].throttle.reasons[] | select(.active)'
+
+kinds: own     a cap or lock of ours: as wished          limit   the board's own limits
+       fault   heat, power brake, hardware slowdown      benign  idle, application clocks and the like
+"""
+WINDOWS = (("minute_s", "minute", 8), ("hour_s", "hour", 8), ("day_s", "day", 8), ("start_s", "since start", 11))
+WORDS = {
+    **FAULTS,
+    "sw_power_cap": "power cap",
+    "board_limit": "board limit",
+    "reliability": "reliability voltage",
+    "sync_boost": "sync boost",
+    "application_clocks": "application clocks",
+    "display": "display clocks",
+    "idle": "idle",
+}
+SAMPLED = "~ sampled: this board has no counter for it, so what falls between two looks is not seen"
+_STYLES = {"fault": "bad", "limit": "warn"}
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument("gpu", nargs="?", metavar="GPU", help="this GPU alone: index, PCI address or UUID")
+    parser.add_argument("--json", action="store_true", help="print seconds as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    reply = client.call(options.socket, "Throttle", {}, options.timeout)
+    if options.gpu is not None:
+        reply = {**reply, "gpus": [pick(reply["gpus"], options.gpu)]}
+    if options.json:
+        json.dump(reply, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        say(page(reply, ink_for(sys.stdout, options.no_color)))
+    return judge.IN_ORDER
+
+
+def page(reply: Json, ink: Ink) -> list[str]:
+    if not reply["gpus"]:
+        return ["no GPU"]
+    lines: list[str] = []
+    for gpu in reply["gpus"]:
+        lines += [*([""] if lines else []), *_one(gpu, ink)]
+    if any(reason["sampled"] for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]):
+        lines += ["", *(ink("dim", line) for line in wrap(SAMPLED, rest="  "))]
+    return lines
+
+
+def _one(gpu: Json, ink: Ink) -> list[str]:
+    lines = [ink("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
+    reasons = gpu["throttle"]["reasons"]
+    if not reasons:
+        return [*lines, "  nothing known: this GPU has not been seen yet, or says nothing about it"]
+    lines.append(
+        ink("dim", f"  {'reason':<20}  {'kind':<6}" + "".join(f"  {head:>{width}}" for _, head, width in WINDOWS))
+    )
+    for reason in reasons:
+        lines.append(_row(reason, ink))
+    return lines
+
+
+def _row(reason: Json, ink: Ink) -> str:
+    mark = "~" if reason["sampled"] else ""
+    seconds = "".join(f"  {_amount(reason[key], mark):>{width}}" for key, _, width in WINDOWS)
+    name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")
+    style = _STYLES.get(reason["kind"], "") if reason["active"] or reason["start_s"] else "dim"
+    now = ink(style if reason["kind"] == "fault" else "bold", "  now") if reason["active"] else ""
+    return ink(style, f"  {name[:20]:<20}  {reason['kind'][:6]:<6}{seconds}") + now
+
+
+def _amount(seconds: float, mark: str) -> str:
+    """Seconds with two decimals while they are few: a short throttle is what one looks for here."""
+    return mark + (f"{seconds:.2f}s" if 0 < seconds < 60 else span(seconds))

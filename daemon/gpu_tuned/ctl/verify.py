@@ -1,0 +1,135 @@
+"""`gpu-tunedctl verify`: in order, or the diff. The exit code alone is enough for a script."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+
+from gpu_tuned.control import client
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
+from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+TIMEOUT_S = 10.0
+EXAMPLES = """\
+examples:
+  gpu-tunedctl verify && start-the-job      only where everything is as wished
+  gpu-tunedctl verify --json | jq '.differs[] | [.pci, .setting, .observed, .wished]'
+"""
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument("gpu", nargs="?", metavar="GPU", help="this GPU alone: index, PCI address or UUID")
+    parser.add_argument("--json", action="store_true", help="print what differs as JSON")
+
+
+def run(options: argparse.Namespace) -> int:
+    document = client.call(options.socket, "Status", {}, options.timeout)
+    if options.gpu is not None:
+        document = {**document, "gpus": [pick(document["gpus"], options.gpu)]}
+    report = compare(document)
+    if options.json:
+        json.dump(report, sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    else:
+        say(page(document, report, ink_for(sys.stdout, options.no_color)))
+    return judge.exit_code(document)
+
+
+def compare(document: Json) -> Json:
+    """What keeps a document from being in order: settings in `differs`, sentences about the rest in `problems`."""
+    differs = []
+    for gpu in document["gpus"]:
+        differs += [_row(gpu, setting) for setting in gpu["settings"] if not setting["in_order"]]
+    differs += [_row(None, setting) for setting in document["host"]["settings"] if not setting["in_order"]]
+    return {
+        "format": 1,
+        "in_order": judge.exit_code(document) == judge.IN_ORDER,
+        "differs": differs,
+        "problems": list(_problems(document)),
+    }
+
+
+def _row(gpu: Json | None, setting: Json) -> Json:
+    who = (
+        {"gpu": gpu["uuid"], "pci": gpu["pci"], "name": gpu["name"]} if gpu else dict.fromkeys(("gpu", "pci", "name"))
+    )
+    keys = ("setting", "wished", "accepted", "observed", "state", "origin", "required", "message")
+    return {**who, **{key: setting[key] for key in keys}}
+
+
+def _problems(document: Json) -> list[str]:
+    driver, policy = document["driver"], document["policy"]
+    problems = []
+    if driver["state"] != "ok":
+        problems.append(f"driver {driver['state'].replace('_', ' ')}" + _told(driver["message"]))
+    if policy["error"]:
+        problems.append(f"policy refused: {policy['error']}")
+    elif policy["state"] == "none":
+        problems.append("no policy is in force")
+    for rule in judge.unmatched(document):
+        problems.append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
+    for gpu in document["gpus"]:
+        if gpu["state"] != "ok":
+            who = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
+            problems.append(f"{who} {gpu['state']}" + _told(gpu["message"]))
+    return problems
+
+
+def _told(message: str | None) -> str:
+    return f": {message}" if message else ""
+
+
+def page(document: Json, report: Json, ink: Ink) -> list[str]:
+    if report["in_order"]:
+        return [f"{ink('good', 'in order')}: {_counted(document)}"]
+    lines = [ink("bad", "NOT IN ORDER")]
+    for problem in report["problems"]:
+        lines += wrap(problem, "  ", "    ")
+    before: object = ()
+    for row in report["differs"]:
+        if row["gpu"] != before:
+            before = row["gpu"]
+            who = (
+                f"{short_name(row['name'])}  {short_pci(row['pci'])}  {short_uuid(row['gpu'])}"
+                if row["gpu"]
+                else "host"
+            )
+            lines += ["", ink("bold", who)]
+        lines += _difference(row, ink)
+    return lines
+
+
+def _difference(row: Json, ink: Ink) -> list[str]:
+    key = row["setting"]
+    unread = row["observed"] is None
+    found = (
+        "cannot be read back" if unread and key in LOCKS else "not known" if unread else value(key, row["observed"])
+    )
+    required = ", required" if row["required"] else ""
+    lines = [
+        f"  {label(key)}: {row['state']}{required}",
+        ink("bad", f"  - {found}"),
+        *(
+            ink("good", line)
+            for line in wrap(f"{value(key, row['wished'])}   ({origin(row['origin'], key)})", "  + ", "    ")
+        ),
+    ]
+    return lines + (wrap(row["message"], "    ") if row["message"] else [])
+
+
+def _counted(document: Json) -> str:
+    settings = [s for gpu in document["gpus"] for s in gpu["settings"]] + document["host"]["settings"]
+    locks = sum(s["state"] == "requested" for s in settings)
+    unread = f", {locks} of them locks that no driver call can read back" if locks else ""
+    return f"{_many(len(document['gpus']), 'GPU')}, {_many(len(settings), 'setting')}{unread}"
+
+
+def _many(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

@@ -1,0 +1,70 @@
+"""`gpu-tunedctl watch`: events as they come, until Ctrl-C or until the daemon goes away."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+
+from gpu_tuned.control import client
+from gpu_tuned.ctl.render.ink import Ink, clean, ink_for
+from gpu_tuned.ctl.render.words import epoch
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.ctl.kinds import Json
+
+TIMEOUT_S = 10.0
+EXAMPLES = """\
+examples:
+  gpu-tunedctl watch
+  gpu-tunedctl watch --json | jq -r 'select(.event.kind == "contested") | .event.message'
+
+Ctrl-C ends it, with exit code 0; when the daemon goes away it says so and ends with 3.
+"""
+_WARNING, _ERROR = 4, 3  # syslog(3)
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument("--json", action="store_true", help="one JSON object a line, as the socket sends them")
+
+
+def run(options: argparse.Namespace) -> int:
+    ink = ink_for(sys.stdout, options.no_color)
+    try:
+        replies = client.watch(options.socket, options.timeout)
+        if sys.stdout.isatty() and not options.json:
+            print(ink("dim", "watching; Ctrl-C ends"), flush=True)
+        for reply in replies:
+            for text in [json.dumps(reply)] if options.json else lines(reply, ink):
+                print(text)
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()  # the shell's prompt belongs on a line of its own, not behind ^C
+    return 0
+
+
+def lines(reply: Json, ink: Ink) -> list[str]:
+    """One reply of `Watch` as text: what was missed, if something was, then the event with its local time."""
+    told = []
+    missed = reply.get("missed") or 0
+    if missed:
+        told.append(
+            ink("warn", f"          ({missed} {'event' if missed == 1 else 'events'} missed: read too slowly)")
+        )
+    event = reply.get("event")
+    if event:
+        priority = event.get("priority", 6)
+        style = "bad" if priority <= _ERROR else "warn" if priority == _WARNING else ""
+        told.append(f"{ink('dim', _clock(event.get('at')))}  {ink(style, clean(event['message']))}")
+    return told
+
+
+def _clock(at: object) -> str:
+    seconds = at if isinstance(at, (int, float)) else epoch(str(at))
+    if seconds is None:
+        return "--:--:--"
+    then = time.localtime(seconds)
+    return f"{then.tm_hour:02}:{then.tm_min:02}:{then.tm_sec:02}"
