@@ -1,0 +1,363 @@
+"""Every method of io.gputuned.Control, as a client hears it, and held against the interface file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import varlink
+
+from gpu_tuned import control
+from gpu_tuned.ports import Answer
+from tests.contract.control_socket import Served, document, event
+
+FILE = Path(control.__file__).parent / "io.gputuned.Control.varlink"
+INTERFACE = varlink.Interface(FILE.read_text())
+scanner = varlink.scanner
+
+
+@pytest.fixture
+def served() -> Iterator[Served]:
+    with Served() as served:
+        yield served
+
+
+def misfits(kind: Any, value: Any, where: str) -> list[str]:
+    """Where `value` is not of the interface file's type `kind`: missing, surplus and mistyped fields."""
+    if isinstance(kind, scanner._Maybe):
+        return [] if value is None else misfits(kind.element_type, value, where)
+    if isinstance(kind, scanner._CustomType):
+        return misfits(INTERFACE.members[kind.name].type, value, where)
+    if isinstance(kind, scanner._Object):
+        return [] if value is not None else [f"{where}: null"]
+    if isinstance(kind, scanner._Array):
+        if not isinstance(value, list):
+            return [f"{where}: no array"]
+        return [m for i, item in enumerate(value) for m in misfits(kind.element_type, item, f"{where}[{i}]")]
+    if isinstance(kind, scanner._Struct):
+        if not isinstance(value, dict):
+            return [f"{where}: no object"]
+        problems = [f"{where}.{name}: missing" for name in kind.fields if name not in value]
+        problems += [f"{where}.{name}: not in the interface" for name in value if name not in kind.fields]
+        for name in kind.fields.keys() & value.keys():
+            problems += misfits(kind.fields[name], value[name], f"{where}.{name}")
+        return problems
+    wanted = (int, float) if isinstance(kind, float) else type(kind)
+    fits = isinstance(value, wanted) and (isinstance(kind, bool) or not isinstance(value, bool))
+    return [] if fits else [f"{where}: {value!r} is no {type(kind).__name__}"]
+
+
+def held_to_the_file(method: str, reply: dict[str, Any] | None) -> dict[str, Any]:
+    assert reply is not None
+    assert "error" not in reply
+    parameters = reply["parameters"]
+    assert misfits(INTERFACE.get_method(method).out_type, parameters, method) == []
+    assert parameters["format"] == 1
+    assert isinstance(parameters, dict)
+    return parameters
+
+
+@pytest.mark.parametrize("method", ["Status", "Plan", "Throttle"])
+def test_what_is_read_is_as_the_interface_file_says(served: Served, method: str) -> None:
+    with served.connect() as client:
+        client.ask(method)
+        held_to_the_file(method, client.reply())
+
+
+def test_a_reply_that_is_not_as_the_file_says_is_found() -> None:
+    reply = {"format": True, "sequence": 1.5, "event": {}, "news": 1}
+    found = misfits(INTERFACE.get_method("Watch").out_type, reply, "Watch")
+    assert "Watch.missed: missing" in found
+    assert "Watch.news: not in the interface" in found
+    assert "Watch.format: True is no int" in found
+    assert "Watch.sequence: 1.5 is no int" in found
+    assert "Watch.event.kind: missing" in found
+
+
+def test_status_is_the_published_document_without_the_plan(served: Served) -> None:
+    with served.connect() as client:
+        for sequence in (2, 3):
+            published = document(gpus=8, sequence=sequence)
+            served.desk.publish(published)
+            client.ask("Status")
+            reply = client.reply()
+            assert reply is not None
+            assert reply["parameters"] == {key: value for key, value in published.items() if key != "plan"}
+
+
+def test_plan_and_throttle_come_from_the_same_document(served: Served) -> None:
+    with served.connect() as client:
+        client.ask("Plan")
+        plan = held_to_the_file("Plan", client.reply())
+        assert plan == {"format": 1, "mode": "enforce", **document()["plan"]}
+        client.ask("Throttle")
+        (gpu,) = held_to_the_file("Throttle", client.reply())["gpus"]
+        assert gpu["throttle"] == document()["gpus"][0]["throttle"]
+
+
+def test_before_the_first_document_reading_says_so() -> None:
+    served = Served()
+    served.desk.publish(None)  # type: ignore[arg-type]
+    with served, served.connect() as client:
+        for method in ("Status", "Plan", "Throttle"):
+            client.ask(method)
+            reply = client.reply()
+            assert reply is not None
+            assert reply["error"] == "io.gputuned.Control.DriverTrouble"
+            assert "just started" in reply["parameters"]["message"]
+
+
+def test_the_service_describes_itself(served: Served) -> None:
+    with served.connect() as client:
+        client.ask("org.varlink.service.GetInfo")
+        info = client.reply()
+        assert info is not None
+        assert set(info["parameters"]["interfaces"]) == {"org.varlink.service", "io.gputuned.Control"}
+        client.ask("org.varlink.service.GetInterfaceDescription", parameters={"interface": "io.gputuned.Control"})
+        described = client.reply()
+        assert described is not None
+        assert described["parameters"]["description"] == FILE.read_text()
+
+
+COMMANDS: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
+    ("Apply", {}, {}),
+    ("Reload", {}, {}),
+    ("Restore", {}, {"gpu": None, "setting": None}),
+    (
+        "Restore",
+        {"gpu": "01:00.0", "setting": "power_limit_w"},
+        {"gpu": "01:00.0", "setting": "power_limit_w"},
+    ),
+    ("Release", {"for_s": 600}, {"gpu": None, "for_s": 600.0}),
+    ("Release", {"gpu": None, "for_s": None}, {"gpu": None, "for_s": None}),
+    ("Resume", {"gpu": "GPU-5b"}, {"gpu": "GPU-5b"}),
+]
+
+
+@pytest.mark.parametrize(("method", "sent", "taken"), COMMANDS)
+def test_a_command_reaches_the_loop_and_its_answer_the_client(
+    served: Served, method: str, sent: dict[str, Any], taken: dict[str, Any]
+) -> None:
+    heard: list[tuple[str, dict[str, Any]]] = []
+
+    def answer(name: str, parameters: dict[str, Any]) -> Answer:
+        heard.append((name, parameters))
+        return Answer({"message": "done"})
+
+    with served.answering(answer), served.connect() as client:
+        client.ask(method, parameters=sent)
+        assert held_to_the_file(method, client.reply()) == {"format": 1, "message": "done"}
+    assert heard == [(method.lower(), taken)]
+
+
+ERRORS = [
+    Answer({"problems": ["a.toml: nonsense"]}, "PolicyRefused"),
+    Answer({"gpu": "7", "known": ["GPU-5b1c9f2e"]}, "NoSuchGpu"),
+    Answer({"setting": "x", "known": ["power_limit_w"]}, "NoSuchSetting"),
+    Answer({"message": "GPU is lost"}, "DriverTrouble"),
+    Answer({"since": None}, "NotAnswering"),
+]
+
+
+@pytest.mark.parametrize("answer", ERRORS, ids=lambda a: str(a.error))
+def test_an_error_of_the_loop_is_named_and_has_the_files_parameters(served: Served, answer: Answer) -> None:
+    with served.answering(lambda *_: answer), served.connect() as client:
+        client.ask("Apply")
+        assert client.reply() == {
+            "error": f"io.gputuned.Control.{answer.error}",
+            "parameters": answer.parameters,
+        }
+    assert answer.error is not None
+    assert misfits(INTERFACE.members[answer.error].type, answer.parameters, answer.error) == []
+
+
+def test_replies_keep_the_order_of_requests_also_across_a_command(served: Served) -> None:
+    with served.connect() as client, served.connect() as other:
+        client.ask("Apply")
+        client.ask("Throttle")
+        assert served.asked.wait(10)
+        # While this one waits for the loop, others are served.
+        other.ask("Status")
+        assert other.reply() is not None
+        command = served.desk.take()
+        assert command is not None
+        command.answer(Answer({"message": "first"}))
+        first, second = client.reply(), client.reply()
+        assert first is not None and second is not None
+        assert first["parameters"]["message"] == "first"
+        assert "gpus" in second["parameters"]
+
+
+def test_a_second_answer_and_one_for_a_client_that_left_are_dropped(served: Served) -> None:
+    with served.connect() as client:
+        client.ask("Apply")
+        assert served.asked.wait(10)
+    command = served.desk.take()
+    assert command is not None
+    command.answer(Answer({"message": "late"}))
+    command.answer(Answer({"message": "later"}))
+    with served.connect() as client:
+        client.ask("Status")
+        held_to_the_file("Status", client.reply())
+
+
+def test_too_many_commands_are_refused_and_none_is_lost(served: Served) -> None:
+    clients = [served.connect() for _ in range(40)]
+    for client in clients:
+        client.ask("Apply")
+    busy = 0
+    for client in clients[32:]:
+        reply = client.reply()
+        assert reply is not None
+        busy += reply["error"] == "io.gputuned.Control.Busy"
+    assert busy == 8
+    with served.answering(lambda *_: Answer({"message": "done"})):
+        for client in clients[:32]:
+            assert held_to_the_file("Apply", client.reply())["message"] == "done"
+            client.sock.close()
+
+
+def test_one_way_asks_and_hears_nothing(served: Served) -> None:
+    with served.connect() as client:
+        client.ask("Apply", oneway=True)
+        client.ask("Status", oneway=True)
+        client.ask("NoSuchMethod", oneway=True)
+        client.ask("Throttle")
+        reply = client.reply()
+        assert reply is not None
+        assert "gpus" in reply["parameters"]
+        assert "host" not in reply["parameters"]
+    command = served.desk.take()
+    assert command is not None
+    assert command.name == "apply"
+
+
+REFUSED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
+    # A newer client: methods and parameters that this daemon does not have.
+    ({"method": "io.gputuned.Control.Dance"}, "MethodNotFound", {"method": "Dance"}),
+    ({"method": "io.gputuned.Control2.Status"}, "InterfaceNotFound", {"interface": "io.gputuned.Control2"}),
+    ({"method": "Status"}, "InterfaceNotFound", {"interface": ""}),
+    ({"method": "io.gputuned.Control.Policy"}, "MethodNotFound", {"method": "Policy"}),  # a type's name
+    (
+        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": "0", "dry_run": True}},
+        "InvalidParameter",
+        {"parameter": "dry_run"},
+    ),
+    (
+        {"method": "io.gputuned.Control.Status", "parameters": {"gpu": "0"}},
+        "InvalidParameter",
+        {"parameter": "gpu"},
+    ),
+    # Wrong types.
+    (
+        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": 7}},
+        "InvalidParameter",
+        {"parameter": "gpu"},
+    ),
+    (
+        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": "a\nb"}},
+        "InvalidParameter",
+        {"parameter": "gpu"},
+    ),
+    (
+        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": "\ud800"}},
+        "InvalidParameter",
+        {"parameter": "gpu"},
+    ),
+    (
+        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": "1h"}},
+        "InvalidParameter",
+        {"parameter": "for_s"},
+    ),
+    (
+        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": -1}},
+        "InvalidParameter",
+        {"parameter": "for_s"},
+    ),
+    (
+        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": 10**400}},
+        "InvalidParameter",
+        {"parameter": "for_s"},
+    ),
+    ({"method": 7}, "InvalidParameter", {"parameter": "method"}),
+    ({}, "InvalidParameter", {"parameter": "method"}),
+    (
+        {"method": "io.gputuned.Control.Status", "parameters": []},
+        "InvalidParameter",
+        {"parameter": "parameters"},
+    ),
+    ({"method": "io.gputuned.Control.Status", "more": 1}, "InvalidParameter", {"parameter": "more"}),
+    ({"method": "io.gputuned.Control.Status", "upgrade": True}, "InvalidParameter", {"parameter": "upgrade"}),
+    ({"method": "io.gputuned.Control.Watch"}, "ExpectedMore", {}),
+    (
+        {"method": "org.varlink.service.GetInterfaceDescription", "parameters": {"interface": "x.y"}},
+        "InterfaceNotFound",
+        {"interface": "x.y"},
+    ),
+]
+
+
+@pytest.mark.parametrize(("request_", "error", "parameters"), REFUSED)
+def test_what_is_not_served_is_refused_by_name_and_the_connection_goes_on(
+    served: Served, request_: dict[str, Any], error: str, parameters: dict[str, Any]
+) -> None:
+    with served.connect() as client:
+        client.send(json.dumps(request_).encode() + b"\0")
+        assert client.reply() == {"error": f"org.varlink.service.{error}", "parameters": parameters}
+        client.ask("Status", new_key_of_varlink=1)
+        held_to_the_file("Status", client.reply())
+    assert served.desk.take() is None
+
+
+def test_infinity_is_no_time(served: Served) -> None:
+    with served.connect() as client:
+        client.send(b'{"method":"io.gputuned.Control.Release","parameters":{"for_s":1e999}}\0')
+        reply = client.reply()
+        assert reply is not None
+        assert reply["parameters"] == {"parameter": "for_s"}
+    assert served.desk.take() is None
+
+
+def test_watch_begins_at_once_and_numbers_events(served: Served) -> None:
+    served.desk.say(event("before"))
+    with served.connect() as client:
+        client.ask("Watch", more=True)
+        begun = client.reply()
+        assert begun == {
+            "parameters": {"format": 1, "sequence": 1, "missed": 0, "event": None},
+            "continues": True,
+        }
+        for number in (2, 3):
+            served.desk.say(event(f"event {number}"))
+            reply = client.reply()
+            parameters = held_to_the_file("Watch", reply)
+            assert reply is not None and reply["continues"] is True
+            assert (parameters["sequence"], parameters["missed"]) == (number, 0)
+            assert parameters["event"]["message"] == f"event {number}"
+            assert parameters["event"]["at"] == "2026-11-22T14:02:11Z"
+
+
+def test_every_error_the_server_makes_is_in_the_file_with_its_parameters() -> None:
+    errors = {name: m for name, m in INTERFACE.members.items() if isinstance(m, scanner._Error)}
+    assert set(errors) == {
+        "NotPermitted",
+        "PolicyRefused",
+        "NoSuchGpu",
+        "NoSuchSetting",
+        "Busy",
+        "NotAnswering",
+        "DriverTrouble",
+        "InvalidMessage",
+    }
+
+
+def test_every_member_of_the_file_says_what_it_is_for() -> None:
+    undocumented = [
+        name
+        for name, member in INTERFACE.members.items()
+        if isinstance(member, scanner._Method) and not member.doc.strip()
+    ]
+    assert undocumented == []

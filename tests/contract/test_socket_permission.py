@@ -1,0 +1,117 @@
+"""Everybody may read; root and the group may change something, as the kernel says who is calling."""
+
+from __future__ import annotations
+
+import grp
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_tuned.control.peers import Doorkeeper, Peer, peer_of
+from gpu_tuned.ports import Answer
+from tests.contract.control_socket import Served
+
+NOBODY = 65534
+WRITING = ["Apply", "Reload", "Restore", "Release", "Resume"]
+READING = ["Status", "Plan", "Throttle", "org.varlink.service.GetInfo"]
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else to connect")
+
+# Becomes somebody else only once it runs: that one may not be able to read the interpreter's folder.
+CALL = """
+import json, os, socket, sys
+path, uid, gid, groups, *methods = sys.argv[1:]
+os.setgroups([int(group) for group in groups.split(",") if group])
+os.setgid(int(gid))
+os.setuid(int(uid))
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(path)
+for name in methods:
+    method = name if "." in name else "io.gputuned.Control." + name
+    sock.sendall(json.dumps({"method": method}).encode() + b"\\0")
+    data = b""
+    while not data.endswith(b"\\0"):
+        data += sock.recv(65536)
+    print(data[:-1].decode())
+"""
+
+
+def call_as(
+    served: Served, methods: list[str], uid: int, gid: int = NOBODY, groups: tuple[int, ...] = ()
+) -> list[dict[str, Any]]:
+    """Call from a process of that user and those groups."""
+    os.chmod(Path(served.path).parent, 0o755)
+    who = [str(uid), str(gid), ",".join(map(str, groups))]
+    found = subprocess.run(
+        [sys.executable, "-I", "-c", CALL, served.path, *who, *methods],
+        capture_output=True,
+        text=True,
+        timeout=30,
+    )
+    assert found.returncode == 0, found.stderr
+    return [json.loads(line) for line in found.stdout.splitlines()]
+
+
+@as_root
+def test_everybody_may_read() -> None:
+    with Served() as served:
+        for reply in call_as(served, READING, NOBODY):
+            assert "error" not in reply
+
+
+@as_root
+def test_a_stranger_may_change_nothing_and_hears_what_it_takes() -> None:
+    group = grp.getgrall()[-1].gr_name
+    with Served(group=group) as served:
+        replies = call_as(served, WRITING, NOBODY)
+        assert [reply["error"] for reply in replies] == ["io.gputuned.Control.NotPermitted"] * len(WRITING)
+        assert [reply["parameters"]["method"] for reply in replies] == WRITING
+        assert {r["parameters"]["needed"] for r in replies} == {f"root or a member of the group {group}"}
+        assert served.desk.take() is None
+
+
+@as_root
+def test_without_the_group_the_refusal_says_that_it_is_missing() -> None:
+    with Served(group="gpu-tuned-no-such-group") as served:
+        (reply,) = call_as(served, ["Apply"], NOBODY)
+        assert "no group gpu-tuned-no-such-group" in reply["parameters"]["needed"]
+
+
+@as_root
+@pytest.mark.parametrize("primary", [True, False], ids=["primary group", "supplementary group"])
+def test_a_member_of_the_group_may(primary: bool) -> None:
+    member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
+    with Served(group=member.gr_name) as served, served.answering(lambda name, _: Answer({"message": name})):
+        gid, groups = (member.gr_gid, ()) if primary else (NOBODY, (NOBODY, member.gr_gid))
+        replies = call_as(served, WRITING, NOBODY, gid, groups)
+        assert [r["parameters"]["message"] for r in replies] == [method.lower() for method in WRITING]
+
+
+def test_who_runs_the_daemon_may() -> None:
+    with Served() as served, served.answering(lambda name, _: Answer({"message": name})), served.connect() as us:
+        us.ask("Apply")
+        assert us.reply() == {"parameters": {"format": 1, "message": "apply"}}
+
+
+def test_uid_and_groups_decide_and_the_process_id_does_not() -> None:
+    member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
+    doorkeeper = Doorkeeper(member.gr_name)
+    stranger = NOBODY if os.geteuid() != NOBODY else NOBODY - 1
+    assert doorkeeper.admits(Peer(1, 0, frozenset()))
+    assert doorkeeper.admits(Peer(1, os.geteuid(), frozenset()))
+    assert doorkeeper.admits(Peer(1, stranger, frozenset({member.gr_gid})))
+    assert not doorkeeper.admits(Peer(0, stranger, frozenset({0, NOBODY})))
+    assert not Doorkeeper("gpu-tuned-no-such-group").admits(Peer(1, stranger, frozenset({member.gr_gid})))
+
+
+def test_the_kernel_names_our_own_groups() -> None:
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        peer = peer_of(ours)
+    assert (peer.pid, peer.uid) == (os.getpid(), os.geteuid())
+    assert peer.gids == {os.getegid(), *os.getgroups()}
