@@ -22,21 +22,22 @@ TOP = Path(__file__).resolve().parents[1]
 BIN = TOP / ".venv" / "bin"
 NVSIM = TOP / "tests" / "simulator" / "nvsim"
 
-POLICY = """\
+INTERVAL_S = 2
+POLICY = f"""\
 [daemon]
-poll_interval_s = 2
+poll_interval_s = {INTERVAL_S}
 
 [[gpu]]                                  # every board
-match = { name = "*" }
+match = {{ name = "*" }}
 persistence_mode = true
 
 [[gpu]]
-match = { name = "NVIDIA GeForce RTX 5090" }
+match = {{ name = "NVIDIA GeForce RTX 5090" }}
 profile = "rtx-5090-inference"           # ships with gpu-tuned
 reason = "inference host"
 
 [[gpu]]
-match = { name = "NVIDIA H200" }
+match = {{ name = "NVIDIA H200" }}
 power_limit_w = 600
 reason = "the rack's circuit"
 """
@@ -100,14 +101,7 @@ class Demo:
 
     def prepare_host(self) -> None:
         self.run(NVSIM, "create", "--state", self.host, "--gpu", "rtx-5090-575", "--gpu", "h200", show=False)
-        exports = self.run(NVSIM, "env", "--state", self.host, show=False)
-        # Read by a shell, as a person's `eval "$(nvsim env ...)"` would be.
-        show = "import json, os; print(json.dumps(dict(os.environ)))"
-        dump = f"{exports}\nexec {shlex.join([sys.executable, '-c', show])}"
-        out = subprocess.run(
-            ["bash", "-c", dump], env=self.environment, capture_output=True, text=True, check=True
-        )
-        self.environment = json.loads(out.stdout)
+        self.environment |= self.json(NVSIM, "env", "--state", self.host)
         self.environment["NVSIM_CAP_SYS_ADMIN"] = "1"  # the simulator lets this process play root
         self.run(sys.executable, "-B", TOP / "tests" / "marker.py", show=False)
 
@@ -129,10 +123,15 @@ class Demo:
                 stderr=log,
                 start_new_session=True,  # Ctrl-C is for this script, which then stops the daemon in order
             )
-        self.until("the socket", self.socket.exists, 20)
+        self.until("an answer on the socket", self.answers, 20)
         self.until("every wished setting held or requested", self.in_order, 20)
         print("What reached the driver, in order:")
         self.run(NVSIM, "writes")
+
+    def answers(self) -> bool:
+        # The socket is there before the driver is touched; the first status comes with the first look.
+        status = [BIN / "gpu-tunedctl", "status"]
+        return subprocess.run(status, env=self.environment, capture_output=True, timeout=30).returncode in (0, 1)
 
     def in_order(self) -> bool:
         rows = self.settings()
@@ -146,23 +145,27 @@ class Demo:
         print(self.run(BIN / "gpu-tunedctl", "status", show=False), end="")
         rows = self.settings()
         expect(rows["NVIDIA H200", "power_limit_w"]["observed"], 600, "the H200's power limit")
-        expect(
-            rows["NVIDIA GeForce RTX 5090", "power_limit_w"]["observed"], 575, "the RTX 5090's power limit"
-        )
+        expect(rows["NVIDIA GeForce RTX 5090", "power_limit_w"]["observed"], 575, "the RTX 5090's power limit")
 
     def drift(self) -> None:
         heading("A stranger sets the RTX 5090's power limit to 450 W")
         before = len(self.json(NVSIM, "writes"))
-        changed_at = time.monotonic()
         self.run(NVSIM, "set", "0", "power_limit_w=450")
         expect(self.limit_w(), 450, "the power limit after the stranger's write")
 
         heading("The daemon puts it back")
         self.until("the power limit back at 575 W", lambda: self.limit_w() == 575, 6)
-        seen_s = time.monotonic() - changed_at
         self.run(NVSIM, "writes")
-        writes = self.json(NVSIM, "writes")[before:]
-        print(f"Back at 575 W {seen_s:.2f} s after; the daemon looks every 2 s. ({len(writes)} writes)")
+        stranger, *put_back = self.json(NVSIM, "writes")[before:]
+        # The clock lock has no getter, and what changed the limit may have taken the lock along (a driver reload
+        # does): so the daemon requests it again.
+        if not stranger["stranger"] or [write["args"] for write in put_back] != [[575000], [2400, 2550]]:
+            raise Failed("not the stranger's write, then the daemon's of limit and clock lock, as expected")
+        took_s = put_back[0]["time"] - stranger["time"]
+        print(f"\nPut back {took_s:.2f} s after the stranger's write; the daemon looks every {INTERVAL_S} s.")
+        print("A clock lock cannot be read, so it may be lost as well: it was requested again.")
+        if took_s > INTERVAL_S + 0.5:  # 0.05 is the budget on a quiet machine; this one may be busy
+            raise Failed("that is later than one interval")
         self.until("the setting held again", self.in_order, 4)
 
     def limit_w(self) -> float:
@@ -242,7 +245,7 @@ def main() -> int:
             demo.leave_running()
             return 0
         demo.stop()
-    except (Failed, subprocess.SubprocessError) as problem:
+    except (Failed, OSError, subprocess.SubprocessError) as problem:
         keep = False
         print(f"\nThe demo failed: {problem}", file=sys.stderr)
         if demo.said.exists():
