@@ -9,7 +9,7 @@ import sys
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
+from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
 
 TYPE_CHECKING = False
@@ -84,18 +84,27 @@ def _who(row: Json) -> str:
     )
 
 
+def _line(key: str, text: str, source: str | None, ink: Ink) -> list[str]:
+    """The setting, what is to become of it, and, in a column of its own where there is room, who says so."""
+    left, where = f"  {label(key):<15}{text}", origin(source, key)
+    for column in (48, 0):
+        line = left.ljust(column) + "  "
+        if len(line) + len(where) <= WIDTH:
+            return [line + ink("dim", where)]
+    return [*wrap(text, f"  {label(key):<15}"), *(ink("dim", more) for more in wrap(where, "    from "))]
+
+
 def _change(row: Json, ink: Ink) -> list[str]:
     key = row["setting"]
     unread = "not readable" if key in LOCKS else "not known"
     found = unread if row["found"] is None else value(key, row["found"])
-    text = f"{label(key):<13} {found} -> {value(key, row['wanted'])}   ({origin(row['origin'], key)})"
-    lines = wrap(text, "  ", "    ")
+    lines = _line(key, f"{found} -> {value(key, row['wanted'])}", row["origin"], ink)
     return lines + ([ink("dim", line) for line in wrap(row["why"], "    ")] if row.get("why") else [])
 
 
 def _refusal(row: Json, ink: Ink) -> list[str]:
     key = row["setting"]
-    lines = wrap(f"{label(key):<13} {value(key, row['wanted'])}   ({origin(row['origin'], key)})", "  ", "    ")
+    lines = _line(key, value(key, row["wanted"]), row["origin"], ink)
     why = row["why"]
     if row.get("nearest") is not None and "nearest" not in why:
         why += f"; nearest: {value(key, row['nearest'])}"

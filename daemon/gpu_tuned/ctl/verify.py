@@ -89,11 +89,15 @@ def _told(message: str | None) -> str:
 def page(document: Json, report: Json, ink: Ink) -> list[str]:
     if report["in_order"]:
         return [f"{ink('good', 'in order')}: {_counted(document)}"]
-    lines = [ink("bad", "NOT IN ORDER")]
+    # A driver that does not answer proves nothing about the settings, neither way.
+    lines = [ink("bad", "NOT IN ORDER" if document["driver"]["state"] == "ok" else "NOT VERIFIED")]
     for problem in report["problems"]:
         lines += wrap(problem, "  ", "    ")
     before: object = ()
+    away = {gpu["uuid"] for gpu in document["gpus"] if gpu["state"] != "ok"}  # told above, in one line each
     for row in report["differs"]:
+        if row["gpu"] in away:
+            continue
         if row["gpu"] != before:
             before = row["gpu"]
             who = (
@@ -115,10 +119,10 @@ def _difference(row: Json, ink: Ink) -> list[str]:
     required = ", required" if row["required"] else ""
     lines = [
         f"  {label(key)}: {row['state']}{required}",
-        ink("bad", f"  - {found}"),
+        ink("bad", f"    - {found}"),
         *(
             ink("good", line)
-            for line in wrap(f"{value(key, row['wished'])}   ({origin(row['origin'], key)})", "  + ", "    ")
+            for line in wrap(f"{value(key, row['wished'])}   ({origin(row['origin'], key)})", "    + ", "      ")
         ),
     ]
     return lines + (wrap(row["message"], "    ") if row["message"] else [])

@@ -85,9 +85,9 @@ def _one(gpu: Json, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str
     doing = gpu["telemetry"] if here else {}
     draw = f"{number(doing.get('power_w'))}/{number(doing.get('power_limit_w'))}"
     clock, heat = number(doing.get("gpu_clock_mhz")), number(doing.get("temperature_c"))
-    own, fault = _seconds(gpu) if here else ("", "")
-    left, right = f"{who}{draw:>11}  {clock:>4} {heat:>3}  ", f" {own:>14} {fault:>5}"
-    lines = [(left + ink(style, f"{words:<9}") + right).rstrip()]
+    own, fault = _seconds(gpu)
+    line = f"{who}{draw:>11}  {clock:>4} {heat:>3}  {ink(style, words)}"
+    lines = [line + f"{'':<{9 - len(words)}} {own:>14} {fault:>5}" if here else line]
     tail: list[tuple[str, str]] = []
     if gpu["message"] and driver_ok:
         tail.append((style or "warn", gpu["message"]))

@@ -42,7 +42,10 @@ def gpu_in_full(gpu: Json, now: float, ink: Ink, observing: bool = False) -> lis
         text = f"{words}: {gpu['message']}" if gpu["message"] else words
         lines += [ink(style, line) for line in wrap(text, "  ", "    ")]
     if gpu["settings"]:
-        lines += setting_table(gpu["settings"], now, ink, observing)
+        # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
+        here = gpu["state"] == "ok"
+        settings = gpu["settings"] if here else [{**s, "message": None} for s in gpu["settings"]]
+        lines += setting_table(settings, now, ink, observing)
     else:
         lines.append(ink("dim", "  no rule speaks of this GPU"))
     return lines + history(gpu, now, ink)

@@ -41,7 +41,7 @@ def value(setting: str, raw: Any, unit: bool = True) -> str:
         if setting == "power_limit_w":
             return f"<= {raw.get('max')} W"
         low, high = raw.get("min"), raw.get("max")
-        return f"{low}-{high}{mhz}" if low else f"<= {high}{mhz}"
+        return f"{high}{mhz}" if low == high else f"{low}-{high}{mhz}" if low else f"<= {high}{mhz}"
     if isinstance(raw, (int, float)):
         return f"{raw:g} W" if setting == "power_limit_w" else f"{raw}"
     return clean(str(raw)).replace("_", " ")

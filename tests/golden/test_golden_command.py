@@ -1,0 +1,304 @@
+"""gpu-tunedctl as a process, against a socket: output, exit codes, what it imports, how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.golden.fake_daemon import fake_daemon
+from tests.golden.kept import document, documents, reply
+
+ENTRY = "from gpu_tuned.main import control; control()"
+EXPECTED_CODES = {
+    "ceiling": 0,
+    "eight": 5,
+    "eight_in_order": 0,
+    "hang": 5,
+    "last_good": 1,
+    "mismatch": 5,
+    "no_driver": 5,
+    "no_policy": 1,
+    "none": 0,
+    "observe": 1,
+    "one": 0,
+    "raised": 0,
+    "released": 1,
+    "starting": 1,
+    "troubles": 1,
+    "two": 0,
+    "unmatched": 1,
+}
+
+
+def command(*argv: str, **env: str) -> subprocess.CompletedProcess[str]:
+    inherited = {key: value for key, value in os.environ.items() if key not in ("NO_COLOR", "GPU_TUNED_SOCKET")}
+    return subprocess.run(
+        [sys.executable, "-c", ENTRY, *argv],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env={**inherited, "TZ": "UTC", **env},
+    )
+
+
+def test_every_document_has_an_expected_code() -> None:
+    assert sorted(EXPECTED_CODES) == documents()
+
+
+@pytest.mark.parametrize("name", documents())
+def test_status_and_verify_end_with_the_code_of_what_they_show(name: str, tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Status": document(name)}) as daemon:
+        shown = command("--socket", daemon.path, "status")
+        judged = command("verify", "--socket", daemon.path)
+    assert (shown.returncode, shown.stderr) == (EXPECTED_CODES[name], "")
+    assert (judged.returncode, judged.stderr) == (EXPECTED_CODES[name], "")
+    assert shown.stdout
+    assert judged.stdout.startswith("in order") == (EXPECTED_CODES[name] == 0)
+
+
+def test_json_is_the_document_itself_with_fields_that_this_command_does_not_know(tmp_path: Path) -> None:
+    newer = {**document("one"), "newer": [1, 2, 3]}
+    with fake_daemon(tmp_path, {"Status": newer}) as daemon:
+        done = command("status", "--json", GPU_TUNED_SOCKET=daemon.path)
+        text = command("status", GPU_TUNED_SOCKET=daemon.path)
+    assert json.loads(done.stdout) == newer
+    assert text.returncode == 0
+
+
+@pytest.mark.parametrize("who", ["5", "c3:00.0", "0000:c3:00.0", "GPU-91AA60B3", "91aa60b3", "c3"])
+def test_one_gpu_is_picked_and_shown_in_full(who: str, tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Status": document("eight")}) as daemon:
+        done = command("status", who, "--socket", daemon.path)
+    assert done.returncode == 5
+    assert "LOST: Xid 79 at 14:02" in done.stdout
+    assert "gpu clock" in done.stdout
+    assert "1b:00.0" not in done.stdout
+
+
+def test_status_of_a_gpu_in_order_is_in_order_beside_a_lost_one(tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Status": document("eight")}) as daemon:
+        assert command("status", "0", "--socket", daemon.path).returncode == 0
+
+
+@pytest.mark.parametrize("who", ["8", "GPU-91aa", "nobody"])
+def test_a_gpu_that_is_none_or_many_is_refused_with_the_list(who: str, tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Status": document("eight")}) as daemon:
+        done = command("status", who, "--socket", daemon.path)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert "7 (df:00.0, GPU-91aa8761)" in done.stderr
+
+
+def test_nobody_listens(tmp_path: Path) -> None:
+    for verb in (["status"], ["verify"], ["throttle"], ["watch"], ["apply"], ["release", "0"]):
+        done = command(*verb, "--socket", str(tmp_path / "none"))
+        assert (done.returncode, done.stdout) == (3, "")
+        assert str(tmp_path / "none") in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_writing_verbs_say_what_the_daemon_says_and_send_uuids(tmp_path: Path) -> None:
+    uuid = document("two")["gpus"][1]["uuid"]
+    answers = {
+        verb: {"format": 1, "message": f"{verb} done"} for verb in ("Apply", "Reload", "Restore", "Release", "Resume")
+    }
+    with fake_daemon(tmp_path, {"Status": document("two"), **answers}) as daemon:
+        for argv, asked in (
+            (["apply"], ("Apply", {})),
+            (["reload"], ("Reload", {})),
+            (["restore"], ("Restore", {})),
+            (["restore", "1"], ("Restore", {"gpu": uuid})),
+            (["restore", "41:00.0", "power_limit_w"], ("Restore", {"gpu": uuid, "setting": "power_limit_w"})),
+            (["release", "GPU-0c4f", "--for", "1h30m"], ("Release", {"gpu": uuid, "for_s": 5400.0})),
+            (["release", "--all"], ("Release", {})),
+            (["resume"], ("Resume", {})),
+            (["resume", "1"], ("Resume", {"gpu": uuid})),
+        ):
+            done = command(*argv, "--socket", daemon.path)
+            assert (done.returncode, done.stdout, done.stderr) == (0, f"{asked[0]} done\n", "")
+            assert daemon.calls[-1] == asked
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (("NotPermitted", {"method": "Apply", "needed": "uid 0"}), 4, "root or membership in the group gpu-tuned"),
+        (("PolicyRefused", {"problems": ["a.toml: one", "a.toml: two"]}), 2, "a.toml: two"),
+        (("NotAnswering", {"since": "2026-11-22T14:02:11Z"}), 5, "has not answered since"),
+        (("DriverTrouble", {"message": "GPU is lost"}), 5, "GPU is lost"),
+    ],
+)
+def test_errors_of_the_daemon_have_their_codes(error: Any, code: int, said: str, tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Apply": error}) as daemon:
+        done = command("apply", "--socket", daemon.path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert said in done.stderr
+    assert all(line.startswith("gpu-tunedctl: ") for line in done.stderr.splitlines())
+
+
+def test_usage() -> None:
+    for argv, said in (
+        ([], "exit codes:"),
+        (["statsu"], "did you mean 'status'?"),
+        (["--frobnicate", "status"], "unrecognized arguments"),
+        (["release"], "--all"),
+        (["release", "0", "--all"], "contradict"),
+        (["release", "0", "--for", "10"], "10m"),
+        (["check"], "FILE"),
+    ):
+        done = command(*argv)
+        assert done.returncode == 2, argv
+        assert said in done.stderr
+        assert done.stdout == ""
+
+
+VERBS = ["status", "verify", "plan", "apply", "reload", "restore", "release", "resume", "watch", "throttle", "check"]
+
+
+@pytest.mark.parametrize("verb", ["", *VERBS])
+def test_help_has_the_exit_codes_and_an_example(verb: str) -> None:
+    done = command(*([verb] if verb else []), "--help")
+    assert done.returncode == 0
+    for word in ("examples:", "exit codes:", "daemon not reachable", "--socket"):
+        assert word in done.stdout
+
+
+def test_version() -> None:
+    assert re.fullmatch(r"gpu-tunedctl \d+\.\d+\.\d+\n", command("--version").stdout)
+
+
+def test_plan_by_the_daemon(tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Plan": reply("plan_changes")}) as daemon:
+        done = command("plan", "--socket", daemon.path)
+        assert json.loads(command("plan", "--json", "--socket", daemon.path).stdout) == reply("plan_changes")
+        daemon.answers["Plan"] = reply("plan_nothing")
+        nothing = command("plan", "--socket", daemon.path)
+    assert (done.returncode, nothing.returncode) == (1, 0)
+    assert "575 W -> 450 W" in done.stdout
+    assert nothing.stdout == "nothing to write\n"
+
+
+def test_watch_tells_events_what_was_missed_and_that_the_daemon_went_away(tmp_path: Path) -> None:
+    event = {"kind": "put_back", "at": "2026-11-22T14:02:11Z", "message": "power limit put back", "priority": 5}
+    answer = [
+        {"format": 1, "sequence": 7, "missed": 0, "event": None},
+        {"format": 1, "sequence": 8, "missed": 0, "event": event},
+        {"format": 1, "sequence": 21, "missed": 12, "event": event},
+    ]
+    with fake_daemon(tmp_path, {"Watch": answer}) as daemon:
+        done = command("watch", "--socket", daemon.path)
+        as_json = command("watch", "--json", "--socket", daemon.path)
+    assert done.returncode == 3
+    assert done.stdout.splitlines() == [
+        "14:02:11  power limit put back",
+        "          (12 events missed: read too slowly)",
+        "14:02:11  power limit put back",
+    ]
+    assert "closed the connection" in done.stderr
+    assert [json.loads(line)["sequence"] for line in as_json.stdout.splitlines()] == [8, 21]
+
+
+def test_watch_ends_by_ctrl_c_without_a_trace(tmp_path: Path) -> None:
+    event = {"kind": "started", "at": "2026-11-22T14:02:11Z", "message": "started", "priority": 6}
+    answer = [
+        {"format": 1, "sequence": 0, "missed": 0, "event": None},
+        {"format": 1, "sequence": 1, "missed": 0, "event": event},
+    ]
+
+    class Endless(list):  # type: ignore[type-arg]
+        def __iter__(self) -> Any:
+            yield from answer
+            done.wait(30)
+
+    import threading
+
+    done = threading.Event()
+    with fake_daemon(tmp_path, {"Watch": Endless()}) as daemon:
+        process = subprocess.Popen(
+            [sys.executable, "-c", ENTRY, "watch", "--socket", daemon.path],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().endswith("started\n")
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=30)
+        done.set()
+    assert (process.returncode, said) == (0, "")
+
+
+def test_a_closed_pipe_is_no_error(tmp_path: Path) -> None:
+    with fake_daemon(tmp_path, {"Status": document("eight")}) as daemon:
+        read, write = os.pipe()
+        os.close(read)
+        done = subprocess.run(
+            [sys.executable, "-c", ENTRY, "status", "--json", "--socket", daemon.path],
+            stdout=write,
+            stderr=subprocess.PIPE,
+            timeout=60,
+        )
+        os.close(write)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_no_escape_of_a_policys_text_reaches_the_terminal(tmp_path: Path) -> None:
+    hostile = document("one")
+    hostile["gpus"][0]["settings"][0]["reason"] = "red \x1b[31m and \r over\nwritten"
+    hostile["gpus"][0]["name"] = "NVIDIA \x1b]0;title\x07"
+    hostile["policy"]["warnings"] = ["a \x1b[2J clear"]
+    with fake_daemon(tmp_path, {"Status": hostile}) as daemon:
+        done = command("status", "--socket", daemon.path)
+    assert done.returncode == 0
+    assert not set(done.stdout) & {"\x1b", "\r", "\x07"}
+
+
+DEAR = {
+    "dataclasses": "it makes the start three times a bare interpreter's",
+    "varlink": "it makes it four times",
+    "pynvml": "status must answer while the driver hangs",
+    "structlog": "",
+    "systemd": "",
+    "tomli": "",
+    "typing": "",
+    "datetime": "",
+    "logging": "",
+    "socket": "its enums take as long as all of json",
+    "subprocess": "",
+    "gpu_tuned.core.model": "",
+    "gpu_tuned.ctl.plan": "a verb imports itself alone",
+}
+
+
+@pytest.mark.parametrize("name", ["one", "eight"])
+def test_status_imports_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
+    look = (
+        "import sys, atexit; before = set(sys.modules); "
+        "atexit.register(lambda: print(*sorted(set(sys.modules) - before), file=sys.stderr))"
+    )
+    with fake_daemon(tmp_path, {"Status": document(name)}) as daemon:
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-I",
+                "-c",
+                f"import sys; sys.path[:0] = {sys.path!r}\n{look}\n{ENTRY}",
+                "status",
+                "--socket",
+                daemon.path,
+            ],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    imported = set(done.stderr.split())
+    assert "gpu_tuned.ctl.status" in imported
+    assert {module: why for module, why in DEAR.items() if module in imported} == {}

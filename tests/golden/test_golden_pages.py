@@ -1,0 +1,74 @@
+"""What gpu-tunedctl prints for a given document: kept as text, with and without colour, in 80 columns."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from gpu_tuned.ctl import plan, status, throttle, verify
+from gpu_tuned.ctl.render.ink import WIDTH, Ink
+from tests.golden.kept import NOW, compare, document, documents, reply
+
+PLAIN, COLOURED = Ink(False), Ink(True)
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+@pytest.fixture(autouse=True)
+def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.parametrize("name", documents())
+def test_status(name: str) -> None:
+    compare(f"status_{name}", status.page(document(name), NOW, PLAIN))
+
+
+@pytest.mark.parametrize("name", ["two", "eight"])
+def test_status_all_in_full(name: str) -> None:
+    compare(f"status_{name}_all", status.page(document(name), NOW, PLAIN, in_full=True))
+
+
+@pytest.mark.parametrize("name", ["one", "eight", "troubles", "hang"])
+def test_status_in_colour(name: str) -> None:
+    lines = status.page(document(name), NOW, COLOURED)
+    compare(f"status_{name}_colour", lines)
+
+
+@pytest.mark.parametrize("name", ["one", "eight", "troubles", "unmatched", "hang", "observe"])
+def test_verify(name: str) -> None:
+    found = document(name)
+    compare(f"verify_{name}", verify.page(found, verify.compare(found), PLAIN))
+
+
+@pytest.mark.parametrize("name", ["plan_nothing", "plan_changes", "plan_observe"])
+def test_plan(name: str) -> None:
+    compare(name, plan.page(reply(name), PLAIN))
+
+
+def test_throttle() -> None:
+    compare("throttle", throttle.page(reply("throttle"), PLAIN))
+
+
+@pytest.mark.parametrize("name", documents())
+@pytest.mark.parametrize("in_full", [False, True])
+def test_colour_changes_no_letter_and_80_columns_suffice(name: str, in_full: bool) -> None:
+    plain = status.page(document(name), NOW, PLAIN, in_full)
+    coloured = status.page(document(name), NOW, COLOURED, in_full)
+    assert [ANSI.sub("", line) for line in coloured] == plain
+    assert any(ANSI.search(line) for line in coloured)
+    assert [line for line in plain if len(line) > WIDTH] == []
+
+
+@pytest.mark.parametrize("name", documents())
+def test_the_other_pages_stay_in_80_columns(name: str) -> None:
+    found = document(name)
+    pages = [verify.page(found, verify.compare(found), PLAIN), throttle.page(found, PLAIN)]
+    pages += [plan.page(reply(f"plan_{which}"), PLAIN) for which in ("changes", "observe")]
+    assert [line for page in pages for line in page if len(line) > WIDTH] == []
