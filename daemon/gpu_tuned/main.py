@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # `typing` itself would be the dearest import of `gpu-tunedctl status`
 if TYPE_CHECKING:
     import argparse
+    from typing import Any
 
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.run import Loop
