@@ -193,9 +193,9 @@ def _toml_files(directory: Path, problems: list[str]) -> list[Path]:
 def _read(path: Path, problems: list[str], name: str = "", shipped: bool = False) -> Source | None:
     shown = printable(path)
     try:
-        content = _content(path)
         # A byte order mark is no part of the text, TOML 1.1 says.
-        return Source(name or printable(Path(path.name)), shown, content.decode("utf-8-sig"), shipped)
+        text = _content(path).decode("utf-8").removeprefix("\ufeff")
+        return Source(name or printable(Path(path.name)), shown, text, shipped)
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         problems.append(f"{shown}: line {line}: holds bytes that are no UTF-8 text")
@@ -213,13 +213,16 @@ class _NoPolicy(Exception):
 def _content(path: Path) -> bytes:
     # Opening a named pipe waits for a writer unless told not to.
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    with open(descriptor, "rb") as file:
+    try:
         mode = os.fstat(descriptor).st_mode
         if stat.S_ISDIR(mode):
             raise _NoPolicy("is a directory; name the file in it")
         if not stat.S_ISREG(mode):
             raise _NoPolicy("is no regular file")
-        content = file.read(LARGEST_FILE + 1)
+        with open(descriptor, "rb", closefd=False) as file:
+            content = file.read(LARGEST_FILE + 1)
+    finally:
+        os.close(descriptor)
     if len(content) > LARGEST_FILE:
         raise _NoPolicy(f"is larger than {LARGEST_FILE >> 20} MiB, which no policy is")
     return content

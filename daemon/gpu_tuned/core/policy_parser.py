@@ -59,9 +59,9 @@ def parse(
 ) -> Policy:
     """The policy that these documents make, the first the main file and the others its drop-ins in order.
 
-    `known_profiles` are the names to offer for one that `profiles` does not have. `partial`: the documents are a part
-    of a policy (one drop-in), which needs neither a rule nor a value for all that it requires. Raises PolicyError with
-    every problem found.
+    `known_profiles` are the names to offer for one that `profiles` does not have. `partial`: the documents are a
+    part of a policy (one drop-in), which needs neither a rule nor a value for all that it requires. Raises
+    PolicyError with every problem found.
     """
     problems = Problems()
     parser = _Parser(problems, profiles, known_profiles)
