@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import clean
 
-TIMEOUT_S = 10.0
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from gpu_tuned.ctl.options import Options
+
+TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl check /etc/gpu-tuned/gpu-tuned.toml && gpu-tunedctl reload
@@ -21,7 +27,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("files", nargs="+", metavar="FILE", help="a policy file")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     code = judge.IN_ORDER
     for file in options.files:
         problems = options.problems(file)

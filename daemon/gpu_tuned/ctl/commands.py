@@ -15,6 +15,7 @@ from gpu_tuned.ctl.render.ink import say, wrap
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
 
 TIMEOUT_S = 60.0  # the daemon gives up after 30 s when the driver hangs, and says so
 EXAMPLES = """\
@@ -49,7 +50,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     method = options.verb.capitalize()
     reply = client.call(options.socket, method, parameters(options), options.timeout)
     if options.json:
@@ -60,7 +61,7 @@ def run(options: argparse.Namespace) -> int:
     return judge.DIFFERS if reply.get("in_order") is False else judge.IN_ORDER
 
 
-def parameters(options: argparse.Namespace) -> Json:
+def parameters(options: Options) -> Json:
     """What the method takes. Raises UsageError for a GPU that is none."""
     wanted, everything = getattr(options, "gpu", None), getattr(options, "all", False)
     if options.verb == "release" and not wanted and not everything:
@@ -75,7 +76,7 @@ def parameters(options: argparse.Namespace) -> Json:
     return {key: value for key, value in given.items() if value is not None}
 
 
-def _uuid(options: argparse.Namespace, wanted: str) -> str:
+def _uuid(options: Options, wanted: str) -> str:
     """What a person calls a GPU as the UUID that it is on the socket, so that 0 cannot come to mean another one."""
     gpus = client.call(options.socket, "Status", {}, options.timeout)["gpus"]
     return str(pick(gpus, wanted)["uuid"])

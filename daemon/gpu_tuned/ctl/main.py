@@ -1,16 +1,17 @@
 """`gpu-tunedctl`: finds the verb, parses its arguments, runs it, and turns every error into an exit code.
 
-Verbs are imported when they are asked for, and only the parser of the one that runs is built: `status` is typed all
-day and starts in at most three times what a bare interpreter takes.
+`status` is typed all day, so its way is short: verbs are imported when they are asked for, and a plain command line
+is understood without argparse (options.py).
 """
 
 from __future__ import annotations
 
-import argparse
+import gc
 import os
 import sys
 
 from gpu_tuned.core.errors import GpuTunedError, NotPermitted, UsageError
+from gpu_tuned.ctl.options import QUICK, Options, quick
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.kinds import Json
 
-SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 VERBS = {
     "status": "what is: every GPU, its settings, what slows it down",
     "verify": "in order, or what differs",
@@ -49,15 +49,22 @@ def run(argv: list[str], offline_plan: Callable[[str | None], Json], problems: C
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     """
+    # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
+    gc.disable()
     try:
         before, verb, after = _split(argv)
         if verb is None:
-            return _without_verb(before)
-        module = _module(verb)
-        options = parser_of(verb, module).parse_args([*before, *after])
+            from gpu_tuned.ctl.parser import without_verb
+
+            return without_verb(before)
+        options = quick(verb, [*before, *after]) if verb in QUICK else None
+        if options is None:
+            from gpu_tuned.ctl.parser import parser_of
+
+            options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
         _prepare_output()
-        code: int = module.run(options)
+        code: int = module_of(verb).run(options)
         sys.stdout.flush()
         return code
     except SystemExit as stop:  # argparse: 0 after --help, 2 for usage
@@ -75,6 +82,8 @@ def run(argv: list[str], offline_plan: Callable[[str | None], Json], problems: C
         return 0
     except KeyboardInterrupt:
         return 130
+    finally:
+        gc.freeze()
 
 
 def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
@@ -86,7 +95,7 @@ def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
     return argv[:i], argv[i] if i < len(argv) else None, argv[i + 1 :]
 
 
-def _module(verb: str) -> ModuleType:
+def module_of(verb: str) -> ModuleType:
     if verb not in VERBS:
         from difflib import get_close_matches
 
@@ -95,63 +104,6 @@ def _module(verb: str) -> ModuleType:
         raise UsageError(f"there is no verb {verb!r}{hint}")
     module: ModuleType = __import__(f"gpu_tuned.ctl.{_FILES.get(verb, verb)}", fromlist=["run"])
     return module
-
-
-def parser_of(verb: str, module: ModuleType | None = None) -> argparse.ArgumentParser:
-    """The parser of one verb; shell completions and man pages are made from these."""
-    module = module or _module(verb)
-    parser = argparse.ArgumentParser(
-        prog=f"gpu-tunedctl {verb}",
-        description=VERBS[verb].capitalize() + ".",
-        epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    module.arguments(parser, verb)
-    _common(parser, module.TIMEOUT_S)
-    parser.set_defaults(verb=verb)
-    return parser
-
-
-def _common(parser: argparse.ArgumentParser, timeout_s: float = 10.0) -> None:
-    wait = f"how long to wait for an answer (default: {timeout_s:g})"
-    socket = os.environ.get("GPU_TUNED_SOCKET") or SOCKET
-    parser.add_argument("--socket", metavar="PATH", default=socket, help=f"the daemon's socket (default: {socket})")
-    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=timeout_s, help=wait)
-    parser.add_argument("--no-color", action="store_true", help="plain text (also with NO_COLOR set)")
-    parser.add_argument("--version", action="version", version=_version())
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 1e6:
-        raise ValueError
-    return seconds
-
-
-_seconds.__name__ = "number of seconds"  # argparse names the type in its message
-
-
-def _version() -> str:
-    from gpu_tuned import __version__
-
-    return f"gpu-tunedctl {__version__}"
-
-
-def _without_verb(options: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="gpu-tunedctl",
-        usage="gpu-tunedctl [--socket PATH] VERB [...]",
-        description="Asks gpu-tuned, which holds GPUs at the settings that a policy file declares.",
-        epilog="verbs:\n"
-        + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
-        + "\n\nexamples:\n  gpu-tunedctl status\n  gpu-tunedctl plan\n  gpu-tunedctl VERB --help\n\n"
-        + EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    _common(parser)
-    parser.parse_args(options)
-    parser.print_help(sys.stderr)
-    return 2
 
 
 def _prepare_output() -> None:

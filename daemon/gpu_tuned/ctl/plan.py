@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable
 
     from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = 10.0
+TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl plan                        by the policy in force; without a daemon, by the policy file
@@ -33,7 +35,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     offline = options.offline or options.config is not None
     if not offline:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.full import FAULTS
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
@@ -15,9 +15,12 @@ from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    import argparse
 
-TIMEOUT_S = 10.0
+    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
+
+TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl throttle
@@ -46,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--json", action="store_true", help="print seconds as JSON")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     reply = client.call(options.socket, "Throttle", {}, options.timeout)
     if options.gpu is not None:
         reply = {**reply, "gpus": [pick(reply["gpus"], options.gpu)]}

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    import argparse
 
-TIMEOUT_S = 10.0
+    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
+
+TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl verify && start-the-job      only where everything is as wished
@@ -29,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--json", action="store_true", help="print what differs as JSON")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
         document = {**document, "gpus": [pick(document["gpus"], options.gpu)]}

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
+import gc
 import json
 import sys
 import time
 
 from gpu_tuned.control import client
+from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import Ink, clean, ink_for
 from gpu_tuned.ctl.render.words import epoch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    import argparse
 
-TIMEOUT_S = 10.0
+    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
+
+TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl watch
@@ -30,8 +34,9 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--json", action="store_true", help="one JSON object a line, as the socket sends them")
 
 
-def run(options: argparse.Namespace) -> int:
+def run(options: Options) -> int:
     ink = ink_for(sys.stdout, options.no_color)
+    gc.enable()  # unlike the other verbs this one lives long
     try:
         replies = client.watch(options.socket, options.timeout)
         if sys.stdout.isatty() and not options.json:
