@@ -48,7 +48,8 @@ def numeric(
         guess = f"if that is {small}, write {plain(float(thousandfold))}"
     else:
         guess = ""
-    if least <= value <= most:
+    # A bound such as 0.1 is a float a little above its own digits, which the number in the file is not.
+    if Decimal(repr(least)) <= value <= Decimal(repr(most)):
         if round(value, places) == value:
             return value
         decimals = f"at most {places} decimals are allowed" if places else "must be a whole number"
