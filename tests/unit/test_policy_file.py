@@ -16,7 +16,6 @@ from gpu_tuned.adapters.policy_file import LARGEST_FILE, Sources, load, load_sou
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.model import ClockLock, ComputeMode, Gpu, PowerLimit, Setting
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.wish import Auto, Symbol
 
 TOP = Path(__file__).parents[2]
 BOARD = Gpu("GPU-5b1c9f2e-8d3a-4c1f-9a57-0e6b2d4f7c11", "0000:01:00.0", "NVIDIA GeForce RTX 5090")
@@ -260,38 +259,3 @@ def test_saved_sources_parse_to_the_same_policy_when_the_files_are_gone(config: 
 def test_a_damaged_saved_policy_is_refused(raw: object) -> None:
     with pytest.raises(PolicyError, match="the saved policy cannot be read"):
         Sources.from_json(raw)  # type: ignore[arg-type]
-
-
-def test_the_shipped_policy_asks_for_persistence_alone() -> None:
-    policy = load(TOP / "etc" / "gpu-tuned.toml")
-    (rule,) = policy.rules
-    assert [(wish.setting, wish.target) for wish in rule.wishes] == [(Setting.PERSISTENCE_MODE, Auto.AUTO)]
-    assert str(rule.match) == "name '*'"
-    assert (policy.daemon, policy.numa_balancing, policy.gpu_power_budget_mw) == (DaemonOptions(), None, None)
-
-
-def test_the_shipped_examples_are_good_once_uncommented(config: Path) -> None:
-    """Every commented line of the shipped file that is TOML, in force."""
-    lines = (TOP / "etc" / "gpu-tuned.toml").read_text().splitlines()
-    starts = ("# [[", "# match =", "# profile =", "# power_limit_w =", "# required =", "# watch =", "# reason =")
-    starts += ("# mode =", "# poll_interval_s =", "# on_stop =", "# numa_balancing =", "# gpu_power_budget_w =")
-    config.write_text("\n".join(line[2:] if line.startswith(starts) else line for line in lines))
-    write(config, "profiles/rtx-5090-inference.toml", (TOP / "etc/profiles/rtx-5090-inference.toml").read_text())
-    policy = load(config)
-    assert len(policy.rules) == 3
-    assert policy.gpu_power_budget_mw == 1_100_000
-    assert {setting: wish.target for setting, wish in policy.wishes_for(BOARD).items()} == {
-        Setting.PERSISTENCE_MODE: Auto.AUTO,
-        Setting.POWER_LIMIT: Symbol.MAX,
-        Setting.GPU_CLOCK: ClockLock(2400, 2550),
-        Setting.COMPUTE_MODE: ComputeMode.DEFAULT,
-    }
-
-
-def test_the_shipped_profile_is_found_from_any_directory(tmp_path: Path) -> None:
-    path = tmp_path / "gpu-tuned.toml"
-    path.write_text(RULE + 'profile = "rtx-5090-inference"\n')
-    wishes = load(path).wishes_for(BOARD)
-    assert wishes[Setting.GPU_CLOCK].target == ClockLock(2400, 2550)
-    assert all(wish.origin.shipped for wish in wishes.values())
-    assert Setting.MEMORY_CLOCK not in wishes
