@@ -83,12 +83,12 @@ def _uuid(options: Options, wanted: str) -> str:
 
 
 def duration_s(text: str) -> float:
-    """ "90s", "10m", "1h30m", "2d" in seconds; a number alone is refused, for who can know its unit?"""
+    """A length of time ("90s", "10m", "1h30m", "2d") in seconds; a number alone is refused: its unit is anybody's guess."""
     total, digits = 0.0, ""
     for letter in text:
         if letter in "0123456789.":
             digits += letter
-        elif letter in _UNITS and digits:
+        elif letter in _UNITS and digits.strip(".") and digits.count(".") < 2:
             total += float(digits) * _UNITS[letter]
             digits = ""
         else:
