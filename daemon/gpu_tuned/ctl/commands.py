@@ -83,7 +83,7 @@ def _uuid(options: Options, wanted: str) -> str:
 
 
 def duration_s(text: str) -> float:
-    """A length of time ("90s", "10m", "1h30m", "2d") in seconds; a number alone is refused: its unit is anybody's guess."""
+    """A length of time ("90s", "10m", "1h30m", "2d") in seconds; a number alone is refused, for want of a unit."""
     total, digits = 0.0, ""
     for letter in text:
         if letter in "0123456789.":
