@@ -36,21 +36,29 @@ class Survived(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Mutant:
-    """One way to break the package: in `file` (relative to the package) `find`, which occurs exactly once,
-    becomes `replace`; then one of `tests` (pytest selectors) fails. `breaks` says what is no longer true."""
+class Edit:
+    """In `file` (relative to the package) `find`, which occurs exactly once, becomes `replace`."""
 
-    name: str
-    breaks: str
     file: str
     find: str
     replace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """One way to break the package. `breaks` says what is no longer true; one of `tests` (pytest selectors) fails."""
+
+    name: str
+    breaks: str
+    edits: tuple[Edit, ...]
     tests: tuple[str, ...]
 
 
 def read_list(path: Path = LIST) -> tuple[Mutant, ...]:
-    rows = tomli.loads(path.read_text())["mutant"]
-    return tuple(Mutant(**{**row, "tests": tuple(row["tests"])}) for row in rows)
+    return tuple(
+        Mutant(row["name"], row["breaks"], tuple(Edit(**edit) for edit in row["edit"]), tuple(row["tests"]))
+        for row in tomli.loads(path.read_text())["mutant"]
+    )
 
 
 def installed_package() -> Path:
@@ -69,21 +77,27 @@ def copy_of(package: Path, mutant: Mutant | None = None) -> Iterator[Path]:
         # Without bytecode: a broken module must not meet the bytecode of the sound one.
         shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
         if mutant:
-            file = copy / mutant.file
-            if not file.is_file():
-                raise OutOfDate(f"{mutant.name}: there is no {mutant.file} in {package}")
-            text = file.read_text()
-            if text.count(mutant.find) != 1:
-                raise OutOfDate(
-                    f"{mutant.name}: {mutant.file} has {text.count(mutant.find)} times {mutant.find!r}"
-                )
-            broken = text.replace(mutant.find, mutant.replace)
             try:
-                compile(broken, mutant.file, "exec")
-            except SyntaxError as error:
-                raise OutOfDate(f"{mutant.name}: the mutant does not compile: {error}") from None
-            file.write_text(broken)
+                for edit in mutant.edits:
+                    _apply(edit, copy)
+            except OutOfDate as problem:
+                raise OutOfDate(f"{mutant.name}: {problem}") from None
         yield Path(folder)
+
+
+def _apply(edit: Edit, package: Path) -> None:
+    file = package / edit.file
+    if not file.is_file():
+        raise OutOfDate(f"there is no {edit.file} in the package")
+    text = file.read_text()
+    if text.count(edit.find) != 1:
+        raise OutOfDate(f"{edit.file} has {text.count(edit.find)} times {edit.find!r}")
+    broken = text.replace(edit.find, edit.replace)
+    try:
+        compile(broken, edit.file, "exec")
+    except SyntaxError as error:
+        raise OutOfDate(f"{edit.file} does not compile: {error}") from None
+    file.write_text(broken)
 
 
 def run_tests(tests: Sequence[str], python_path: Path, root: Path = TOP) -> subprocess.CompletedProcess[str]:
@@ -103,9 +117,7 @@ def expect_noticed(mutant: Mutant, package: Path, root: Path = TOP) -> str:
     if done.returncode == PYTEST_PASSED:
         raise Survived(f"{mutant.name}: {mutant.breaks}, and no test noticed:\n{done.stdout}")
     if done.returncode != PYTEST_FAILED:
-        raise OutOfDate(
-            f"{mutant.name}: its tests did not run (exit {done.returncode}):\n{done.stdout}{done.stderr}"
-        )
+        raise OutOfDate(f"{mutant.name}: its tests did not run (exit {done.returncode}):\n{done.stdout}{done.stderr}")
     return done.stdout
 
 
@@ -114,9 +126,7 @@ def expect_sound(tests: Sequence[str], package: Path, root: Path = TOP) -> None:
     with copy_of(package) as folder:
         done = run_tests(tests, folder, root)
     if done.returncode != PYTEST_PASSED:
-        raise OutOfDate(
-            f"tests fail without any mutant (exit {done.returncode}):\n{done.stdout}{done.stderr}"
-        )
+        raise OutOfDate(f"tests fail without any mutant (exit {done.returncode}):\n{done.stdout}{done.stderr}")
 
 
 def all_tests(mutants: Sequence[Mutant]) -> list[str]:
@@ -134,7 +144,7 @@ def main() -> int:
         parser.error(f"unknown: {', '.join(sorted(unknown))}; known: {', '.join(mutants)}")
     if asked.list:
         for mutant in mutants.values():
-            print(f"{mutant.name}: {mutant.breaks} ({mutant.file})")
+            print(f"{mutant.name}: {mutant.breaks} ({', '.join(edit.file for edit in mutant.edits)})")
         return 0
     chosen = [mutants[name] for name in asked.names or mutants]
     bad = 0

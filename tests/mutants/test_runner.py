@@ -7,15 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.runner import Mutant, OutOfDate, Survived, expect_noticed, expect_sound
+from tests.mutants.runner import Edit, Mutant, OutOfDate, Survived, expect_noticed, expect_sound
 
+EDIT = Edit(file="arithmetic.py", find="return 2 * x", replace="return 3 * x")
 NOTICED = Mutant(
-    name="doubles wrongly",
-    breaks="twice(x) is not 2 * x",
-    file="arithmetic.py",
-    find="return 2 * x",
-    replace="return 3 * x",
-    tests=("test_it.py::test_twice",),
+    name="doubles-wrongly", breaks="twice(x) is not 2 * x", edits=(EDIT,), tests=("test_it.py::test_twice",)
 )
 
 
@@ -25,9 +21,7 @@ def root(tmp_path: Path) -> Path:
     package = tmp_path / "package" / "small"
     package.mkdir(parents=True)
     (package / "__init__.py").touch()
-    (package / "arithmetic.py").write_text(
-        "def twice(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n"
-    )
+    (package / "arithmetic.py").write_text("def twice(x):\n    return 2 * x\n\n\ndef half(x):\n    return x / 2\n")
     (tmp_path / "test_it.py").write_text(
         "from small.arithmetic import twice\n\n\ndef test_twice():\n    assert twice(2) == 4\n"
     )
@@ -45,23 +39,27 @@ def test_a_mutant_that_a_test_notices(root: Path) -> None:
 
 def test_a_mutant_that_no_test_notices_survives(root: Path) -> None:
     with pytest.raises(Survived, match="no test noticed"):
-        outcome(replace(NOTICED, find="x / 2", replace="x / 3"), root)
+        outcome(replace(NOTICED, edits=(Edit("arithmetic.py", "x / 2", "x / 3"),)), root)
 
 
 @pytest.mark.parametrize(
-    ("change", "why"),
+    ("edit", "why"),
     [
-        ({"find": "return 5 * x"}, "has 0 times"),
-        ({"find": "return"}, "has 2 times"),
-        ({"file": "gone.py"}, "there is no gone.py"),
-        ({"replace": "return ("}, "does not compile"),
-        ({"replace": "return 2 * x\n\n\nraise ImportError"}, "did not run"),
-        ({"tests": ("test_it.py::test_gone",)}, "did not run"),
+        (replace(EDIT, find="return 5 * x"), "has 0 times"),
+        (replace(EDIT, find="return"), "has 2 times"),
+        (replace(EDIT, file="gone.py"), "there is no gone.py"),
+        (replace(EDIT, replace="return ("), "does not compile"),
+        (replace(EDIT, replace="return 2 * x\n\n\nraise ImportError"), "did not run"),
     ],
 )
-def test_a_list_that_does_not_fit_is_out_of_date(root: Path, change: dict[str, object], why: str) -> None:
-    with pytest.raises(OutOfDate, match=why):
-        outcome(replace(NOTICED, **change), root)
+def test_an_edit_that_does_not_fit_is_out_of_date(root: Path, edit: Edit, why: str) -> None:
+    with pytest.raises(OutOfDate, match=f"^doubles-wrongly: .*{why}"):
+        outcome(replace(NOTICED, edits=(edit,)), root)
+
+
+def test_a_test_that_is_gone_is_out_of_date(root: Path) -> None:
+    with pytest.raises(OutOfDate, match="did not run"):
+        outcome(replace(NOTICED, tests=("test_it.py::test_gone",)), root)
 
 
 def test_tests_that_fail_anyway_prove_nothing(root: Path) -> None:

@@ -16,9 +16,7 @@ def plain(name: str) -> str:
 
 
 def test_every_installed_package_is_pinned() -> None:
-    pins = re.findall(
-        r"^([A-Za-z0-9._-]+)==(\S+?)(?:;.*)?$", CONSTRAINTS.read_text().replace(" ;", ";"), re.M
-    )
+    pins = re.findall(r"^([A-Za-z0-9._-]+)==(\S+?)(?:;.*)?$", CONSTRAINTS.read_text().replace(" ;", ";"), re.M)
     pinned = {(plain(name), version.rstrip(";")) for name, version in pins}
     installed = {(plain(d.metadata["Name"]), d.version) for d in distributions()}
     assert {(name, version) for name, version in installed if name not in NOT_PINNED} <= pinned
