@@ -162,6 +162,7 @@ class _Life:
             loop = self._loop(desk, service, speaker(sys.stderr), StateFile(options.state_dir))
             woken.append(loop)
             self._listen_to_signals()
+            loop.prepare()
             threading.Thread(target=server.serve, name="gpu-tuned-control", daemon=True).start()
             threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
             self._wait(loop, service)

@@ -47,7 +47,7 @@ def test_plan_needs_no_daemon_no_root_and_writes_nothing(nvsim):
         plan = daemon.ctl("plan", "--config", str(daemon.config))
         assert plan.returncode == 1
         assert "500 W" in plan.stdout
-        assert host.gpu()["settings"]["power_limit_w"] == 700
+        assert host.gpu()["power_limit_w"] == 700
         assert all(result != "SUCCESS" for _, _, result in daemon.writes())
 
 

@@ -88,7 +88,7 @@ def test_symbolic_values_mean_what_the_board_says(nvsim):
 
 def test_default_is_the_boards_own(nvsim):
     host = nvsim("rtx-5090-575")
-    host.set(0, power_limit_w=450)
+    host.set(0, persistence_mode=True, power_limit_w=450)
     with Daemon(host, FAST + rule('power_limit_w = "default"')).ready() as daemon:
         assert daemon.setting("power_limit_w")["observed"] == 575
 
@@ -176,7 +176,7 @@ def test_a_rule_that_matches_nothing_says_so(nvsim):
 
 def test_a_shipped_profile_never_raises_a_limit_that_somebody_lowered(nvsim):
     host = nvsim("rtx-5090-575")
-    host.set(0, power_limit_w=450)
+    host.set(0, persistence_mode=True, power_limit_w=450)
     with Daemon(host, FAST + rule('profile = "rtx-5090-inference"')).ready() as daemon:
         row = daemon.setting("power_limit_w")
         assert (row["state"], row["observed"]) == ("refused", 450)

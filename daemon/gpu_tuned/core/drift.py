@@ -49,6 +49,7 @@ QUIET_MIN_S = 60.0
 """A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
+HANDED_BACK = "restored on request; `gpu-tunedctl apply` takes it up again"
 SOMEBODYS_VALUE = "somebody's value"
 
 
@@ -285,8 +286,8 @@ def forget_lock(track: Track, cause: str, moment: Moment) -> Step:
     """A lock counts as lost because something beside it was; not held against a rival."""
     if track.accepted is None:
         return Step(track)
-    track = _enter(replace(track, accepted=None, open=True, confirmed_at=None), State.DRIFTED, cause, moment)
-    return Step(track, notes=(Note(EventKind.LOCK_LOST, cause=cause),))
+    track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0)
+    return Step(_enter(track, State.DRIFTED, cause, moment), notes=(Note(EventKind.LOCK_LOST, cause=cause),))
 
 
 def disprove_lock(track: Track, evidence: str) -> Track:

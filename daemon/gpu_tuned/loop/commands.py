@@ -53,19 +53,24 @@ class Commands:
         return reply
 
     def _apply(self, parameters: Mapping[str, Any]) -> Reply | Answer:
+        self._take_up()
         for book in self._loop.fleet.books.values():
-            book.handed_back.clear()
             book.tracks = {setting: drift.hurry(track) for setting, track in book.tracks.items()}
         mode = "observed, nothing is written" if self._loop.observing else "applied"
         return self._done(mode)
+
+    def _take_up(self) -> None:
+        """What was handed back by a restore is the policy's again."""
+        self._loop.host.handed_back = False
+        for book in self._loop.fleet.books.values():
+            book.handed_back.clear()
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         try:
             self._loop.reload_policy()
         except PolicyError as error:
             return Answer({"problems": list(error.problems)}, "PolicyRefused")
-        for book in self._loop.fleet.books.values():
-            book.handed_back.clear()
+        self._take_up()
         policy = self._loop.keeper.policy
         return self._done(f"policy {policy.digest if policy else ''} in force")
 

@@ -23,13 +23,18 @@ class HostSettings:
         self._kernel, self._ledger, self._clock, self._say = kernel, ledger, clock, say
         self.track: Track | None = None
         self.wish: Wish | None = None
+        self.handed_back = False
+        """Restored on request, and not touched until somebody applies again."""
 
     def turn(self, wish: Wish | None, poll_interval_s: float) -> None:
         """One look, and one write where it is due."""
         self.wish = wish
+        moment = self._moment()
+        if self.handed_back:
+            self.track = drift.wait(self.track or drift.new_track(moment), drift.HANDED_BACK, moment)
+            return
         if wish is None and self.track is None:
             return
-        moment = self._moment()
         found = self._kernel.numa_balancing()
         reading: Reading = found if found is not None else Unread("this kernel has no numa_balancing")
         goal = self._goal(wish, reading)
@@ -45,7 +50,11 @@ class HostSettings:
     def restore(self) -> str | None:
         """Put back what was found before the first write. Returns why not, None when done or never written."""
         record = self._ledger.saved.record(None, SETTING)
-        if record is None or self._kernel.numa_balancing() == record.original:
+        if record is None:
+            return None
+        self.handed_back = True
+        self.track = drift.new_track(self._moment())
+        if self._kernel.numa_balancing() == record.original:
             return None
         try:
             self._kernel.set_numa_balancing(NumaBalancing(record.original))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from gpu_tuned.core.errors import PolicyError
+from gpu_tuned.core.errors import GpuTunedError, PolicyError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.loop.ledger import Ledger
@@ -97,7 +97,10 @@ class PolicyKeeper:
         """A policy that parsed and fits is the last good one."""
         self._judged = True
         if self.state is PolicyState.IN_FORCE and self._sources is not None:
-            self._ledger.keep_policy(self._sources)
+            try:
+                self._ledger.keep_policy(self._sources)
+            except GpuTunedError as error:
+                self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
 
     def _fall_back(self, problems: tuple[str, ...], judge: Judge = lambda policy: None) -> None:
         self.problems = problems

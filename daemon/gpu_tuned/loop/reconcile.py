@@ -36,6 +36,8 @@ from gpu_tuned.core.wish import Wish, target_text
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.ports import Clock, Gpus, Look, Say
 
+_LOST = (drift.State.DRIFTED, drift.State.CONTESTED)
+
 
 @dataclass(slots=True)
 class PutBack:
@@ -127,15 +129,11 @@ class Reconciler:
                 self._prove(book, setting)
                 if reverted:
                     self._keep(book, setting, self._lost_beside(book, setting))
-            wish = None if setting in book.handed_back else book.wishes.get(setting)
             if setting in book.handed_back:
-                book.tracks[setting] = drift.wait(
-                    book.tracks.get(setting) or drift.new_track(self.moment()),
-                    "restored on request; `gpu-tunedctl apply` takes it up again",
-                    self.moment(),
-                )
+                track = book.tracks.get(setting) or drift.new_track(self.moment())
+                book.tracks[setting] = drift.wait(track, drift.HANDED_BACK, self.moment())
                 continue
-            step = self._look(book, setting, wish, seen.readings.get(setting), poll_interval_s)
+            step = self._look(book, setting, book.wishes.get(setting), seen.readings.get(setting), poll_interval_s)
             reverted |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
             if step.write is not None:
                 writes[setting] = step.write
@@ -187,7 +185,7 @@ class Reconciler:
         if track.open:
             found = None if isinstance(track.observed, Unread) else track.observed
             book.last_put_back = PutBack(self._clock.now(), setting, found, track.message)
-        why = (track.message or "lost") if track.open else "as the policy says"
+        why = track.message if track.message and track.state in _LOST else "as the policy says"
         self._ledger.after_write(uuid, setting, accepted)
         self._keep(book, setting, drift.took(track, value, accepted, after, why, self.moment()))
         if setting in LOCKS:

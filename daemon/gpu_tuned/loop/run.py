@@ -104,14 +104,18 @@ class Loop:
 
     # From the loop thread.
 
-    def run(self) -> None:
+    def prepare(self) -> None:
+        """Everything before the driver is met: from here on `status` has something to say. Before `run`."""
         world = self._world
         mode = "observing: nothing will be written" if world.observe else "enforcing"
         self.say(Event(EventKind.STARTED, self.clock.now(), detail={"version": __version__, "mode": mode}))
         if self.ledger.damage is not None:
             self.say(Event(EventKind.STATE_DAMAGED, self.clock.now(), cause=self.ledger.damage))
         self.keeper.start()
-        self._publish()  # before the driver is met: from now on `status` has something to say
+        self._publish()
+
+    def run(self) -> None:
+        world = self._world
         while not self._stopping:
             began_s = self.clock.monotonic()
             world.desk.entered(began_s)
