@@ -34,6 +34,7 @@ EXPECTED_CODES = {
     "starting": 1,
     "troubles": 1,
     "two": 0,
+    "undeclared": 0,
     "unmatched": 1,
 }
 

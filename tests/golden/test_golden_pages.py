@@ -30,7 +30,7 @@ def test_status(name: str) -> None:
     compare(f"status_{name}", status.page(document(name), NOW, PLAIN))
 
 
-@pytest.mark.parametrize("name", ["two", "eight"])
+@pytest.mark.parametrize("name", ["two", "eight", "undeclared"])
 def test_status_all_in_full(name: str) -> None:
     compare(f"status_{name}_all", status.page(document(name), NOW, PLAIN, in_full=True))
 

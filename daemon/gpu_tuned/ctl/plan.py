@@ -26,6 +26,7 @@ examples:
   gpu-tunedctl plan                        by the policy in force; without a daemon, by the policy file
   gpu-tunedctl plan --config new.toml      what a policy would do before it is put in place
 """
+OBVIOUS = "differs from the policy"  # "575 W -> 450 W" says that already
 WITHOUT_DAEMON = "no daemon answers: planned from the policy file and one look at the boards"
 
 
@@ -101,7 +102,8 @@ def _change(row: Json, ink: Ink) -> list[str]:
     unread = "not readable" if key in LOCKS else "not known"
     found = unread if row["found"] is None else value(key, row["found"])
     lines = _line(key, f"{found} -> {value(key, row['wanted'])}", row["origin"], ink)
-    return lines + ([ink("dim", line) for line in wrap(row["why"], "    ")] if row.get("why") else [])
+    why = row.get("why")
+    return lines + ([ink("dim", line) for line in wrap(why, "    ")] if why and why != OBVIOUS else [])
 
 
 def _refusal(row: Json, ink: Ink) -> list[str]:

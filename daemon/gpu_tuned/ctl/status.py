@@ -42,7 +42,9 @@ def run(options: Options) -> int:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(document, time.time(), ink_for(sys.stdout, options.no_color), options.all))
+        say(
+            page(document, time.time(), ink_for(sys.stdout, options.no_color), options.all or options.gpu is not None)
+        )
     return judge.exit_code(document)
 
 
@@ -51,7 +53,7 @@ def page(document: Json, now: float, ink: Ink, in_full: bool = False) -> list[st
     from gpu_tuned.ctl.render.head import head
 
     lines = head(document, now, ink)
-    gpus, observing = document["gpus"], document["policy"]["mode"] == "observe"
+    gpus = document["gpus"]
     if not gpus:
         if document["driver"]["state"] == "ok":
             lines.append("  the driver sees no GPU")
@@ -59,7 +61,7 @@ def page(document: Json, now: float, ink: Ink, in_full: bool = False) -> list[st
         from gpu_tuned.ctl.render.full import gpu_in_full
 
         for gpu in gpus:
-            lines += ["", *gpu_in_full(gpu, now, ink, observing)]
+            lines += ["", *gpu_in_full(document, gpu, now, ink, in_full)]
     else:
         from gpu_tuned.ctl.render.fleet import fleet
 
@@ -67,6 +69,6 @@ def page(document: Json, now: float, ink: Ink, in_full: bool = False) -> list[st
     if document["host"]["settings"]:
         from gpu_tuned.ctl.render.full import setting_table
 
-        host = document["host"]
+        host, observing = document["host"], document["policy"]["mode"] == "observe"
         lines += ["", ink("bold", f"host {host['name']}"), *setting_table(host["settings"], now, ink, observing)]
     return lines

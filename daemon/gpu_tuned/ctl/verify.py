@@ -132,7 +132,8 @@ def _difference(row: Json, ink: Ink) -> list[str]:
 
 
 def _counted(document: Json) -> str:
-    settings = [s for gpu in document["gpus"] for s in gpu["settings"]] + document["host"]["settings"]
+    every = [s for gpu in document["gpus"] for s in gpu["settings"]] + document["host"]["settings"]
+    settings = [setting for setting in every if setting["origin"] is not None]
     locks = sum(s["state"] == "requested" for s in settings)
     unread = f", {locks} of them locks that no driver call can read back" if locks else ""
     return f"{_many(len(document['gpus']), 'GPU')}, {_many(len(settings), 'setting')}{unread}"

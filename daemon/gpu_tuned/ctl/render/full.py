@@ -34,21 +34,33 @@ _ROOMY = ("held", "watched", "differs")  # short enough for ", required" beside 
 _LOUD = {"contested": "bad", "refused": "bad", "drifted": "warn", "waiting": "warn"}
 
 
-def gpu_in_full(gpu: Json, now: float, ink: Ink, observing: bool = False) -> list[str]:
+def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = False) -> list[str]:
+    """`every`: also what no rule speaks of."""
+    observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
     lines = _who(gpu, ink)
-    if gpu["state"] != "ok" or gpu["message"]:
+    if not here or gpu["message"]:
         style = "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
-        words = gpu["state"].upper() if gpu["state"] != "ok" else "note"
-        text = f"{words}: {gpu['message']}" if gpu["message"] else words
-        lines += [ink(style, line) for line in wrap(text, "  ", "    ")]
-    if gpu["settings"]:
+        words = gpu["state"].upper() if not here else "note"
+        # While the whole driver is away the first lines say why.
+        why = f": {gpu['message']}" if gpu["message"] and document["driver"]["state"] == "ok" else ""
+        lines += [ink(style, line) for line in wrap(words + why, "  ", "    ")]
+    settings = [setting for setting in gpu["settings"] if spoken_of(setting)]
+    if settings:
         # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
-        here = gpu["state"] == "ok"
-        settings = gpu["settings"] if here else [{**s, "message": None} for s in gpu["settings"]]
-        lines += setting_table(settings, now, ink, observing)
+        told = settings if here else [{**setting, "message": None} for setting in settings]
+        lines += setting_table(told, now, ink, observing)
     else:
         lines.append(ink("dim", "  no rule speaks of this GPU"))
+    others = [s for s in gpu["settings"] if s not in settings and s["observed"] is not None]
+    if every and others:
+        text = ", ".join(f"{label(s['setting'])} {value(s['setting'], s['observed'])}" for s in others)
+        lines += [ink("dim", line) for line in wrap(f"no rule for: {text}", "  ", NOTE)]
     return lines + history(gpu, now, ink)
+
+
+def spoken_of(setting: Json) -> bool:
+    """Whether a rule wishes it, or did: what the policy never knew is no part of the answer."""
+    return setting["origin"] is not None or (setting["state"] == "unmanaged" and setting["message"] is not None)
 
 
 def _who(gpu: Json, ink: Ink) -> list[str]:
@@ -77,6 +89,7 @@ def setting_table(settings: list[Json], now: float, ink: Ink, observing: bool = 
     if max(map(len, origins)) > room:  # the suffix says least
         origins = [text.replace(".toml", "") for text in origins]
     lines = [ink("dim", _row(HEADS, widths, "from" if room >= 4 else ""))]
+    given: set[str] = set()  # a rule's reason is told once, not with each of its keys
     for setting, row, source in zip(settings, rows, origins, strict=True):
         style = _style(setting)
         padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
@@ -91,7 +104,7 @@ def setting_table(settings: list[Json], now: float, ink: Ink, observing: bool = 
         lines += [" " * before + more for more in split[1:]]
         if split == [""] and source != "-":
             lines += [ink("dim", line) for line in wrap(f"from {source}", NOTE)]
-        for kind, text in notes(setting, observing):
+        for kind, text in notes(setting, given, observing):
             lines += [ink(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
     return lines
 
@@ -132,8 +145,9 @@ def _style(setting: Json) -> str:
     return _LOUD.get(setting["state"], "" if setting["in_order"] else "warn")
 
 
-def notes(setting: Json, observing: bool = False) -> list[tuple[str, str]]:
-    """What a row cannot hold, as (style, sentence): why it is not so, what it was before, why it is wished."""
+def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple[str, str]]:
+    """What a row cannot hold, as (style, sentence): why it is not so, what it was before, why it is wished.
+    Reasons in `given` were told already."""
     key = setting["setting"]
     found = []
     if setting["message"]:
@@ -145,9 +159,11 @@ def notes(setting: Json, observing: bool = False) -> list[tuple[str, str]]:
     if setting["state"] == "watched" and not setting["in_order"] and not observing:
         found.append(("dim", "only watched, never written: the policy says so"))
     said = ", required" in state_words(setting, 0.0)
-    if setting["reason"]:
-        found.append(("dim", f"{'required' if setting['required'] and not said else 'reason'}: {setting['reason']}"))
-    elif setting["required"] and not said:
+    must = setting["required"] and not said
+    if setting["reason"] and setting["reason"] not in given:
+        given.add(setting["reason"])
+        found.append(("dim", f"{'required' if must else 'reason'}: {setting['reason']}"))
+    elif must:
         found.append(("dim", "required"))
     return found
 
