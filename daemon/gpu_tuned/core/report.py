@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gpu_tuned.core.drift import Track
-from gpu_tuned.core.model import Board, Gpu, PowerLimit, Setting, Telemetry, Unread, Value, watts, wire
+from gpu_tuned.core.model import Board, ClockLock, Gpu, PowerLimit, Setting, Telemetry, Unread, Value, watts, wire
 from gpu_tuned.core.plan import Refusal
 from gpu_tuned.core.saved import Record
 from gpu_tuned.core.wish import Ceiling, Wish, target_text
@@ -55,6 +55,8 @@ def _wished(track: Track, wish: Wish | None) -> Any:
     if track.goal is None or isinstance(track.goal, Refusal):
         known = isinstance(wish.target, Value)
         return wire(wish.target) if known else target_text(wish.target)  # type: ignore[arg-type]
+    if isinstance(wish.target, ClockLock):
+        return wire(wish.target)  # as written: min 0 is "no minimum", where the goal has the board's lowest clock
     return wire(track.goal)
 
 
