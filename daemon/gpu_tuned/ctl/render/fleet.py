@@ -142,4 +142,6 @@ def exception(setting: Json) -> tuple[str, str]:
             text += f", every {setting['every_s']:g} s"
     elif setting["message"]:
         text += f": {setting['message']}"
+    elif setting["state"] == "watched":
+        text += " (watched, not written)"
     return "bad" if setting["state"] in ("contested", "refused") else "warn", text
