@@ -1,0 +1,172 @@
+"""Whatever the board and whatever the wishes: a second look writes nothing, and no write leaves the board's limits."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gpu_tuned.core.drift import State
+from gpu_tuned.core.model import (
+    GPU_SETTINGS,
+    UNLOCKED,
+    ApplicationClocks,
+    Board,
+    ClockLock,
+    ComputeMode,
+    Gpu,
+    PowerLimit,
+    PowerRange,
+    Setting,
+    Value,
+    from_wire,
+    wire,
+)
+from gpu_tuned.core.saved import Initialisation, Record, Saved, SavedGpu, from_json, to_json
+from gpu_tuned.core.throttle import Throttle
+from gpu_tuned.core.wish import Ceiling, Origin, Percent, Symbol, Wish
+from gpu_tuned.loop.ledger import Ledger
+from gpu_tuned.loop.reconcile import Book, Reconciler
+from gpu_tuned.ports import Look
+from tests.fakes import FakeClock, FakeGpu, FakeGpus, FakeStore
+
+GPU = Gpu("GPU-5b1c9f2e-0000-4000-8000-000000000000", "0000:01:00.0", "NVIDIA GeForce RTX 5090")
+mhz = st.integers(1, 20_000)
+milliwatts = st.integers(0, 1_500_000)
+locks = st.tuples(mhz, mhz).map(lambda pair: ClockLock(min(pair), max(pair)))
+values: dict[Setting, st.SearchStrategy[Value]] = {
+    Setting.PERSISTENCE_MODE: st.booleans(),
+    Setting.POWER_LIMIT: milliwatts.map(PowerLimit),
+    Setting.GPU_CLOCK: locks | st.just(UNLOCKED),
+    Setting.MEMORY_CLOCK: locks | st.just(UNLOCKED),
+    Setting.APPLICATION_CLOCKS: st.builds(ApplicationClocks, mhz, mhz),
+    Setting.COMPUTE_MODE: st.sampled_from(ComputeMode),
+}
+
+
+@st.composite
+def boards(draw: st.DrawFn) -> Board:
+    least, most = sorted((draw(milliwatts), draw(milliwatts)))
+    default = draw(st.integers(least, most))
+    ladder = st.lists(mhz, max_size=6, unique=True).map(lambda rungs: tuple(sorted(rungs, reverse=True)))
+    return Board(
+        GPU,
+        0,
+        power=draw(st.none() | st.just(PowerRange(least, most, default))),
+        memory_ladder_mhz=draw(ladder),
+        gpu_ladder_mhz=draw(ladder),
+        default_application_clocks=draw(st.none() | values[Setting.APPLICATION_CLOCKS]),
+        mig=draw(st.booleans()),
+        absent=draw(st.dictionaries(st.sampled_from(GPU_SETTINGS), st.just("this board has none"), max_size=3)),
+    )
+
+
+@st.composite
+def wishes(draw: st.DrawFn) -> dict[Setting, Wish]:
+    out = {}
+    for setting in draw(st.sets(st.sampled_from(GPU_SETTINGS))):
+        targets = values[setting] | st.just(Symbol.ORIGINAL)
+        if setting is Setting.POWER_LIMIT:
+            targets |= st.sampled_from([Symbol.MAX, Symbol.DEFAULT]) | st.builds(Percent, st.floats(1, 100))
+            targets |= milliwatts.map(lambda limit: Ceiling(PowerLimit(limit)))
+        origin = Origin("gpu-tuned.toml", f"gpu[0].{setting.value}", shipped=draw(st.booleans()))
+        out[setting] = Wish(setting, draw(targets), origin, draw(st.booleans()), draw(st.booleans()))
+    return out
+
+
+def run(board: Board, wished: dict[Setting, Wish], found: dict[Setting, Value], looks: int) -> tuple[FakeGpu, Book]:
+    """A few looks, two seconds apart, of a loop over one fake board on which `found` was set before."""
+    gpu = FakeGpu(board, {setting: value for setting, value in found.items() if setting not in board.absent})
+    gpus, clock = FakeGpus(gpu), FakeClock()
+    ledger = Ledger(FakeStore(), "boot")
+    reconciler = Reconciler(gpus, ledger, clock, lambda event: None)
+    book = Book(board, Throttle())
+    book.wishes = wished
+    ledger.begin(board, gpus.see(GPU.uuid, Look()), "bound")
+    for _ in range(looks):
+        clock.mono += 2.0
+        reconciler.act(book, reconciler.decide(book, reconciler.see(book, Look()), 2.0))
+    return gpu, book
+
+
+found_values = st.fixed_dictionaries({}, optional=values)
+
+
+@settings(deadline=None)
+@given(boards(), wishes(), found_values)
+def test_a_second_look_never_writes(board, wished, found):
+    first, _ = run(board, wished, found, 1)
+    second, book = run(board, wished, found, 5)
+    refused = {s for s, track in book.tracks.items() if track.state is State.REFUSED}
+    # A write that the driver refused is tried again when it is required; nothing that was accepted is repeated.
+    assert [w for w in second.writes if w[0] not in refused] == [w for w in first.writes if w[0] not in refused]
+
+
+@settings(deadline=None)
+@given(boards(), wishes(), found_values)
+def test_writes_stay_inside_what_the_board_allows(board, wished, found):
+    gpu, _ = run(board, wished, found, 2)
+    for setting, value in gpu.writes:
+        assert setting not in board.absent
+        assert not wished[setting].watched
+        if isinstance(value, PowerLimit):
+            assert board.power is not None
+            assert board.power.min_mw <= value.limit_mw <= board.power.max_mw
+        if isinstance(value, ClockLock):
+            ladder = board.gpu_ladder_mhz if setting is Setting.GPU_CLOCK else board.memory_ladder_mhz
+            assert not ladder or {value.min_mhz, value.max_mhz} <= set(ladder)
+
+
+@settings(deadline=None)
+@given(boards(), wishes(), found_values)
+def test_a_shipped_value_never_raises_a_limit(board, wished, found):
+    before = found.get(Setting.POWER_LIMIT, board.factory_default(Setting.POWER_LIMIT))
+    gpu, _ = run(board, wished, found, 2)
+    wish = wished.get(Setting.POWER_LIMIT)
+    if wish is not None and wish.origin.shipped and isinstance(before, PowerLimit):
+        assert all(value.limit_mw <= before.limit_mw for _, value in gpu.writes if isinstance(value, PowerLimit))
+
+
+@settings(deadline=None)
+@given(boards(), wishes(), found_values)
+def test_everything_watched_is_observe_mode(board, wished, found):
+    from dataclasses import replace
+
+    gpu, _ = run(board, {s: replace(w, watched=True) for s, w in wished.items()}, found, 3)
+    assert gpu.writes == []
+
+
+any_value = st.sampled_from(GPU_SETTINGS).flatmap(lambda s: st.tuples(st.just(s), values[s]))
+
+
+@given(any_value)
+def test_a_value_survives_the_wire(pair):
+    setting, value = pair
+    assert from_wire(setting, wire(value)) == value
+
+
+records = st.dictionaries(st.sampled_from(GPU_SETTINGS), st.none(), max_size=6).flatmap(
+    lambda keys: st.fixed_dictionaries(
+        {
+            setting: st.builds(
+                Record, values[setting], st.booleans(), st.none() | values[setting], st.none() | values[setting]
+            )
+            for setting in keys
+        }
+    )
+)
+initialisations = st.builds(
+    Initialisation, st.text(max_size=20), st.dictionaries(st.integers(0, 300), st.integers(0, 2**63), max_size=8)
+)
+
+
+@given(
+    st.builds(
+        Saved,
+        st.text(max_size=40),
+        st.dictionaries(st.text(max_size=40), st.builds(SavedGpu, initialisations, records), max_size=4),
+    )
+)
+def test_the_saved_state_survives_the_disk(saved):
+    import json
+
+    assert from_json(json.loads(json.dumps(to_json(saved)))) == saved
