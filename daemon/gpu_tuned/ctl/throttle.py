@@ -80,9 +80,9 @@ def _one(gpu: Json, ink: Ink) -> list[str]:
     lines.append(
         ink("dim", f"  {'reason':<20}  {'kind':<6}" + "".join(f"  {head:>{width}}" for _, head, width in WINDOWS))
     )
-    for reason in reasons:
-        lines.append(_row(reason, ink))
-    return lines
+    # That something harmless never happened is no news; that no fault did, is.
+    told = [r for r in reasons if r["kind"] != "benign" or r["active"] or r["start_s"]]
+    return lines + [_row(reason, ink) for reason in told]
 
 
 def _row(reason: Json, ink: Ink) -> str:
