@@ -19,7 +19,8 @@ EXAMPLES = """\
 examples:
   gpu-tunedctl check /etc/gpu-tuned/gpu-tuned.toml && gpu-tunedctl reload
 
-A file is checked with the drop-ins beside it (NAME.d/*.toml). What a board allows is not looked at: see plan.
+A file is checked with the drop-ins beside it (NAME.d/*.toml). What a board
+allows is not looked at; that is what plan does.
 """
 
 

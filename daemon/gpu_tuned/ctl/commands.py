@@ -20,11 +20,13 @@ if TYPE_CHECKING:
 TIMEOUT_S = 60.0  # the daemon gives up after 30 s when the driver hangs, and says so
 EXAMPLES = """\
 examples:
-  gpu-tunedctl restore 01:00.0 power_limit_w    one setting of one GPU, as it was found
-  gpu-tunedctl release 0 --for 10m              let go for ten minutes: reset, MIG, driver upgrade
+  gpu-tunedctl restore 01:00.0 power_limit_w    one setting, as it was found
+  gpu-tunedctl apply                            take what was restored up again
+  gpu-tunedctl release 0 --for 10m              let go for ten minutes
   gpu-tunedctl resume                           take everything back now
 
-These need root or membership in the group gpu-tuned.
+These need root or membership in the group gpu-tuned. NVML cannot let go of one
+GPU alone: while one is released, the others wait.
 """
 _SETTINGS = (
     "persistence_mode, power_limit_w, gpu_clock_mhz, memory_clock_mhz, application_clocks_mhz, compute_mode, "

@@ -18,7 +18,7 @@ def parser_of(verb: str, module: ModuleType | None = None) -> argparse.ArgumentP
     module = module or module_of(verb)
     parser = argparse.ArgumentParser(
         prog=f"gpu-tunedctl {verb}",
-        description=VERBS[verb].capitalize() + ".",
+        description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
         epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

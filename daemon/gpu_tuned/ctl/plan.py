@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl plan                        by the policy in force; without a daemon, by the policy file
-  gpu-tunedctl plan --config new.toml      what a policy would do before it is put in place
+  gpu-tunedctl plan                      by the policy in force, or without a
+                                         daemon by the policy file
+  gpu-tunedctl plan --config new.toml    what a file would do, before it is used
 """
 OBVIOUS = "differs from the policy"  # "575 W -> 450 W" says that already
 WITHOUT_DAEMON = "no daemon answers: planned from the policy file and one look at the boards"

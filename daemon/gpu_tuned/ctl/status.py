@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl status               everything, one GPU in full, many as one line each
-  gpu-tunedctl status 01:00.0       one GPU in full: by index, PCI address, UUID or the beginning of one
-  gpu-tunedctl status --json | jq '.gpus[].settings[] | select(.in_order | not)'
+  gpu-tunedctl status             one GPU in full, many as one line each
+  gpu-tunedctl status 01:00.0     this one in full: an index, PCI address or UUID,
+                                  or the beginning of one
+  gpu-tunedctl status --json | jq '.gpus[].settings[].state'
 """
 
 

@@ -24,10 +24,11 @@ TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl throttle
-  gpu-tunedctl throttle 0 --json | jq '.gpus[0].throttle.reasons[] | select(.active)'
+  gpu-tunedctl throttle 0 --json | jq '.gpus[].throttle.reasons[]'
 
-kinds: own     a cap or lock of ours: as wished          limit   the board's own limits
-       fault   heat, power brake, hardware slowdown      benign  idle, application clocks and the like
+kinds:
+  own     a cap of ours, as wished    limit   the board's own limits
+  fault   heat, power brake and such  benign  idle, application clocks and such
 """
 WINDOWS = (("minute_s", "minute", 8), ("hour_s", "hour", 8), ("day_s", "day", 8), ("start_s", "since start", 11))
 WORDS = {

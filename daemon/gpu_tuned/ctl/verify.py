@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl verify && start-the-job      only where everything is as wished
-  gpu-tunedctl verify --json | jq '.differs[] | [.pci, .setting, .observed, .wished]'
+  gpu-tunedctl verify && start-the-job    only where all is as wished
+  gpu-tunedctl verify --json | jq '.differs[] | [.pci, .setting, .message]'
 """
 
 

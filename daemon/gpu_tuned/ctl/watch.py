@@ -23,9 +23,9 @@ TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl watch
-  gpu-tunedctl watch --json | jq -r 'select(.event.kind == "contested") | .event.message'
+  gpu-tunedctl watch --json | jq -r 'select(.event.setting) | .event.message'
 
-Ctrl-C ends it, with exit code 0; when the daemon goes away it says so and ends with 3.
+Ctrl-C ends it, with exit code 0; when the daemon goes away it ends with 3.
 """
 _WARNING, _ERROR = 4, 3  # syslog(3)
 
