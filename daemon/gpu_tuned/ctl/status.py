@@ -23,8 +23,8 @@ TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl status             one GPU in full, many as one line each
-  gpu-tunedctl status 01:00.0     this one in full: an index, PCI address or UUID,
-                                  or the beginning of one
+  gpu-tunedctl status 01:00.0     this one in full: index, PCI address, UUID
+                                  or the beginning of one of these
   gpu-tunedctl status --json | jq '.gpus[].settings[].state'
 """
 
