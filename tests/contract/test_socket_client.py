@@ -24,7 +24,8 @@ from gpu_tuned.core.errors import (
     UsageError,
 )
 from gpu_tuned.ports import Answer
-from tests.contract.control_socket import Served, document, event
+from tests.contract.control_socket import Served
+from tests.contract.sample_document import document, event
 
 
 @contextmanager

@@ -10,7 +10,8 @@ import pytest
 from gpu_tuned.control.connection import Limits
 from gpu_tuned.control.desk import NOT_ANSWERING_AFTER_S, Busy, patched
 from gpu_tuned.ports import Answer
-from tests.contract.control_socket import Raw, Served, Time, document
+from tests.contract.control_socket import Raw, Served, Time
+from tests.contract.sample_document import document
 
 
 @pytest.fixture

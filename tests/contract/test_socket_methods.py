@@ -2,62 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import varlink
 
-from gpu_tuned import control
 from gpu_tuned.ports import Answer
-from tests.contract.control_socket import Served, document, event
-
-FILE = Path(control.__file__).parent / "io.gputuned.Control.varlink"
-INTERFACE = varlink.Interface(FILE.read_text())
-scanner = varlink.scanner
+from tests.contract.control_socket import Served
+from tests.contract.interface_file import FILE, INTERFACE, held_to_the_file, misfits, scanner
+from tests.contract.sample_document import document, event
 
 
 @pytest.fixture
 def served() -> Iterator[Served]:
     with Served() as served:
         yield served
-
-
-def misfits(kind: Any, value: Any, where: str) -> list[str]:
-    """Where `value` is not of the interface file's type `kind`: missing, surplus and mistyped fields."""
-    if isinstance(kind, scanner._Maybe):
-        return [] if value is None else misfits(kind.element_type, value, where)
-    if isinstance(kind, scanner._CustomType):
-        return misfits(INTERFACE.members[kind.name].type, value, where)
-    if isinstance(kind, scanner._Object):
-        return [] if value is not None else [f"{where}: null"]
-    if isinstance(kind, scanner._Array):
-        if not isinstance(value, list):
-            return [f"{where}: no array"]
-        return [m for i, item in enumerate(value) for m in misfits(kind.element_type, item, f"{where}[{i}]")]
-    if isinstance(kind, scanner._Struct):
-        if not isinstance(value, dict):
-            return [f"{where}: no object"]
-        problems = [f"{where}.{name}: missing" for name in kind.fields if name not in value]
-        problems += [f"{where}.{name}: not in the interface" for name in value if name not in kind.fields]
-        for name in kind.fields.keys() & value.keys():
-            problems += misfits(kind.fields[name], value[name], f"{where}.{name}")
-        return problems
-    wanted = (int, float) if isinstance(kind, float) else type(kind)
-    fits = isinstance(value, wanted) and (isinstance(kind, bool) or not isinstance(value, bool))
-    return [] if fits else [f"{where}: {value!r} is no {type(kind).__name__}"]
-
-
-def held_to_the_file(method: str, reply: dict[str, Any] | None) -> dict[str, Any]:
-    assert reply is not None
-    assert "error" not in reply
-    parameters = reply["parameters"]
-    assert misfits(INTERFACE.get_method(method).out_type, parameters, method) == []
-    assert parameters["format"] == 1
-    assert isinstance(parameters, dict)
-    return parameters
 
 
 @pytest.mark.parametrize("method", ["Status", "Plan", "Throttle"])
@@ -99,15 +58,20 @@ def test_plan_and_throttle_come_from_the_same_document(served: Served) -> None:
 
 
 def test_before_the_first_document_reading_says_so() -> None:
-    served = Served()
-    served.desk.publish(None)  # type: ignore[arg-type]
-    with served, served.connect() as client:
+    with Served(published=False) as served, served.connect() as client:
         for method in ("Status", "Plan", "Throttle"):
             client.ask(method)
             reply = client.reply()
             assert reply is not None
             assert reply["error"] == "io.gputuned.Control.DriverTrouble"
             assert "just started" in reply["parameters"]["message"]
+
+
+def test_who_comes_a_moment_before_the_first_document_gets_it() -> None:
+    with Served(published=False) as served, served.connect() as client:
+        client.ask("Status")
+        served.desk.publish(document())
+        held_to_the_file("Status", client.reply())
 
 
 def test_the_service_describes_itself(served: Served) -> None:
@@ -145,11 +109,11 @@ def test_a_command_reaches_the_loop_and_its_answer_the_client(
 
     def answer(name: str, parameters: dict[str, Any]) -> Answer:
         heard.append((name, parameters))
-        return Answer({"message": "done"})
+        return Answer({"message": "done", "in_order": True})
 
     with served.answering(answer), served.connect() as client:
         client.ask(method, parameters=sent)
-        assert held_to_the_file(method, client.reply()) == {"format": 1, "message": "done"}
+        assert held_to_the_file(method, client.reply()) == {"format": 1, "message": "done", "in_order": True}
     assert heard == [(method.lower(), taken)]
 
 
@@ -214,7 +178,7 @@ def test_too_many_commands_are_refused_and_none_is_lost(served: Served) -> None:
         assert reply is not None
         busy += reply["error"] == "io.gputuned.Control.Busy"
     assert busy == 8
-    with served.answering(lambda *_: Answer({"message": "done"})):
+    with served.answering(lambda *_: Answer({"message": "done", "in_order": True})):
         for client in clients[:32]:
             assert held_to_the_file("Apply", client.reply())["message"] == "done"
             client.sock.close()
@@ -233,92 +197,6 @@ def test_one_way_asks_and_hears_nothing(served: Served) -> None:
     command = served.desk.take()
     assert command is not None
     assert command.name == "apply"
-
-
-REFUSED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
-    # A newer client: methods and parameters that this daemon does not have.
-    ({"method": "io.gputuned.Control.Dance"}, "MethodNotFound", {"method": "Dance"}),
-    ({"method": "io.gputuned.Control2.Status"}, "InterfaceNotFound", {"interface": "io.gputuned.Control2"}),
-    ({"method": "Status"}, "InterfaceNotFound", {"interface": ""}),
-    ({"method": "io.gputuned.Control.Policy"}, "MethodNotFound", {"method": "Policy"}),  # a type's name
-    (
-        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": "0", "dry_run": True}},
-        "InvalidParameter",
-        {"parameter": "dry_run"},
-    ),
-    (
-        {"method": "io.gputuned.Control.Status", "parameters": {"gpu": "0"}},
-        "InvalidParameter",
-        {"parameter": "gpu"},
-    ),
-    # Wrong types.
-    (
-        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": 7}},
-        "InvalidParameter",
-        {"parameter": "gpu"},
-    ),
-    (
-        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": "a\nb"}},
-        "InvalidParameter",
-        {"parameter": "gpu"},
-    ),
-    (
-        {"method": "io.gputuned.Control.Restore", "parameters": {"gpu": "\ud800"}},
-        "InvalidParameter",
-        {"parameter": "gpu"},
-    ),
-    (
-        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": "1h"}},
-        "InvalidParameter",
-        {"parameter": "for_s"},
-    ),
-    (
-        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": -1}},
-        "InvalidParameter",
-        {"parameter": "for_s"},
-    ),
-    (
-        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": 10**400}},
-        "InvalidParameter",
-        {"parameter": "for_s"},
-    ),
-    ({"method": 7}, "InvalidParameter", {"parameter": "method"}),
-    ({}, "InvalidParameter", {"parameter": "method"}),
-    (
-        {"method": "io.gputuned.Control.Status", "parameters": []},
-        "InvalidParameter",
-        {"parameter": "parameters"},
-    ),
-    ({"method": "io.gputuned.Control.Status", "more": 1}, "InvalidParameter", {"parameter": "more"}),
-    ({"method": "io.gputuned.Control.Status", "upgrade": True}, "InvalidParameter", {"parameter": "upgrade"}),
-    ({"method": "io.gputuned.Control.Watch"}, "ExpectedMore", {}),
-    (
-        {"method": "org.varlink.service.GetInterfaceDescription", "parameters": {"interface": "x.y"}},
-        "InterfaceNotFound",
-        {"interface": "x.y"},
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_", "error", "parameters"), REFUSED)
-def test_what_is_not_served_is_refused_by_name_and_the_connection_goes_on(
-    served: Served, request_: dict[str, Any], error: str, parameters: dict[str, Any]
-) -> None:
-    with served.connect() as client:
-        client.send(json.dumps(request_).encode() + b"\0")
-        assert client.reply() == {"error": f"org.varlink.service.{error}", "parameters": parameters}
-        client.ask("Status", new_key_of_varlink=1)
-        held_to_the_file("Status", client.reply())
-    assert served.desk.take() is None
-
-
-def test_infinity_is_no_time(served: Served) -> None:
-    with served.connect() as client:
-        client.send(b'{"method":"io.gputuned.Control.Release","parameters":{"for_s":1e999}}\0')
-        reply = client.reply()
-        assert reply is not None
-        assert reply["parameters"] == {"parameter": "for_s"}
-    assert served.desk.take() is None
 
 
 def test_watch_begins_at_once_and_numbers_events(served: Served) -> None:

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from gpu_tuned.ports import Answer
-from tests.contract.control_socket import Served, document, event
+from tests.contract.control_socket import Served
+from tests.contract.sample_document import document, event
 
 VARLINKCTL = shutil.which("varlinkctl")
 

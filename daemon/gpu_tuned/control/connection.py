@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from gpu_tuned.control.desk import Command
@@ -31,6 +31,29 @@ class Limits:
     partial_s: float = 10.0
     stall_s: float = 10.0
     command_s: float = 30.0
+
+
+class Places:
+    """How many clients there are, and whose: one user cannot take every place, and none can take root's."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._of_uid: Counter[int] = Counter()
+
+    def take(self, uid: int) -> str | None:
+        """Take a place for this user; where there is none for it, why not."""
+        count, own = self._of_uid.total(), self._of_uid[uid]
+        if count >= self._limits.clients - (self._limits.reserved if uid else 0) or (
+            own >= self._limits.clients_per_uid
+        ):
+            return f"too many connections: uid {uid} has {own} of {count}"
+        self._of_uid[uid] += 1
+        return None
+
+    def leave(self, uid: int) -> None:
+        self._of_uid[uid] -= 1
+        if not self._of_uid[uid]:
+            del self._of_uid[uid]
 
 
 class Connection:

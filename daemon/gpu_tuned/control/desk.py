@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 from gpu_tuned.ports import Answer
@@ -100,6 +100,7 @@ class Desk:
         self._on_command, self._monotonic, self._wall = on_command, monotonic, wall
         self._lock = Lock()
         self._document: Mapping[str, Any] | None = None
+        self.published = Event()
         self._busy: Busy | None = None
         self._told: tuple[Mapping[str, Any], Busy | None, Mapping[str, Any]] | None = None
         self._events: deque[Mapping[str, Any]] = deque(maxlen=events_kept)
@@ -114,6 +115,7 @@ class Desk:
     def publish(self, document: Mapping[str, Any]) -> None:
         """Replace the status document; the caller never changes it afterwards."""
         self._document = document
+        self.published.set()
 
     def say(self, event: Mapping[str, Any]) -> None:
         """Tell every watcher, in the order of the calls."""

@@ -10,12 +10,11 @@ import errno
 import selectors
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from threading import Event, Lock
 
 from gpu_tuned.control import listen, methods
-from gpu_tuned.control.connection import Connection, Limits
+from gpu_tuned.control.connection import Connection, Limits, Places
 from gpu_tuned.control.desk import Desk, rfc3339
 from gpu_tuned.control.framing import BadMessage, encode
 from gpu_tuned.control.methods import Responder
@@ -25,13 +24,13 @@ from gpu_tuned.ports import Answer
 
 SWEEP_S = 1.0
 """How often time limits are looked at; with no client that has one, the thread sleeps until somebody comes."""
+FIRST_STATUS_S = 1.0
 MESSAGES_A_TURN = 8
 ACCEPTS_A_TURN = 32
 
 
 class Server:
-    """`open` in the thread that starts, so that its errors come before the driver is touched; `serve` in the
-    control thread, until `close`.
+    """`open` in the thread that starts: its errors come before the driver is touched. `serve` in the control thread.
 
     `path`: where to listen, None for inherited sockets alone. `inherited`: listening descriptors from systemd;
     they are taken over. `say_trouble` is called with one sentence when serving a client failed by a fault of ours,
@@ -57,7 +56,7 @@ class Server:
         self._deaf = False  # out of descriptors: not accepting until the next sweep
         self._clients: set[Connection] = set()
         self._hungry: set[Connection] = set()
-        self._of_uid: Counter[int] = Counter()
+        self._places = Places(self._limits)
         self._swept_s = float("-inf")
         self._closing = False
         self._serving = False
@@ -94,6 +93,7 @@ class Server:
         """Serve until `close`. Returns; never raises."""
         self._serving = True
         try:
+            self._wait_for_first_status()
             while not self._closing:
                 try:
                     self._turn()
@@ -103,6 +103,12 @@ class Server:
         finally:
             self._end()
             self._ended.set()
+
+    def _wait_for_first_status(self) -> None:
+        """Who connects while the daemon starts waits in the kernel's queue for a moment, and not for a refusal."""
+        until_s = time.monotonic() + FIRST_STATUS_S
+        while not self._closing and time.monotonic() < until_s and not self._desk.published.wait(0.05):
+            pass
 
     def _turn(self) -> None:
         ready = self._selector.select(self._timeout_s())
@@ -125,9 +131,8 @@ class Server:
     def _timeout_s(self) -> float | None:
         if self._hungry:
             return 0.0
-        if self._deaf or any(client.watched is None for client in self._clients):
-            return SWEEP_S
-        return None
+        limited = self._deaf or any(client.watched is None for client in self._clients)
+        return SWEEP_S if limited else None
 
     def _accept(self, sock: socket.socket) -> None:
         if self._deaf:
@@ -151,16 +156,14 @@ class Server:
     def _let_in(self, sock: socket.socket) -> None:
         sock.setblocking(False)
         peer = peer_of(sock)
-        room = self._limits.clients - (self._limits.reserved if peer.uid else 0)
-        if len(self._clients) >= room or self._of_uid[peer.uid] >= self._limits.clients_per_uid:
-            message = f"too many connections: uid {peer.uid} has {self._of_uid[peer.uid]} of {len(self._clients)}"
-            sock.send(encode(methods.error_reply("Busy", {"message": message})))
+        refusal = self._places.take(peer.uid)
+        if refusal is not None:
+            sock.send(encode(methods.error_reply("Busy", {"message": refusal})))
             sock.close()
             return
         client = Connection(sock, peer, self._limits, self._clock())
-        self._selector.register(sock, selectors.EVENT_READ, client)
         self._clients.add(client)
-        self._of_uid[peer.uid] += 1
+        self._settle(client)
 
     def _guard(self, client: Connection, events: int) -> None:
         """Serve one client; what goes wrong ends its connection and nothing else."""
@@ -254,12 +257,10 @@ class Server:
 
     def _settle(self, client: Connection) -> None:
         """Wait for what this client can do next, or let it go."""
-        if client not in self._clients:
-            return
-        if client.done and client not in self._hungry:
+        if client not in self._clients or (client.done and client not in self._hungry):
             self._drop(client)
             return
-        events = (selectors.EVENT_READ if client.reads else 0) | (selectors.EVENT_WRITE if client.writes else 0)
+        events = client.reads * selectors.EVENT_READ | client.writes * selectors.EVENT_WRITE
         key = self._selector.get_map().get(client.sock)
         if key is None and events:
             self._selector.register(client.sock, events, client)
@@ -273,9 +274,7 @@ class Server:
             return
         self._clients.discard(client)
         self._hungry.discard(client)
-        self._of_uid[client.peer.uid] -= 1
-        if not self._of_uid[client.peer.uid]:
-            del self._of_uid[client.peer.uid]
+        self._places.leave(client.peer.uid)
         if client.sock in self._selector.get_map():
             self._selector.unregister(client.sock)
         client.sock.close()
