@@ -1,4 +1,4 @@
-"""Ports that remember, for tests of the loop without a process: a driver that behaves, a clock that is moved by hand."""
+"""Ports that remember, for tests of the loop without a process: a driver that behaves, a clock moved by hand."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever the board and whatever the wishes: a second look writes nothing, and no write leaves the board's limits."""
+"""Whatever the board and the wishes: a second look writes nothing, and no write leaves the board's limits."""
 
 from __future__ import annotations
 
