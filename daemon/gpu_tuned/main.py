@@ -23,6 +23,8 @@ STATE_DIR = "/var/lib/gpu-tuned"
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 READY_AT_LATEST_S = 20.0
 """A driver that does not come must not hold up the boot for longer."""
+LOOK_S = 2.0
+"""How often a service that began without the driver asks whether its devices may be opened by now."""
 STOP_AT_LATEST_S = 1.8
 """After this long a stop no longer waits for a driver call that hangs; the promise is 2 s."""
 
@@ -40,10 +42,29 @@ def daemon() -> None:
 
     options = _options(sys.argv[1:])
     try:
-        sys.exit(_Life(options).run())
+        sys.exit(_Life(options).run() if options.after_stop is None else after_stop(options))
     except GpuTunedError as error:
         print(f"gpu-tuned: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def after_stop(options: argparse.Namespace) -> int:
+    """What gpu-tuned.service's ExecStopPost= does: a restart and a crash leave every setting as it is."""
+    from gpu_tuned.adapters import systemd_job
+    from gpu_tuned.adapters.journal import speaker
+    from gpu_tuned.adapters.memory import NobodyAsks, NoService
+    from gpu_tuned.adapters.state_file import StateFile, WriterLock
+    from gpu_tuned.loop.after_stop import only_restores, put_back
+    from gpu_tuned.loop.run import Loop, World
+
+    if systemd_job.job_of(options.after_stop) != "stop":
+        return 0
+    with WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")):
+        say = speaker(sys.stderr)
+        files, store = _policy_files(options.config), StateFile(options.state_dir)
+        world = _world(World, files, store, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
+        put_back(Loop(world), world, say)
+    return 0
 
 
 def policy_problems(path: str) -> list[str]:
@@ -125,6 +146,7 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--state-dir", metavar="DIR", default=STATE_DIR, help=f"saved state (default: {STATE_DIR})")
     parser.add_argument("--socket", metavar="PATH", default=SOCKET, help=f"control socket (default: {SOCKET})")
     parser.add_argument("--observe", action="store_true", help="watch, judge and report; never write to a GPU")
+    parser.add_argument("--after-stop", metavar="UNIT", help="for ExecStopPost=: restore if UNIT was stopped")
     parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")
     return parser.parse_args(argv)
 
@@ -139,6 +161,7 @@ class _Life:
         self._stopping = self._reloading = False
         self._failure: BaseException | None = None
         self._ended = False
+        self._code = 0
 
     def run(self) -> int:
         import threading
@@ -171,10 +194,10 @@ class _Life:
         if not self._ended:
             print("gpu-tuned: the driver does not answer; ending all the same", file=sys.stderr, flush=True)
             # The loop thread sits in a C call that cannot be interrupted; a normal exit would wait for it.
-            os._exit(0)
+            os._exit(self._code)
         if self._failure is not None:
             raise self._failure
-        return 0
+        return self._code
 
     def _loop(self, desk: Any, service: Service, say: Any, store: Any) -> Loop:
         from gpu_tuned.loop.listener import Listener
@@ -215,8 +238,11 @@ class _Life:
         import select
         import time
 
-        from gpu_tuned.adapters import systemd
+        from gpu_tuned.adapters import late_driver, systemd
+        from gpu_tuned.adapters.kernel import SystemKernel
 
+        managed = systemd.is_main_process()
+        late = late_driver.LateDriver(SystemKernel(_sysroot()), _sysroot())
         poll = select.poll()
         poll.register(self._news, select.POLLIN)
         ready_by_s = time.monotonic() + READY_AT_LATEST_S
@@ -233,10 +259,16 @@ class _Life:
             if self._stopping and stop_by_s is None:
                 stop_by_s = now_s + STOP_AT_LATEST_S
                 # Under systemd a stop and a restart look the same here; its ExecStopPost helper knows which it is.
-                loop.stop(restore=not systemd.is_main_process())
+                loop.stop(restore=not managed)
+            elif managed and stop_by_s is None and late.shut_out(now_s):
+                print("gpu-tuned: the driver came after this service; starting again", file=sys.stderr, flush=True)
+                self._code, self._stopping = late_driver.EXIT_STATUS, True
+                continue
             if stop_by_s is not None and now_s >= stop_by_s:
                 return
             due_s = stop_by_s if stop_by_s is not None else None if told else ready_by_s
+            if managed and late.possible and stop_by_s is None:
+                due_s = min(due_s or now_s + LOOK_S, now_s + LOOK_S)
             poll.poll(None if due_s is None else max(0.0, due_s - now_s) * 1000)
             with contextlib.suppress(BlockingIOError):
                 os.eventfd_read(self._news)

@@ -32,6 +32,7 @@ VERBS = {
     "watch": "events as they come",
     "throttle": "what slowed the GPUs down, in seconds by reason",
     "check": "validate policy files, without a daemon",
+    "wait": "until the settings are in force, for so long at most",
 }
 _FILES = dict.fromkeys(("apply", "reload", "restore", "release", "resume"), "commands")
 EXIT_CODES = """\

@@ -82,8 +82,15 @@ def policy_row(keeper: PolicyKeeper, mode: str, books: Iterable[Book]) -> dict[s
                 "match": str(rule.match),
                 # A UUID or an address names one GPU that must be there; a pattern may be meant for other hosts.
                 "fails": rule.match.by is not MatchBy.NAME,
+                "required": bool(rule.required),
             }
             for rule in unmatched
+        ],
+        # What must be in force, told also while no GPU can be seen.
+        "required": [
+            f"{rule.origin}.{setting.value}"
+            for rule in (policy.rules if policy else ())
+            for setting in sorted(rule.required)
         ],
         "gpu_power_budget_w": None if budget_mw is None else watts(budget_mw),
         "on_stop": policy.daemon.on_stop.value if policy else "keep",

@@ -1,0 +1,113 @@
+"""`gpu-tunedctl wait`: until the settings are in force, or the time is over. What gpu-tuned.target waits for."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+from gpu_tuned.control import client
+from gpu_tuned.core.errors import NotReachable
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.commands import duration_s
+from gpu_tuned.ctl.options import READ_S
+from gpu_tuned.ctl.render.words import label, origin, short_name, short_pci, value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
+
+TIMEOUT_S = READ_S
+FOR_S = 15.0
+AGAIN_S = 0.2
+EXAMPLES = """\
+examples:
+  gpu-tunedctl wait --for 60s && start-the-job
+  systemctl start gpu-tuned.target              does this, with 15s
+
+Ends with 0 as soon as every setting is in force, or refused with a reason, and also when the time is over and none
+that the policy marks `required` is missing. Ends with 1 where one is. Standard error says what is missing.
+"""
+_PENDING = ("drifted", "waiting", "contested")
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument(
+        "--for", dest="for_s", metavar="TIME", type=duration_s, default=FOR_S, help="at most this long (default: 15s)"
+    )
+
+
+def run(options: Options) -> int:
+    until_s = time.monotonic() + (FOR_S if options.for_s is None else options.for_s)
+    while True:
+        left_s = until_s - time.monotonic()
+        document: Json | None = None
+        why = ""
+        try:
+            document = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
+        except NotReachable as error:  # not started yet, or starting again
+            why = str(error)
+        if document is not None and settled(document):
+            return tell(document)
+        if left_s <= 0:
+            if document is not None:
+                return tell(document)
+            raise NotReachable(f"nothing is known of the GPUs: {why}")
+        time.sleep(min(AGAIN_S, max(0.0, left_s)))
+
+
+def settled(document: Json) -> bool:
+    """Whether waiting longer changes nothing: every setting is in force or refused."""
+    if document["driver"]["state"] != "ok":
+        return False
+    if document["policy"]["state"] == "none":
+        return True
+    return not any(row["state"] in _PENDING and not row["in_order"] for _, row in _rows(document))
+
+
+def tell(document: Json) -> int:
+    """Say what is missing, and whether that is bad: 1 where something `required` is not in force."""
+    bad, missing = [], []
+    policy, driver = document["policy"], document["driver"]
+    if policy["state"] == "none":
+        bad.append(f"no policy is in force: {policy['error'] or 'there is none'}")
+    if driver["state"] != "ok":
+        words = f"driver {driver['state'].replace('_', ' ')}"
+        words += f": {driver['message']}" if driver["message"] else ""
+        required = policy.get("required") or ()
+        missing.append(words)
+        bad += [f"required, and cannot be in force: {words}; {rule}" for rule in required]
+    for gpu, row in _rows(document):
+        if not row["in_order"]:
+            (bad if row["required"] else missing).append(_sentence(gpu, row))
+    for rule in judge.unmatched(document) if driver["state"] == "ok" else ():
+        (bad if rule.get("required") else missing).append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
+    _say(4, missing)
+    _say(3, bad)
+    return judge.DIFFERS if bad else judge.IN_ORDER
+
+
+def _rows(document: Json) -> list[tuple[Json | None, Json]]:
+    """Every setting that a rule wishes for, with its GPU (None: the host's)."""
+    found: list[tuple[Json | None, Json]] = [(gpu, row) for gpu in document["gpus"] for row in gpu["settings"]]
+    found += [(None, row) for row in document["host"]["settings"]]
+    return [(gpu, row) for gpu, row in found if row["origin"] is not None]
+
+
+def _sentence(gpu: Json | None, row: Json) -> str:
+    key = row["setting"]
+    where = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}: " if gpu else ""
+    required = "required, and not in force" if row["required"] else "not in force"
+    why = f": {row['message']}" if row["message"] else ""
+    wished = f"{value(key, row['wished'])} ({origin(row['origin'], key)})"
+    return f"{where}{label(key)} {wished} is {required}, {row['state']}{why}"
+
+
+def _say(priority: int, sentences: list[str]) -> None:
+    # A service's standard error is the journal, which reads a priority from the beginning of a line.
+    mark = f"<{priority}>" if "JOURNAL_STREAM" in os.environ else ""
+    for sentence in sentences:
+        print(f"{mark}gpu-tunedctl: {' '.join(sentence.split())}", file=sys.stderr)
