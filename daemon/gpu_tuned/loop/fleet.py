@@ -20,6 +20,8 @@ from gpu_tuned.ports import Clock, Gpus, Kernel, Look, Say
 
 RETRY_MAX_S = 10.0
 """The longest pause between two inits of a driver that is loaded and does not answer as it should."""
+UNSEEN_RETRY_MAX_S = 60.0
+"""The same where the kernel shows no driver at all; as soon as it shows one, nothing is waited for."""
 EVERYTHING = Look(application_clocks=True, counters=True)
 
 
@@ -85,10 +87,8 @@ class Fleet:
         return any(self._kernel.on_bus(pci) for pci in self._off_bus)
 
     def _attach(self, signature: tuple[str | None, Mapping[str, str]], poll_interval_s: float) -> bool:
-        loaded, self._bindings = signature[0], dict(signature[1])
-        if loaded is None:
-            self._cannot(DriverState.ABSENT, "the driver is not loaded", poll_interval_s)
-            return False
+        # Asked also where the kernel names no module: sandboxes and WSL have a driver that /sys does not show.
+        self._bindings = dict(signature[1])
         try:
             boards = self._gpus.attach()
         except DriverAbsent as error:
@@ -108,7 +108,8 @@ class Fleet:
             self._pause_s = 0.0
         self.state, self.message = state, why
         self._everybody_waits(why)
-        self._pause_s = min(RETRY_MAX_S, max(poll_interval_s, 2 * self._pause_s))
+        longest_s = RETRY_MAX_S if self._signature and self._signature[0] else UNSEEN_RETRY_MAX_S
+        self._pause_s = min(longest_s, max(poll_interval_s, 2 * self._pause_s))
         self._retry_at = self._clock.monotonic() + self._pause_s
 
     def _everybody_waits(self, why: str) -> None:
