@@ -137,6 +137,8 @@ def text(value: Value | None) -> str:
     if isinstance(value, PowerLimit):
         return f"{watts(value.limit_mw)} W"
     if isinstance(value, ClockLock):
+        if value.min_mhz == value.max_mhz:
+            return f"{value.max_mhz} MHz"
         return f"<= {value.max_mhz} MHz" if not value.min_mhz else f"{value.min_mhz}-{value.max_mhz} MHz"
     if isinstance(value, ApplicationClocks):
         return f"memory {value.memory_mhz}, gpu {value.gpu_mhz} MHz"
