@@ -2,8 +2,8 @@
 
     copyright.py TEMPLATE CARRIED > copyright
 
-@text FILE@ becomes that file's text, @header FILE@ the comment that FILE begins with; both are below CARRIED. A carried
-file that no paragraph but the first is about is an error, and so is a pattern that matches none.
+@text FILE@ becomes that file's text, @header FILE@ the comment that FILE begins with; both are below CARRIED. A file
+that no paragraph but the first is about is an error, and so is a pattern that matches none.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ def main(template: Path, carried: Path) -> None:
     idle = [pattern for pattern in patterns if not any(fnmatchcase(file, pattern) for file in files)]
     if untold or idle:
         raise SystemExit(f"copyright: nothing is said of {untold[:5]}; these match nothing: {idle}")
-    print(re.sub(r"^@(text|header) (.*)@$", lambda found: _licence(found[1], carried / found[2]), text, flags=re.M), end="")
+    print(
+        re.sub(r"^@(text|header) (.*)@$", lambda found: _licence(found[1], carried / found[2]), text, flags=re.M),
+        end="",
+    )
 
 
 def _licence(kind: str, path: Path) -> str:

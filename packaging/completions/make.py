@@ -1,6 +1,6 @@
 """Makes the completions of gpu-tunedctl for bash, zsh and fish from its parsers.
 
-    make.py DESTINATION        (needs gpu_tuned and shtab importable)
+make.py DESTINATION        (needs gpu_tuned and shtab importable)
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ def allowed(key: str, reader: Reader) -> str:
     reader(Spot("", key, "", problems))
     if not problems.sentences and key == "profile":  # needs to know the profiles; what it is, is no secret
         return 'The name of a profile, such as "rtx-5090-inference"'
-    sentence = problems.sentences[0].partition(': must be ')[2]
+    sentence = problems.sentences[0].partition(": must be ")[2]
     if not sentence:
         raise SystemExit(f"man: {key}: the parser says {problems.sentences[0]!r}, which tells no value it would take")
     return sentence[:1].upper() + sentence[1:]
