@@ -134,8 +134,12 @@ class SystemKernel:
     def _read(self, path: str) -> str | None:
         """A small file's text without its line end, None where it cannot be read."""
         try:
-            with open(f"{self._root}/{path}", encoding="utf-8", errors="replace") as file:
-                return file.read(4096).strip()
+            # Not open(): its layers cost three times what the reading does, for every GPU in every pass.
+            file = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                return os.read(file, 4096).decode("utf-8", "replace").strip()
+            finally:
+                os.close(file)
         except OSError:
             return None
 

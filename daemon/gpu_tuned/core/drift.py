@@ -138,16 +138,16 @@ def look(
     """Hold one reading against one wish. `reading` None: not read in this pass, so the last one still stands."""
     seen = track.observed if reading is None else reading
     found = None if isinstance(seen, Unread) else seen
-    before, track = track, replace(track, observed=seen)
+    before, track = track, _with(track, observed=seen)
     if wish is None:
         return _unmanaged(track, found, moment)
     if wish.watched:
-        return _watched(replace(track, goal=goal), before, found, moment)
+        return _watched(_with(track, goal=goal), before, found, moment)
     if isinstance(goal, Refusal) or goal is None:
-        return _refuse(replace(track, goal=goal), str(goal or "no value"), moment)
+        return _refuse(_with(track, goal=goal), str(goal or "no value"), moment)
     if goal != track.goal:
-        track = replace(track, goal=goal, accepted=None, ours=False, open=False, in_row=0, next_write=0.0)
-        track = replace(track, pause_s=0.0, last_drift=None, confirmed_at=None)
+        track = _with(track, goal=goal, accepted=None, ours=False, open=False, in_row=0, next_write=0.0)
+        track = _with(track, pause_s=0.0, last_drift=None, confirmed_at=None)
     if seen is None:
         return Step(track)
     if setting.readable and isinstance(seen, Unread):
@@ -162,16 +162,24 @@ def look(
     return Step(track, goal if due else None, notes)
 
 
+def _with(track: Track, **changes: Any) -> Track:
+    """The track with these values; the same object where it has them already, as at almost every look: copying one
+    costs ten times as much as comparing."""
+    if all(getattr(track, name) == value for name, value in changes.items()):
+        return track
+    return replace(track, **changes)
+
+
 def _enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
     since = track.since if track.state is state else moment.wall
-    return replace(track, state=state, since=since, message=message)
+    return _with(track, state=state, since=since, message=message)
 
 
 def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
     was_ours = track.ours and track.state is not State.UNMANAGED
     message = "no rule speaks of it any more; the value stays" if track.ours else None
     notes = (Note(EventKind.UNMANAGED, found),) if was_ours else ()
-    return Step(_enter(replace(track, goal=None, accepted=None), State.UNMANAGED, message, moment), notes=notes)
+    return Step(_enter(_with(track, goal=None, accepted=None), State.UNMANAGED, message, moment), notes=notes)
 
 
 def _refuse(track: Track, why: str, moment: Moment) -> Step:
@@ -194,13 +202,13 @@ def _watched(track: Track, before: Track, found: Value | None, moment: Moment) -
 
 
 def _agrees(track: Track, state: State, moment: Moment) -> Step:
-    track = replace(track, ours=True, open=False)
+    track = _with(track, ours=True, open=False)
     if track.state is not State.CONTESTED:
         return Step(_enter(track, state, track.message if track.state is state else None, moment))
     quiet_s = max(QUIET_MIN_S, 2 * (track.every_s or 0.0), 2 * track.pause_s)
     if track.last_drift is not None and moment.mono - track.last_drift < quiet_s:
         return Step(track)
-    calm = replace(track, in_row=0, pause_s=0.0, next_write=0.0)
+    calm = _with(track, in_row=0, pause_s=0.0, next_write=0.0)
     return Step(_enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
 
 

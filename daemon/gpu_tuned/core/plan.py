@@ -105,6 +105,8 @@ def _as_toml(target: Target | None) -> str:
 
 def nearest_rung(ladder_mhz: tuple[int, ...], wanted_mhz: int) -> int:
     """The clock of a ladder closest to a wanted one, the lower of two equally close."""
+    if wanted_mhz in ladder_mhz:  # as in every pass over an unchanged host; a ladder may have 389 rungs
+        return wanted_mhz
     return min(ladder_mhz, key=lambda rung_mhz: (abs(rung_mhz - wanted_mhz), rung_mhz))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any
 
 from gpu_tuned.core.drift import Track
@@ -17,6 +18,7 @@ BUSY_PERCENT = 5
 """From this utilisation on a GPU is called busy: a desktop's cursor alone stays below it."""
 
 
+@lru_cache(maxsize=256)  # most of a document's times stand in the one before too
 def timestamp(wall_s: float | None) -> str | None:
     """RFC 3339 in UTC, to the second."""
     if wall_s is None:
