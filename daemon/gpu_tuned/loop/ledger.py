@@ -35,7 +35,8 @@ class Ledger:
         """Remember how far the driver's counters are; reaches the disk with the next write."""
         known = self.saved.gpus.get(uuid)
         if known is not None:
-            begun = Initialisation(known.initialisation.binding, counters_ns)
+            before = known.initialisation
+            begun = Initialisation(before.binding, {**before.counters_ns, **counters_ns})  # some come more rarely
             self.saved = Saved(
                 self.saved.boot_id,
                 {**self.saved.gpus, uuid: SavedGpu(begun, known.records)},
