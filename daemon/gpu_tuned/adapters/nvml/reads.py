@@ -38,8 +38,9 @@ REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT, POWER_AVERAGE = 192, 190, 186, 18
 # thermal, HW power brake. The last three as 269 to 271 (R575 and later): what was 251 to 253 on one driver is
 # power smoothing on 580.159. 75 (thermal) is the sum of others and costs 0.65 ms.
 COUNTERS = (74, 76, 77, 78, 79, 269, 270, 271)
-# HW thermal and HW power brake cost 1.1 ms of the 1.4 ms of all, and on a sound host they stand still: they come with
-# every third look at the counters, and with every one while a bit of theirs is set. They only grow, so nothing is lost.
+# HW thermal and HW power brake cost 1.1 ms of the 1.4 ms of all, and on a sound host they stand still: they come
+# with every third look at the counters, and with every one while a bit of theirs is set. They only grow, so
+# nothing is lost.
 DEAR = (270, 271)
 DEAR_EVERY = 3
 HARDWARE_BITS = 0x8 | 0x40 | 0x80
