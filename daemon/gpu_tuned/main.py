@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import argparse
     from typing import Any
 
+    from gpu_tuned.core.leftover import FirstPolicy
+    from gpu_tuned.core.policy import Policy
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.run import Loop
     from gpu_tuned.ports import Service
@@ -33,7 +35,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy))
 
 
 def daemon() -> None:
@@ -94,6 +96,23 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     if document["driver"]["state"] != "ok":
         raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
     return {"format": document["format"], "mode": "offline", **document["plan"]}
+
+
+def first_policy(root: str | None, write: bool, replace: bool) -> FirstPolicy:
+    """`gpu-tunedctl init` for the host below `root`; None: this one, or the simulated one's folder."""
+    from pathlib import Path
+
+    from gpu_tuned.adapters import policy_file
+    from gpu_tuned.adapters.kernel import SystemKernel
+    from gpu_tuned.adapters.nvml import Nvml
+    from gpu_tuned.host.first_policy import make
+
+    where = root or _sysroot()
+
+    def parse(text: str) -> Policy:
+        return policy_file.load_text(text, Path(CONFIG))
+
+    return make(where, Nvml(), SystemKernel(where), parse, write=write, replace=replace)
 
 
 def _policy_files(config: str) -> PolicyFiles:

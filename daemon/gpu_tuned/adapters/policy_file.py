@@ -118,7 +118,17 @@ def load_sources(path: Path) -> Sources:
     sources = [_read(path, problems)]
     if not partial:
         sources += [_read(drop_in, problems) for drop_in in _toml_files(config / DROP_INS, problems)]
-    documents = tuple(source for source in sources if source is not None)
+    return _with_profiles(tuple(source for source in sources if source is not None), config, problems, partial)
+
+
+def load_text(text: str, path: Path) -> Policy:
+    """The policy that `text` alone would make if it lay at `path`, with the profiles to be had there. Raises
+    PolicyError."""
+    document = Source(printable(Path(path.name)), printable(path), text)
+    return parse_sources(_with_profiles((document,), path.parent, [], False))
+
+
+def _with_profiles(documents: tuple[Source, ...], config: Path, problems: list[str], partial: bool) -> Sources:
     available = _available_profiles(config / PROFILES, problems)
     profiles = []
     for name in dict.fromkeys(name for source in documents for name in _asked_profiles(source)):

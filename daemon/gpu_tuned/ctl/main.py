@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
+    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Json
 
 VERBS = {
@@ -32,6 +33,7 @@ VERBS = {
     "watch": "events as they come",
     "throttle": "what slowed the GPUs down, in seconds by reason",
     "check": "validate policy files, without a daemon",
+    "init": "a first policy for this host, from its boards and what people had before",
     "wait": "until the settings are in force, for so long at most",
 }
 _FILES = dict.fromkeys(("apply", "reload", "restore", "release", "resume"), "commands")
@@ -44,11 +46,17 @@ exit codes:
 """
 
 
-def run(argv: list[str], offline_plan: Callable[[str | None], Json], problems: Callable[[str], list[str]]) -> int:
+def run(
+    argv: list[str],
+    offline_plan: Callable[[str | None], Json],
+    problems: Callable[[str], list[str]],
+    first_policy: Callable[[str | None, bool, bool], FirstPolicy],
+) -> int:
     """Run one command line and return its exit code.
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
+    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -64,6 +72,7 @@ def run(argv: list[str], offline_plan: Callable[[str | None], Json], problems: C
 
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
+        options.first_policy = first_policy
         _prepare_output()
         code: int = module_of(verb).run(options)
         sys.stdout.flush()

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Json
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
@@ -37,6 +38,10 @@ class Options:
     files: list[str]
     offline_plan: Callable[[str | None], Json]
     problems: Callable[[str], list[str]]
+    root: str | None
+    write: bool
+    replace: bool
+    first_policy: Callable[[str | None, bool, bool], FirstPolicy]
 
 
 _FLAGS = {
