@@ -11,9 +11,9 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import tomli
 
@@ -61,12 +61,12 @@ class Sources:
     @property
     def digest(self) -> str:
         """6 hex digits that change whenever a file's name or contents do."""
-        digest = sha256()
+        digest = 0  # a name to tell policies apart, no seal; hashlib would load OpenSSL, a tenth of our memory
         for source in (*self.documents, *self.profiles):
             for part in (source.name, source.text):
                 encoded = part.encode("utf-8", "surrogatepass")
-                digest.update(len(encoded).to_bytes(8, "big") + encoded)
-        return digest.hexdigest()[:6]
+                digest = crc32(len(encoded).to_bytes(8, "big") + encoded, digest)
+        return f"{digest:08x}"[:6]
 
     def to_json(self) -> dict[str, Any]:
         return {
