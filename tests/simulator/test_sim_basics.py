@@ -108,3 +108,24 @@ def test_without_a_driver_or_with_another_one_init_says_so(nvsim: MakeHost) -> N
     host.run("load-driver")
     assert host.python(init).strip() == ""
     assert "580.159.04" in (host.root / "proc/driver/nvidia/version").read_text()
+
+
+def test_a_reload_binds_the_devices_anew_and_nothing_else_does(nvsim):
+    host = nvsim("h200", "h200")
+    links = host.root / "sys/bus/pci/drivers/nvidia"
+
+    def tokens() -> list[tuple[int, int]]:
+        return [(link.lstat().st_ino, link.lstat().st_ctime_ns) for link in sorted(links.iterdir())]
+
+    before = tokens()
+    host.set(0, persistence_mode=True, power_limit_w=500)
+    host.lose(0)
+    host.restore(0)
+    assert tokens() == before
+    host.reload()
+    assert all(new != old for new, old in zip(tokens(), before, strict=True))
+
+
+def test_the_installed_library_carries_the_drivers_version(nvsim):
+    library = nvsim("h200", driver="580.65.06").root / "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1"
+    assert str(library.readlink()) == "libnvidia-ml.so.580.65.06"

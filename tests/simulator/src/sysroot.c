@@ -89,7 +89,15 @@ static void link_to(const char *target, const char *fmt, ...)
     va_end(ap);
     snprintf(path, sizeof path, "%s/%s", root, tail);
     make_dirs(path);
-    if (symlink(target, path) != 0 && errno != EEXIST)
+    char now[PATH_MAX];
+    ssize_t n = readlink(path, now, sizeof now - 1);
+    if (n >= 0) {
+        now[n] = 0;
+        if (strcmp(now, target) == 0)
+            return;     /* an unchanged link keeps its inode: that is how a rebind is told from none */
+        unlink(path);
+    }
+    if (symlink(target, path) != 0)
         perror(path);
 }
 
@@ -187,6 +195,8 @@ void sysroot_write(struct state *s, const char *dir)
         if (!s->gpus[i].present || !s->loaded)
             pci_gone(&s->gpus[i], !s->gpus[i].present);
     if (s->loaded) {
+        snprintf(line, sizeof line, "libnvidia-ml.so.%s", s->driver);
+        link_to(line, "usr/lib/x86_64-linux-gnu/libnvidia-ml.so.1");
         snprintf(line, sizeof line, "%s\n", s->driver);
         text(line, "sys/module/nvidia/version");
         text("live\n", "sys/module/nvidia/initstate");

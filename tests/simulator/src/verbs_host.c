@@ -64,7 +64,8 @@ int host_add_gpu(const char *spec)
     memset(g, 0, sizeof *g);
     g->board = b;
     if (!uuid[0])
-        snprintf(uuid, sizeof uuid, "GPU-5b1c9f2e-0000-4000-8000-%012d", slot);
+        /* the beginnings differ, as those of real boards do: people tell boards by them */
+        snprintf(uuid, sizeof uuid, "GPU-%08x-0000-4000-8000-%012d", 0x5b1c9f2eu ^ (slot * 0x9e3779b1u), slot);
     if (!pci[0])
         snprintf(pci, sizeof pci, "0000:%02x:00.0", slot + 1);
     snprintf(g->uuid, sizeof g->uuid, "%s", uuid);
@@ -206,8 +207,10 @@ static int verb_reload(int argc, char **argv)
 {
     if (st->loaded && refused_by_clients("reload", argc, argv))
         return 1;
-    if (st->loaded)
+    if (st->loaded) {
         driver_unload(st);
+        sysroot_write(st, state_dir);   /* the devices are unbound, and bound anew by the load */
+    }
     return load_driver(argc, argv);
 }
 
@@ -217,8 +220,10 @@ static int verb_reboot(int argc, char **argv)
     memset(st->clients, 0, sizeof st->clients);
     for (int i = 0; i < st->n_slots; i++)
         st->gpus[i].lost = 0;
-    if (st->loaded)
+    if (st->loaded) {
         driver_unload(st);
+        sysroot_write(st, state_dir);
+    }
     new_boot_id();
     driver_load(st);
     sysroot_write(st, state_dir);
