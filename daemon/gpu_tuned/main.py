@@ -57,7 +57,7 @@ def after_stop(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.memory import NobodyAsks, NoService
     from gpu_tuned.adapters.state_file import StateFile, WriterLock
     from gpu_tuned.loop.after_stop import only_restores, put_back
-    from gpu_tuned.loop.run import Loop, World
+    from gpu_tuned.loop.steward import Steward, World
 
     if systemd_job.job_of(options.after_stop) != "stop":
         return 0
@@ -65,7 +65,7 @@ def after_stop(options: argparse.Namespace) -> int:
         say = speaker(sys.stderr)
         files, store = _policy_files(options.config), StateFile(options.state_dir)
         world = _world(World, files, store, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
-        put_back(Loop(world), world, say)
+        put_back(Steward(world, world.say), world, say)
     return 0
 
 
@@ -87,7 +87,8 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     Raises PolicyError, and DriverError where no board can be looked at."""
     from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
     from gpu_tuned.core.errors import DriverAbsent
-    from gpu_tuned.loop.run import Loop, World
+    from gpu_tuned.loop.run import Loop
+    from gpu_tuned.loop.steward import World
 
     files = _policy_files(config or CONFIG)
     files.parse(files.read())
@@ -220,7 +221,8 @@ class _Life:
 
     def _loop(self, desk: Any, service: Service, say: Any, store: Any) -> Loop:
         from gpu_tuned.loop.listener import Listener
-        from gpu_tuned.loop.run import Loop, World
+        from gpu_tuned.loop.run import Loop
+        from gpu_tuned.loop.steward import World
 
         files = _policy_files(self._options.config)
         world = _world(World, files, store, service, desk, say, observe=self._options.observe)
@@ -271,7 +273,7 @@ class _Life:
             now_s = time.monotonic()
             if not told and (loop.settled or now_s >= ready_by_s):
                 told = True
-                service.ready(loop.status if loop.settled else "still waiting for the driver")
+                service.ready(loop.steward.status if loop.settled else "still waiting for the driver")
             if self._reloading:
                 self._reloading = False
                 loop.reload()

@@ -6,7 +6,7 @@ from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
-from gpu_tuned.loop.run import Loop, World
+from gpu_tuned.loop.steward import Steward, World
 from gpu_tuned.ports import Say
 
 # The rest (policy in force, driver ready) was said by the daemon; said again after its end it would mislead.
@@ -25,26 +25,26 @@ def only_restores(say: Say) -> Say:
     return filtered
 
 
-def put_back(loop: Loop, world: World, say: Say) -> None:
+def put_back(steward: Steward, world: World, say: Say) -> None:
     """Restore every setting with a saved original, where the policy in force says on_stop = "restore" and something
     is saved. Attaches, writes, lets go. Raises GpuTunedError where something could not be put back.
 
     `world.say` should be `only_restores(say)`."""
-    loop.keeper.start()
-    policy = loop.keeper.policy
-    if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or loop.observing:
+    steward.keeper.start()
+    policy = steward.keeper.policy
+    if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or steward.observing:
         return
-    saved = loop.ledger.saved
+    saved = steward.ledger.saved
     if not saved.host and not any(gpu.records for gpu in saved.gpus.values()):
         return
     try:
-        loop.fleet.meet(loop.interval_s)
-        done, failed = loop.restore(list(loop.fleet.books.values()), GPU_SETTINGS, True)
-        if not loop.fleet.attached and any(gpu.records for gpu in saved.gpus.values()):
-            failed.append(loop.fleet.message or "the driver does not answer")
+        steward.fleet.meet(steward.interval_s)
+        done, failed = steward.restore(list(steward.fleet.books.values()), GPU_SETTINGS, True)
+        if not steward.fleet.attached and any(gpu.records for gpu in saved.gpus.values()):
+            failed.append(steward.fleet.message or "the driver does not answer")
     finally:
         world.gpus.detach()
     what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
-    say(Event(EventKind.STOPPED, loop.clock.now(), detail={"what": what}))
+    say(Event(EventKind.STOPPED, steward.clock.now(), detail={"what": what}))
     if failed:
         raise GpuTunedError("not everything could be put back: " + "; ".join(failed))
