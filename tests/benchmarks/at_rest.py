@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.benchmarks import measure, peers
 from tests.benchmarks.measure import Peer, Report, Row
@@ -42,20 +43,20 @@ def memory(passes: int) -> Report:
             beside.insert(0, Peer("tuned", [measure.memory_mb(tuned.pid)["Rss"]]))
         else:
             report.notes.append(f"tuned was not measured: {peers.why_no_tuned()}.")
-        with measure.service(host, measure.policy(FAST_S)) as daemon:
-            used = _memory_in_use(host, daemon, passes)
+        with measure.service(host, measure.policy(FAST_S), Daemon) as daemon:
+            used = memory_in_use(host, daemon, passes)
         minutes = passes * DEFAULT_S / 60
         what = f"resident memory as a service, 8 GPUs, after {minutes:.0f} minutes' worth of passes"
         report.rows.append(Row(what, "MB", [used["Rss"]], budget=32, aim=28, peers=beside))
         report.rows.append(Row("... of these its own (USS)", "MB", [used["Uss"]]))
         report.rows.append(Row("... proportional (PSS)", "MB", [used["Pss"]]))
         with Daemon(host, measure.policy(FAST_S)) as daemon:
-            used = _memory_in_use(host, daemon.ready(), min(passes, 100))
+            used = memory_in_use(host, daemon.ready(), min(passes, 100))
         report.rows.append(Row("resident memory on a terminal (structlog)", "MB", [used["Rss"]]))
     return report
 
 
-def _memory_in_use(host: Nvsim, daemon: Daemon, passes: int) -> dict[str, float]:
+def memory_in_use(host: Nvsim, daemon: Daemon, passes: int) -> dict[str, float]:
     """The socket answers, a client watches, drift is put right, a reload comes; then the passes; then the figures."""
     with watching(daemon):
         for limit_w in (450, 460, 470):
@@ -65,7 +66,7 @@ def _memory_in_use(host: Nvsim, daemon: Daemon, passes: int) -> dict[str, float]
         daemon.ctl("plan")
         for _ in range(5):
             daemon.ctl("status")
-            daemon.turns(passes // 5)
+            measure.looks(daemon, passes // 5)
         return measure.memory_mb(daemon.pid)
 
 
@@ -74,7 +75,7 @@ def cpu(length_s: float) -> Report:
     report = Report()
     with measure.workspace() as folder, peers.tuned(folder) as tuned:
         host = measure.eight(folder)
-        with measure.service(host, measure.policy(DEFAULT_S)) as daemon:
+        with measure.service(host, measure.policy(DEFAULT_S), Daemon) as daemon:
             time.sleep(2 * DEFAULT_S)  # start-up's own work is not what is asked for
             share = _shares(daemon.pid, tuned.pid if tuned else None, length_s)
     beside = [Peer("tuned without a profile", share[1])] if tuned else []
@@ -106,8 +107,8 @@ class TimedDaemon(Daemon):
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
 
-    def read(self) -> tuple[int, dict[str, list[float]]]:
-        """Passes so far, and call -> seconds of each since the last time."""
+    def read(self) -> tuple[int, dict[str, Any]]:
+        """Passes so far, and what `timed.py` tells."""
         self.totals.unlink(missing_ok=True)
         passes = self.status()["host"]["sequence"]
         self.signal(signal.SIGUSR1)
@@ -124,7 +125,7 @@ def driver(rounds: int) -> Report:
             host.run("costs", "on")
             with TimedDaemon(host, measure.policy(FAST_S)) as daemon:
                 daemon.ready()
-                samples, calls = _per_pass(daemon, gpus=4, rounds=rounds)
+                samples, calls = per_pass(daemon, gpus=4, rounds=rounds)
         what = f"driver time a GPU and pass, {label}"
         report.rows.append(Row(what, "ms", samples, budget=0.5, places=3))
         dear = sorted(calls.items(), key=lambda item: -item[1])[:6]
@@ -134,19 +135,19 @@ def driver(rounds: int) -> Report:
     return report
 
 
-def _per_pass(daemon: TimedDaemon, gpus: int, rounds: int) -> tuple[list[float], dict[str, float]]:
-    """Milliseconds a GPU and pass over each round of 60 passes (every rotation fits into it several times), and
+def per_pass(daemon: TimedDaemon, gpus: int, rounds: int, passes: int = 60) -> tuple[list[float], dict[str, float]]:
+    """Milliseconds a GPU and pass over each round of so many passes (30 hold every rotation at least once), and
     call -> microseconds over all of them. Every call counts as its median: one that another program interrupted
     says nothing about the driver."""
-    before, _ = daemon.read()
+    before = daemon.read()[0]
     samples: list[float] = []
     shares: dict[str, float] = {}
     for _ in range(rounds):
-        daemon.turns(60)
-        passes, calls = daemon.read()
-        looks = (passes - before) * gpus
-        before = passes
-        us = {name: 1e6 * statistics.median(every) * len(every) / looks for name, every in calls.items()}
+        measure.looks(daemon, passes)
+        now, told = daemon.read()
+        looks = (now - before) * gpus
+        before = now
+        us = {name: 1e6 * statistics.median(every) * len(every) / looks for name, every in told["calls"].items()}
         samples.append(sum(us.values()) / 1000)
         shares = {name: shares.get(name, 0.0) + share / rounds for name, share in us.items()}
     return samples, shares

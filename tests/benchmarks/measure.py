@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from tests.daemon import Daemon
 from tests.nvsim import Nvsim
@@ -150,14 +151,27 @@ def policy(interval_s: float) -> str:
     return POLICY.format(interval=interval_s)
 
 
+def looks(daemon: Daemon, count: int) -> None:
+    """Wait for so many more passes, asking seldom: what is measured is not the asking."""
+    goal = daemon.status()["host"]["sequence"] + count
+    while daemon.status()["host"]["sequence"] < goal:
+        if daemon.gone:
+            raise RuntimeError(f"the daemon ended: {daemon.said}")
+        time.sleep(0.5)
+
+
+D = TypeVar("D", bound=Daemon)
+
+
 @contextmanager
-def service(host: Nvsim, text: str, **environment: str) -> Iterator[Daemon]:
+def service(host: Nvsim, text: str, make: type[D]) -> Iterator[D]:
     """The daemon as a service runs it: JOURNAL_STREAM names its standard error, so that the journal's adapter speaks.
     Where no journal listens, that adapter writes its words into the file instead."""
     folder = host.directory.parent / f"daemon-{host.directory.name}"
     folder.mkdir(exist_ok=True)
     (folder / "log").touch()
     log = os.stat(folder / "log")
-    with Daemon(host, text, folder=folder, JOURNAL_STREAM=f"{log.st_dev}:{log.st_ino}", **environment) as daemon:
-        yield daemon.ready()
+    with make(host, text, folder=folder, JOURNAL_STREAM=f"{log.st_dev}:{log.st_ino}") as daemon:
+        daemon.ready()
+        yield daemon
         daemon.stop()

@@ -24,7 +24,7 @@ def status_ratio(runs: int) -> Report:
     report = Report()
     with measure.workspace() as folder:
         host = Nvsim.create(folder / "host", "rtx-5090-575")
-        with measure.service(host, measure.policy(2)) as daemon, peers.tuned(folder) as tuned:
+        with measure.service(host, measure.policy(2), Daemon) as daemon, peers.tuned(folder) as tuned:
             bare, mine, theirs = _in_turn(daemon, tuned, runs)
     ratios = [m / b for m, b in zip(mine, bare, strict=True)]
     beside = []
@@ -59,7 +59,7 @@ def clients(count: int, rounds: int) -> Report:
     took: list[float] = []
     with measure.workspace() as folder:
         host = measure.eight(folder)
-        with measure.service(host, measure.policy(2)) as daemon:
+        with measure.service(host, measure.policy(2), Daemon) as daemon:
             for _ in range(rounds):
                 took += _ask_all(daemon, count)
     took_ms = sorted(1000 * s for s in took)

@@ -2,9 +2,9 @@
 
     python timed.py TOTALS gpu-tuned's arguments ...
 
-At SIGUSR1 it writes to the file TOTALS, as JSON, {call: [seconds, ...]}, every call since the last time. A call is its
-function's name; batches of fields are told apart by their length. Not in it: waiting for events, which is rest and not
-work.
+At SIGUSR1 it writes to the file TOTALS, as JSON: {"calls": {call: [seconds, ...]}, "modules": [...]}, every call
+since the last time, and what is imported. A call is its function's name; batches of fields are told apart by their
+length. Not in it: waiting for events, which is rest and not work.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def tell(*_: object) -> None:
     global calls
     told, calls = calls, {}
     with open(TOTALS + ".new", "w") as file:
-        json.dump(told, file)
+        json.dump({"calls": told, "modules": sorted(sys.modules)}, file)
     os.replace(TOTALS + ".new", TOTALS)
 
 
