@@ -45,7 +45,9 @@ class Tree:
             try:
                 mode = os.lstat(f"{self.root}{done}/{part}").st_mode
                 target = os.readlink(f"{self.root}{done}/{part}") if stat.S_ISLNK(mode) else None
-            except OSError:
+            except OSError as error:
+                if isinstance(error, PermissionError):
+                    self._cannot(f"{done}/{part}", error)
                 return None
             if target is None:
                 done = f"{done}/{part}"

@@ -56,10 +56,9 @@ def read(text: str) -> Unit:
 def persistence_daemon(command: str, first: int, last: int) -> Line | None:
     """`nvidia-persistenced`, which turns persistence mode on unless told not to."""
     words = command.split()
-    if not words or words[0].rpartition("/")[2] != "nvidia-persistenced":
+    if not words or words[0].rpartition("/")[2] != "nvidia-persistenced" or "--no-persistence-mode" in words:
         return None
-    said = [] if "--no-persistence-mode" in words else [Said(Setting.PERSISTENCE_MODE, True, "nvidia-persistenced")]
-    return Line(first, last, tuple(said))
+    return Line(first, last, (Said(Setting.PERSISTENCE_MODE, True, "nvidia-persistenced"),))
 
 
 def commented(text: str, lines: list[Line], mark: str) -> str:
