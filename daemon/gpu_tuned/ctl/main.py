@@ -33,10 +33,12 @@ VERBS = {
     "watch": "events as they come",
     "throttle": "what slowed the GPUs down, in seconds by reason",
     "check": "validate policy files, without a daemon",
-    "init": "a first policy for this host, from its boards and what people had before",
+    "init": "a first policy for this host, from what is and what was there",
     "wait": "until the settings are in force, for so long at most",
+    "install-units": "the systemd units, after an install with pip or pipx",
 }
 _FILES = dict.fromkeys(("apply", "reload", "restore", "release", "resume"), "commands")
+_FILES["install-units"] = "install_units"
 EXIT_CODES = """\
 exit codes:
   0  in order              3  daemon not reachable
