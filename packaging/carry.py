@@ -1,6 +1,7 @@
 """Unpacks the carried wheels into one folder and refuses whatever is not pure Python.
 
     carry.py WHEELS DESTINATION
+    carry.py --check WHEEL
 
 DESTINATION/python gets the modules, DESTINATION/licences a folder for each distribution's licence files.
 """
@@ -25,18 +26,23 @@ def main(wheels: Path, destination: Path) -> None:
         unpack(wheel, destination)
 
 
-def unpack(wheel: Path, destination: Path) -> None:
+def check(wheel: Path) -> None:
     """Raises SystemExit for a wheel with compiled code in it, whatever its name says."""
-    name = wheel.name.split("-")[0]
     if not wheel.name.endswith("-none-any.whl"):
         raise SystemExit(f"carry: {wheel.name} is not for every platform")
     with zipfile.ZipFile(wheel) as archive:
         for entry in archive.namelist():
-            content = archive.read(entry)
-            if PurePosixPath(entry).suffix in (".so", ".pyd", ".dll", ".dylib", ".a", ".o") or content.startswith(
-                COMPILED
-            ):
+            suffix = PurePosixPath(entry).suffix
+            if suffix in (".so", ".pyd", ".dll", ".dylib", ".a", ".o") or archive.read(entry).startswith(COMPILED):
                 raise SystemExit(f"carry: {wheel.name}: {entry} is compiled code")
+
+
+def unpack(wheel: Path, destination: Path) -> None:
+    """Raises SystemExit for a wheel that is not pure Python, or would write over another's files."""
+    check(wheel)
+    name = wheel.name.split("-")[0]
+    with zipfile.ZipFile(wheel) as archive:
+        for entry in archive.namelist():
             target = _target(entry, name)
             if target is None or entry.endswith("/"):
                 continue
@@ -44,7 +50,7 @@ def unpack(wheel: Path, destination: Path) -> None:
             if path.exists():
                 raise SystemExit(f"carry: {wheel.name}: another wheel has {entry} too")
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            path.write_bytes(archive.read(entry))
 
 
 def _target(entry: str, name: str) -> PurePosixPath | None:
@@ -61,4 +67,7 @@ def _target(entry: str, name: str) -> PurePosixPath | None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]))
+    if sys.argv[1] == "--check":
+        check(Path(sys.argv[2]))
+    else:
+        main(Path(sys.argv[1]), Path(sys.argv[2]))

@@ -79,7 +79,7 @@ make_venv() {
 # run, and hides files that were left out of the wheel.
 install_project() {
   local wanted have=
-  wanted=$(cd "$top" && find pyproject.toml daemon etc/profiles -type f ! -name '*.pyc' -print0 | hash_files)
+  wanted=$(cd "$top" && find pyproject.toml daemon etc units -type f ! -name '*.pyc' -print0 | hash_files)
   [ ! -f "$venv/.project" ] || have=$(<"$venv/.project")
   [ "$have" != "$wanted" ] || return 0
   say "Installing gpu-tuned into .venv"

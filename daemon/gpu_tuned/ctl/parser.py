@@ -59,7 +59,7 @@ def without_verb(options: list[str]) -> int:
         usage="gpu-tunedctl [--socket PATH] VERB [...]",
         description="Asks gpu-tuned, which holds GPUs at the settings that a policy file declares.",
         epilog="verbs:\n"
-        + "\n".join(f"  {verb:<10}{text}" for verb, text in VERBS.items())
+        + "\n".join(f"  {verb:<15}{text}" for verb, text in VERBS.items())
         + "\n\nexamples:\n  gpu-tunedctl status\n  gpu-tunedctl plan\n  gpu-tunedctl VERB --help\n\n"
         + EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
