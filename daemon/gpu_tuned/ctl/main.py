@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 VERBS = {
     "status": "what is: every GPU, its settings, what slows it down",
     "verify": "in order, or what differs",
-    "plan": "what would be written and why, and what is refused; writes nothing",
+    "plan": "what would be written and why, what is refused; writes nothing",
     "apply": "look and put right now, without waiting for the interval",
     "reload": "read the policy files anew",
     "restore": "put back what was found before the first write",
