@@ -1,4 +1,4 @@
-"""The units as systemd itself reads them, and what must agree between them and the daemon. No booted system is needed."""
+"""The units as systemd itself reads them, and what must agree between them and the daemon; nothing is booted."""
 
 from __future__ import annotations
 
