@@ -8,9 +8,8 @@ from typing import Any
 
 from gpu_tuned.core import report
 from gpu_tuned.core.drift import Moment, Track
-from gpu_tuned.core.model import LOCKS, Setting, Unread, text, watts, wire
-from gpu_tuned.core.plan import Refusal, satisfies
-from gpu_tuned.core.saved import Saved
+from gpu_tuned.core.model import GPU_SETTINGS, LOCKS, Setting, text, watts, wire
+from gpu_tuned.core.saved import Record, Saved
 from gpu_tuned.core.wish import MatchBy, Wish
 from gpu_tuned.loop.fleet import DriverState, Fleet
 from gpu_tuned.loop.host_settings import HostSettings
@@ -23,9 +22,10 @@ def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) ->
     """One GPU of the document. `driver_away`: the driver's state word where nothing can be seen at all."""
     gpu = book.board.gpu
     rows = [
-        report.setting_row(setting, track, book.wishes.get(setting), saved.record(gpu.uuid, setting))
-        for setting, track in sorted(book.tracks.items(), key=lambda item: list(Setting).index(item[0]))
-        if not (setting in LOCKS and not track.ours and book.wishes.get(setting) is None)
+        _row(book, setting, track, book.wishes.get(setting), saved.record(gpu.uuid, setting))
+        for setting in GPU_SETTINGS
+        if (track := book.tracks.get(setting)) is not None
+        and not (setting in LOCKS and not track.ours and book.wishes.get(setting) is None)
     ]
     own = report.own_cap(book.board, book.tracks)
     fault = book.throttle.fault
@@ -64,6 +64,15 @@ def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) ->
     }
 
 
+def _row(book: Book, setting: Setting, track: Track, wish: Wish | None, record: Record | None) -> dict[str, Any]:
+    """The row of the document before, where nothing it is made of was replaced since: documents are never changed."""
+    made_of = (track, wish, record)
+    known = book.rows.get(setting)
+    if known is None or any(a is not b for a, b in zip(known[0], made_of, strict=True)):
+        known = book.rows[setting] = (made_of, report.setting_row(setting, track, wish, record))
+    return known[1]
+
+
 def policy_row(keeper: PolicyKeeper, mode: str, books: Iterable[Book]) -> dict[str, Any]:
     policy = keeper.policy
     unmatched = policy.unmatched([book.board.gpu for book in books]) if policy else ()
@@ -75,6 +84,7 @@ def policy_row(keeper: PolicyKeeper, mode: str, books: Iterable[Book]) -> dict[s
         "digest": policy.digest if policy else None,
         "loaded_at": report.timestamp(keeper.loaded_at),
         "error": "\n".join(keeper.problems) or None,
+        "pending": keeper.pending.digest if keeper.pending else None,
         "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
         "unmatched": [
             {
@@ -121,6 +131,7 @@ def document(
     answered_at: float | None,
     about: Mapping[str, Any],
     library: str | None,
+    plan: Mapping[str, Any],
 ) -> dict[str, Any]:
     """The whole status document; "plan" beside it is served by its own method."""
     books = list(fleet.books.values())
@@ -149,7 +160,7 @@ def document(
             "poll_interval_s": interval_s,
             "sequence": about["turns"],
         },
-        "plan": plan_rows(books, host),
+        "plan": plan,
     }
 
 
@@ -160,46 +171,6 @@ def _away_word(fleet: Fleet, book: Book) -> str | None:
     if fleet.state is DriverState.RELEASED:
         return "released" if book.board.gpu.uuid in fleet.released else "waiting"
     return "absent" if fleet.state is DriverState.ABSENT else "waiting"
-
-
-def plan_rows(books: Iterable[Book], host: HostSettings) -> dict[str, Any]:
-    """What is due to be written, and what is refused, by the last look."""
-    changes: list[dict[str, Any]] = []
-    refusals: list[dict[str, Any]] = []
-    for book in books:
-        for setting, track in book.tracks.items():
-            wish = book.wishes.get(setting)
-            if wish is not None:
-                _plan_one(book, setting, track, wish, changes, refusals)
-    if host.track is not None and host.wish is not None:
-        _plan_one(None, Setting.NUMA_BALANCING, host.track, host.wish, changes, refusals)
-    return {"changes": changes, "refusals": refusals}
-
-
-def _plan_one(
-    book: Book | None,
-    setting: Setting,
-    track: Track,
-    wish: Wish,
-    changes: list[dict[str, Any]],
-    refusals: list[dict[str, Any]],
-) -> None:
-    gpu = book.board.gpu if book else None
-    goal = track.goal
-    if isinstance(goal, Refusal):
-        refusals.append(report.refusal_row(gpu, setting, goal, wish))
-    elif goal is not None and track.observed is not None and not (book and book.away):
-        wanted = goal if track.accepted is None else track.accepted
-        done = satisfies(wish, wanted, track.observed) if setting.readable else track.accepted == goal
-        if not done:
-            why = track.message or _why(track, setting)
-            changes.append(report.change_row(gpu, setting, track.observed, goal, wish, why))
-
-
-def _why(track: Track, setting: Setting) -> str:
-    if not setting.readable:
-        return "cannot be read, so it is requested anew"
-    return "differs from the policy" if not isinstance(track.observed, Unread) else "cannot be read"
 
 
 def one_line(document: Mapping[str, Any]) -> str:

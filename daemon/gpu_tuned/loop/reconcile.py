@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.drift import Moment, Note, Step, Track
@@ -38,6 +39,9 @@ from gpu_tuned.ports import Clock, Gpus, Look, Say
 
 _LOST = (drift.State.DRIFTED, drift.State.CONTESTED)
 
+READABLE_FIRST = tuple(sorted(GPU_SETTINGS, key=lambda setting: not setting.readable))
+"""What was lost of these tells of the locks, which no call reads."""
+
 
 @dataclass(slots=True)
 class PutBack:
@@ -55,7 +59,7 @@ class Book:
 
     `met_with`: what was read at the first look of this driver initialisation, which a profile of ours may not raise.
     `away`: why this GPU cannot be looked at now, None while it can. `handed_back`: settings restored on request, not
-    touched until somebody applies again.
+    touched until somebody applies again. `rows`: the settings' rows of the last document, and what they were made of.
     """
 
     board: Board
@@ -70,6 +74,7 @@ class Book:
     handed_back: set[Setting] = field(default_factory=set)
     last_put_back: PutBack | None = None
     last_xid: tuple[int, float] | None = None
+    rows: dict[Setting, tuple[tuple[Track, Wish | None, Record | None], dict[str, Any]]] = field(default_factory=dict)
     looked: Moment = field(default_factory=lambda: Moment(0.0, 0.0))
 
     def wall_of(self, mono_s: float) -> float:
@@ -124,7 +129,7 @@ class Reconciler:
         """Hold one look against the wishes: what must be written, in the order in which to write it."""
         writes: dict[Setting, Value] = {}
         reverted = False
-        for setting in sorted(GPU_SETTINGS, key=lambda s: not s.readable):
+        for setting in READABLE_FIRST:
             if setting in LOCKS:
                 self._prove(book, setting)
                 if reverted:
@@ -229,6 +234,12 @@ class Reconciler:
         now = self._clock.now()
         self._say(Event(kind, now, book.board.gpu, setting, record.original, seen, cause, None, detail))
 
+    def goal(self, book: Book, wish: Wish, seen: Reading | None) -> Goal | None:
+        """What a wish means on this GPU, by what was found there before the first write."""
+        record = self._ledger.saved.record(book.board.gpu.uuid, wish.setting)
+        before = record.original if record else book.met_with.get(wish.setting)
+        return goal_of(wish, book.board, seen, before)
+
     def _look(
         self, book: Book, setting: Setting, wish: Wish | None, reading: Reading | None, poll_interval_s: float
     ) -> Step:
@@ -240,8 +251,7 @@ class Reconciler:
             seen = track.observed if reading is None else reading
             if seen is not None and not isinstance(seen, Unread):
                 book.met_with.setdefault(setting, seen)
-            before = record.original if record else book.met_with.get(setting)
-            goal = goal_of(wish, board, seen, before)
+            goal = self.goal(book, wish, seen)
             if track.accepted is None and setting.readable and goal and not isinstance(goal, Refusal):
                 known = accepted_for(record, goal)
                 track = replace(track, goal=goal, accepted=known) if known is not None else track
