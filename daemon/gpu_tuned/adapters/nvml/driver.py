@@ -75,7 +75,7 @@ class Nvml:
         return tuple(self._boards.values())
 
     def detach(self) -> None:
-        """Let go of every GPU. Never raises; may be called twice. Takes up to 0.3 s while a thread waits for
+        """Let go of every GPU. Never raises; may be called twice. Takes up to 0.6 s while a thread waits for
         events, a second where that one hangs in the driver."""
         with self._watched:
             watch, self._watch = self._watch, None
