@@ -125,6 +125,7 @@ def _policy_files(config: str) -> PolicyFiles:
     return PolicyFiles(
         lambda: policy_file.load_sources(Path(config)).to_json(),
         lambda sources: policy_file.parse_sources(policy_file.Sources.from_json(sources)),
+        lambda: policy_file.stamp(Path(config)),
     )
 
 

@@ -95,6 +95,7 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
             "error": None,
             "warnings": [],
             "unmatched": [{"origin": "a.toml gpu[1]", "match": "name 'T4'", "fails": False, "required": False}],
+            "pending": None,
             "required": ["a.toml gpu[0].power_limit_w"],
             "gpu_power_budget_w": None,
             "on_stop": "keep",
@@ -133,6 +134,8 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
                     "why": "differs",
                 }
             ],
+            "pending": False,
+            "left": [],
             "refusals": [
                 {
                     "gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000",

@@ -141,6 +141,22 @@ def _with_profiles(documents: tuple[Source, ...], config: Path, problems: list[s
     return Sources(documents, tuple(profiles), tuple(sorted(available)), partial)
 
 
+def stamp(path: Path) -> object:
+    """Compares unequal once the file, a drop-in or an owner's profile was changed, came or went. Raises nothing."""
+    marks: list[object] = [_mark(path)]
+    for directory in (path.parent / DROP_INS, path.parent / PROFILES):
+        marks += [(file, _mark(file)) for file in _toml_files(directory, [])]
+    return marks
+
+
+def _mark(file: Path) -> object:
+    try:
+        found = os.stat(file)
+    except OSError as error:
+        return error.errno
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 def parse_sources(sources: Sources) -> Policy:
     """The policy that these texts make. Raises PolicyError with every problem found."""
     problems: list[str] = []

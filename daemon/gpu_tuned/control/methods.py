@@ -70,8 +70,10 @@ class _Control:
         return {
             "format": FORMAT,
             "mode": document["policy"]["mode"],
+            "pending": plan.get("pending", False),
             "changes": plan.get("changes", []),
             "refusals": plan.get("refusals", []),
+            "left": plan.get("left", []),
         }
 
     def Throttle(self) -> dict[str, Any]:

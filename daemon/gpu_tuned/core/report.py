@@ -107,6 +107,17 @@ def change_row(gpu: Gpu | None, setting: Setting, found: Any, wanted: Value, wis
     }
 
 
+def left_row(gpu: Gpu | None, setting: Setting, found: Any) -> dict[str, Any]:
+    """A setting of ours that no rule speaks of any more, for `plan`: its value stays."""
+    return {
+        "gpu": gpu.uuid if gpu else None,
+        "pci": gpu.pci if gpu else None,
+        "name": gpu.name if gpu else None,
+        "setting": setting.value,
+        "found": None if found is None or isinstance(found, Unread) else wire(found),
+    }
+
+
 def refusal_row(gpu: Gpu | None, setting: Setting, refusal: Refusal, wish: Wish) -> dict[str, Any]:
     """One wish that cannot be met, for `plan`."""
     return {

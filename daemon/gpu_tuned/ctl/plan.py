@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl plan                      by the policy in force, or without a
-                                         daemon by the policy file
-  gpu-tunedctl plan --config new.toml    what a file would do, before it is used
+  gpu-tunedctl plan                    what the policy files would have written
+                                       now, also before they are loaded
+  gpu-tunedctl plan --config new.toml  what another file would do
 """
 OBVIOUS = "differs from the policy"  # "575 W -> 450 W" says that already
 WITHOUT_DAEMON = "no daemon answers: planned from the policy file and one look at the boards"
@@ -56,7 +56,8 @@ def run(options: Options) -> int:
 
 
 def page(plan: Json, ink: Ink) -> list[str]:
-    changes, refusals = plan["changes"], plan["refusals"]
+    changes, refusals, left = plan["changes"], plan["refusals"], plan.get("left", [])
+    pending = ink("warn", "the policy files were changed and are not loaded yet: gpu-tunedctl reload")
     if not changes:
         lines = [ink("" if refusals else "good", "nothing to write")]
     else:
@@ -65,7 +66,9 @@ def page(plan: Json, ink: Ink) -> list[str]:
         lines = [ink("bold", f"{what} would be written{mode}"), *_by_gpu(changes, _change, ink)]
     if refusals:
         lines += ["", ink("bad", f"{len(refusals)} refused"), *_by_gpu(refusals, _refusal, ink)]
-    return lines
+    if left:
+        lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, ink)]
+    return [*lines, "", pending] if plan.get("pending") else lines
 
 
 def _by_gpu(rows: list[Json], show: Callable[[Json, Ink], list[str]], ink: Ink) -> list[str]:
@@ -105,6 +108,12 @@ def _change(row: Json, ink: Ink) -> list[str]:
     lines = _line(key, f"{found} -> {value(key, row['wanted'])}", row["origin"], ink)
     why = row.get("why")
     return lines + ([ink("dim", line) for line in wrap(why, "    ")] if why and why != OBVIOUS else [])
+
+
+def _left(row: Json, ink: Ink) -> list[str]:
+    key = row["setting"]
+    found = "not readable" if row["found"] is None else value(key, row["found"])
+    return [f"  {label(key):<15}{found}"]
 
 
 def _refusal(row: Json, ink: Ink) -> list[str]:

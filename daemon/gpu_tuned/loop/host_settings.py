@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpu_tuned.core import drift
 from gpu_tuned.core.drift import Moment, Track
 from gpu_tuned.core.errors import DriverError, GpuTunedError
@@ -14,6 +16,7 @@ from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.ports import Clock, Kernel, Say
 
 SETTING = Setting.NUMA_BALANCING
+NO_KNOB = "this kernel has no numa_balancing"
 
 
 class HostSettings:
@@ -36,7 +39,7 @@ class HostSettings:
         if wish is None and self.track is None:
             return
         found = self._kernel.numa_balancing()
-        reading: Reading = found if found is not None else Unread("this kernel has no numa_balancing")
+        reading: Reading = found if found is not None else Unread(NO_KNOB)
         goal = self._goal(wish, reading)
         if goal is None and wish is not None and not wish.watched:
             self.track = None
@@ -46,6 +49,13 @@ class HostSettings:
         self._keep(step)
         if step.write is not None:
             self._write(step.track, step.write, reading)
+
+    def planned(self, wish: Wish | None) -> tuple[Track, Wish | None, Goal | None]:
+        """What `plan` holds against each other: what is, the wish, and what it means here. Reads the kernel."""
+        found = self._kernel.numa_balancing()
+        reading: Reading = found if found is not None else Unread(NO_KNOB)
+        track = self.track or drift.new_track(self._moment())
+        return replace(track, observed=reading), wish, self._goal(wish, reading)
 
     def restore(self) -> str | None:
         """Put back what was found before the first write. Returns why not, None when done or never written."""

@@ -27,10 +27,12 @@ class PolicyState(str, Enum):
 @dataclass(frozen=True, slots=True)
 class PolicyFiles:
     """How policies come in: `read` gives the sources of the file as JSON, `parse` makes a policy of such sources.
-    Both raise PolicyError."""
+    Both raise PolicyError; `stamp` raises nothing."""
 
     read: Callable[[], Mapping[str, Any]]
     parse: Callable[[Mapping[str, Any]], Policy]
+    stamp: Callable[[], object]
+    """Something that compares unequal once any of the files was changed; cheap enough for every turn."""
 
 
 class PolicyKeeper:
@@ -44,9 +46,26 @@ class PolicyKeeper:
         self.loaded_at: float | None = None
         self._sources: Mapping[str, Any] | None = None
         self._judged = False
+        self._stamp: object = None
+        self.pending: Policy | None = None
+        """A good policy that lies in the files and was not loaded yet."""
+
+    def notice_change(self) -> None:
+        """See whether the files were changed since they were last read; nothing is said, and nothing taken over."""
+        stamp = self._files.stamp()
+        if stamp == self._stamp:
+            return
+        self._stamp, self.pending = stamp, None
+        try:
+            policy = self._files.parse(self._files.read())
+        except PolicyError:
+            return  # told by `reload`, and by `check`
+        if self.policy is None or policy.digest != self.policy.digest:
+            self.pending = policy
 
     def start(self) -> None:
         """Take the file's policy, or the last good one, or none."""
+        self._stamp = self._files.stamp()
         try:
             sources = self._files.read()
             self._adopt(self._files.parse(sources), sources, PolicyState.IN_FORCE)
@@ -55,6 +74,8 @@ class PolicyKeeper:
 
     def reload(self, judge: Judge) -> None:
         """Take the file anew. Raises PolicyError, and then the running policy stays."""
+        self._stamp = self._files.stamp()
+        self.pending = None
         try:
             sources = self._files.read()
             policy = self._files.parse(sources)

@@ -11,13 +11,14 @@ from gpu_tuned.core import drift
 from gpu_tuned.core.errors import DriverAbsent, DriverError, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import Setting
-from gpu_tuned.core.plan import budget_refusal, power_goals_mw
+from gpu_tuned.core.plan import Goal, budget_refusal, power_goals_mw
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.wish import Auto, Wish
 from gpu_tuned.loop import publish
 from gpu_tuned.loop.fleet import DriverState, Fleet
 from gpu_tuned.loop.host_settings import HostSettings
 from gpu_tuned.loop.ledger import Ledger
+from gpu_tuned.loop.planned import plan_of
 from gpu_tuned.loop.policy_keeper import PolicyFiles, PolicyKeeper
 from gpu_tuned.loop.reconcile import Book, Reconciler
 from gpu_tuned.ports import Clock, Desk, DriverEvent, Gpus, Kernel, Look, Say, Service, Store
@@ -172,13 +173,36 @@ class Steward:
             self._tell_unmatched(policy)
 
     def _for_this_host(self, wish: Wish | None) -> Wish | None:
+        """The wish as it is carried out here: in observe mode, watched."""
+        wish = self._meant_here(wish)
+        return replace(wish, watched=True) if wish and self.observing else wish
+
+    def _meant_here(self, wish: Wish | None) -> Wish | None:
         if wish is None:
             return None
         if wish.target is Auto.AUTO and wish.setting is Setting.PERSISTENCE_MODE:
             if self._on_battery:
                 return None
             wish = replace(wish, target=True)
-        return replace(wish, watched=True) if self.observing else wish
+        return wish
+
+    def _plan(self) -> Mapping[str, Any]:
+        """What the policy files, loaded or not yet, would have written now."""
+        self.keeper.notice_change()
+        policy = self.keeper.pending or self.keeper.policy
+
+        def wishes_of(book: Book) -> dict[Setting, Wish]:
+            wishes = policy.wishes_for(book.board.gpu) if policy else {}
+            return {s: mine for s, wish in wishes.items() if (mine := self._meant_here(wish)) is not None}
+
+        def goal(book: Book, wish: Wish) -> Goal | None:
+            return self.reconciler.goal(book, wish, book.tracks[wish.setting].observed)
+
+        plan = plan_of(self.fleet.books.values(), wishes_of, goal, self.keeper.pending is not None)
+        numa = policy.numa_balancing if policy else None
+        if self.host.track is not None or numa is not None:
+            plan.add(None, Setting.NUMA_BALANCING, *self.host.planned(numa))
+        return plan.rows
 
     def _tell_unmatched(self, policy: Policy) -> None:
         for rule in policy.unmatched([book.board.gpu for book in self.fleet.books.values()]):
@@ -216,6 +240,7 @@ class Steward:
             self._answered_at,
             about,
             self._world.gpus.driver_version(),
+            self._plan(),
         )
         self._world.desk.publish(self.document)
         self.status = publish.one_line(self.document)

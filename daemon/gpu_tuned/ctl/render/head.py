@@ -71,10 +71,13 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
             "last_good": "the last good policy is in force; the files were refused",
             "none": "no policy is in force and nothing is written; the files were refused",
         }.get(policy["state"], "refused")
-        troubles.append(("bad", f"policy: {kept}: {clean(policy['error'])}"))
+        troubles.append(("bad", f"policy: {kept}:"))
+        troubles += [("bad", f"- {clean(problem)}") for problem in policy["error"].splitlines()]
     elif policy["state"] == "none":
         troubles.append(("bad", "policy: none is in force, so nothing is written"))
     elif policy["state"] == "last_good":
         troubles.append(("warn", "policy: the last good one is in force"))
+    if policy.get("pending"):
+        troubles.append(("warn", "policy: the files were changed and are not loaded yet: gpu-tunedctl reload"))
     troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
     return troubles

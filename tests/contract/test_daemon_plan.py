@@ -1,0 +1,63 @@
+"""The plan of a running daemon: of the files as they lie on the disk, and without a write."""
+
+from __future__ import annotations
+
+import json
+
+from tests.contract.test_daemon_drift import WISH
+from tests.contract.test_daemon_settings import FAST, rule
+from tests.daemon import Daemon
+
+
+def plan(daemon: Daemon) -> dict:
+    return json.loads(daemon.ctl("plan", "--json").stdout)
+
+
+def test_what_is_in_order_needs_no_writing(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.turns(1)
+        assert daemon.ctl("plan").returncode == 0
+        assert plan(daemon)["changes"] == plan(daemon)["refusals"] == plan(daemon)["left"] == []
+
+
+def test_an_edited_file_is_planned_before_it_is_loaded(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.turns(1)
+        host.clear_writes()
+        edited = FAST + rule('power_limit_w = 550\nmemory_clock_mhz = 3000\ncompute_mode = "prohibited"')
+        daemon.config.write_text(edited)
+        daemon.until(lambda: plan(daemon)["pending"], "noticed")
+        told = plan(daemon)
+        assert [(row["setting"], row["found"], row["wanted"]) for row in told["changes"]] == [
+            ("power_limit_w", 500, 550),
+            ("compute_mode", "default", "prohibited"),
+        ]
+        assert [row["setting"] for row in told["refusals"]] == ["memory_clock_mhz"]
+        assert [row["setting"] for row in told["left"]] == ["persistence_mode", "gpu_clock_mhz"]
+        page = daemon.ctl("plan").stdout
+        assert "500 W -> 550 W" in page
+        assert "not loaded yet" in page
+        assert "not loaded yet" in daemon.ctl("status").stdout
+        assert daemon.writes() == []
+        daemon.ctl("reload")
+        assert plan(daemon)["pending"] is False
+        assert host.gpu()["power_limit_w"] == 550
+
+
+def test_a_bad_file_plans_nothing_new(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.config.write_text("nonsense")
+        daemon.turns(2)
+        assert plan(daemon)["pending"] is False
+        assert daemon.status()["policy"]["error"] is None, "nobody asked to load it"
+
+
+def test_what_is_only_watched_is_never_planned(nvsim):
+    host = nvsim("h200")
+    policy = FAST + rule('persistence_mode = true\npower_limit_w = 500\nwatch = ["power_limit_w"]')
+    with Daemon(host, policy).ready() as daemon:
+        daemon.turns(1)
+        assert plan(daemon)["changes"] == []
