@@ -17,8 +17,8 @@ from tests.init_host import LINK, SCRIPT, SYSCTL, UNIT, link, put, set_up_by_han
 CALL = "#!/bin/sh\nnvidia-smi -pl 450\n"
 
 
-def changes(root: Path, keep: frozenset[Setting] = frozenset()) -> dict[str, Change]:
-    return {change.file: change for change in scan(str(root), keep).changes}
+def changes(root: Path, *kept: Setting) -> dict[str, Change]:
+    return {change.file: change for change in scan(str(root), lambda said: said.setting in kept).changes}
 
 
 def test_a_host_with_nothing(tmp_path: Path) -> None:
@@ -42,7 +42,7 @@ def test_the_host_of_the_guide(tmp_path: Path) -> None:
 
 def test_what_gpu_tuned_cannot_hold_here_stays_with_the_host(tmp_path: Path) -> None:
     set_up_by_hand(tmp_path)
-    found = changes(tmp_path, frozenset({Setting.NUMA_BALANCING}))
+    found = changes(tmp_path, Setting.NUMA_BALANCING)
     assert SYSCTL not in found
     assert found[SCRIPT].lines == (7, 10, 13, 14, 17)
     assert b"\necho 0 | sudo tee /proc/sys/kernel/numa_balancing\n" in found[SCRIPT].content
@@ -86,6 +86,27 @@ def test_what_runs_at_boot_has_the_last_word(tmp_path: Path) -> None:
     put(tmp_path, "/etc/rc.local", CALL)
     put(tmp_path, "/opt/old.sh", CALL.replace("450", "600"))
     assert [ask.words for ask in scan(str(tmp_path)).asks] == ["-pl 600", "-pl 450"]
+
+
+def test_a_line_of_which_a_part_stays_is_left_to_a_person(tmp_path: Path) -> None:
+    put(tmp_path, "/root/x.sh", "#!/bin/sh\nnvidia-smi -pm 1 && nvidia-smi -pl 450\nnvidia-smi -pl 450\n")
+    found = changes(tmp_path, Setting.POWER_LIMIT)
+    assert (found["/root/x.sh"].step, found["/root/x.sh"].lines) == (Step.LEAVE, (2,))
+
+
+def test_a_unit_for_a_gpu_that_is_elsewhere_now_stays(tmp_path: Path) -> None:
+    path = put(tmp_path, "/etc/systemd/system/gpu.service", "[Service]\nExecStart=nvidia-smi -i 9 -pl 300\n")
+    found = scan(str(tmp_path), lambda said: said.gpus == ("9",))
+    assert (found.changes, len(found.asks)) == ((), 1)
+    path.write_text("[Service]\nExecStart=nvidia-smi -i 9 -pl 300\nExecStart=nvidia-smi -pm 1\n")
+    (change,) = scan(str(tmp_path), lambda said: said.gpus == ("9",)).changes
+    assert (change.step, change.lines) == (Step.EDIT, (3,))
+
+
+def test_a_linked_unit_goes_with_its_link(tmp_path: Path) -> None:
+    link(tmp_path, "/etc/systemd/system/gpu.service", "/data/gpu.service")
+    put(tmp_path, "/data/gpu.service", "[Service]\nExecStart=nvidia-smi -pm 1\n")
+    assert changes(tmp_path)["/data/gpu.service"].links == ("/etc/systemd/system/gpu.service",)
 
 
 def test_a_udev_rule_is_shown_and_left(tmp_path: Path) -> None:

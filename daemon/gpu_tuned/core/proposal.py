@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from gpu_tuned.core.leftover import Ask, Host
 from gpu_tuned.core.model import Board, NumaBalancing, Setting, text
-from gpu_tuned.core.takeover import Line, line_of, profile_line, speaks_of
+from gpu_tuned.core.takeover import Line, line_of, names, profile_line
 
 WIDTH = 80
 COLUMN = 27  # where the comment on a line begins
@@ -50,9 +50,7 @@ def propose(host: Host) -> str:
         blocks += [rule] if rule else []
     if host.silent:
         blocks.append(comment(f"Not in this policy, for they do not answer now: {', '.join(host.silent)}"))
-    strangers = [
-        ask for ask in host.asks if ask.gpus and not any(speaks_of(ask, board, host) for board in host.boards)
-    ]
+    strangers = [ask for ask in host.asks if ask.gpus and not any(names(ask.gpus, board) for board in host.boards)]
     blocks += _strangers(strangers)
     if not any(row.startswith("[[gpu]]") for block in blocks for row in block):
         # Before any table, for there it would be a key of that table.
@@ -102,19 +100,28 @@ def _rule(boards: Sequence[Board], lines: Sequence[Line], host: Host) -> list[st
     if not lines and not profile:
         return []
     if len(boards) == sum(board.gpu.name == first.gpu.name for board in host.boards) and _by_name(first):
-        count = f"the {len(boards)} boards of this name" if len(boards) > 1 else first.gpu.pci.removeprefix("0000:")
+        count = f"the {len(boards)} boards of this name" if len(boards) > 1 else _place(first)
         head = f"{'[[gpu]]'.ljust(COLUMN)} # {count}"
         return [head, f'match = {{ name = "{first.gpu.name}" }}', *_body(lines), *profile]
     rules: list[str] = []
     for board in boards:
-        rules += ([""] if rules else []) + _match(board) + _body(lines if board is first else _brief(lines))
+        rules += ([""] if rules else []) + _match(board) + _body(lines if board is first else _brief(lines, first))
         rules += profile if board is first else []
     return rules
 
 
-def _brief(lines: Sequence[Line]) -> list[Line]:
+def _brief(lines: Sequence[Line], first: Board) -> list[Line]:
     """The same lines for a further board: their reasons stand at the first one."""
-    return [Line(line.key, (), line.value, line.beside, line.target) for line in lines]
+    why = (f"As for {_place(first)} above.",)
+    return [
+        Line(line.key, why if line.above else (), line.value, line.beside, line.target)
+        for line in lines
+        if line.value
+    ]
+
+
+def _place(board: Board) -> str:
+    return board.gpu.pci.removeprefix("0000:")
 
 
 def _by_name(board: Board) -> bool:
@@ -123,7 +130,7 @@ def _by_name(board: Board) -> bool:
 
 def _match(board: Board) -> list[str]:
     name = "".join(c if c.isprintable() else " " for c in board.gpu.name)
-    head = f"[[gpu]]    # {name[:40]}, {board.gpu.pci}, number {board.index} now"
+    head = f"{'[[gpu]]'.ljust(COLUMN)} # {name[:24].strip()}, {_place(board)}, number {board.index} now"
     if _UUID.fullmatch(board.gpu.uuid):
         return [head, f'match = {{ uuid = "{board.gpu.uuid}" }}']
     return [head, f'match = {{ pci = "{board.gpu.pci}" }}']
@@ -145,7 +152,14 @@ def _written(line: Line) -> list[str]:
     key = f"{line.key.value} = {line.value}"
     if not line.beside:
         return [*out, key]
-    return [*out, f"{key.ljust(COLUMN)} # {line.beside}"]
+    row = f"{key.ljust(COLUMN)} # {line.beside}"
+    if len(row) > WIDTH and line.key is not Setting.POWER_LIMIT:
+        return [*out, *comment(_sentence(line.beside)), key]
+    return [*out, row]
+
+
+def _sentence(words: str) -> str:
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _profile(boards: Sequence[Board], lines: Sequence[Line], host: Host) -> list[str]:
@@ -190,7 +204,7 @@ def _numa(host: Host) -> list[list[str]]:
 def _strangers(asks: Sequence[Ask]) -> list[list[str]]:
     if not asks:
         return []
-    block = comment("Not taken over, for this host has no such GPU now:")
+    block = comment("Not taken over, for no GPU that is here now goes by that name:")
     for ask in asks:
         block += comment(f"`{ask.words}` for GPU {', '.join(ask.gpus)} ({ask.place})", "  - ", "    ")
     return [block]

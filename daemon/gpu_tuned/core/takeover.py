@@ -52,7 +52,7 @@ class Line:
 def line_of(setting: Setting, board: Board, host: Host) -> Line | None:
     """The line for one setting of one board; None where there is nothing to hold and nothing to say."""
     found = host.readings.get(board.gpu.uuid, {}).get(setting)
-    asks = [ask for ask in host.asks if ask.setting is setting and speaks_of(ask, board, host)]
+    asks = [ask for ask in host.asks if ask.setting is setting and names(ask.gpus, board)]
     above: list[str] = []
     takes: list[tuple[Value, str]] = []
     for target, quoted in _by_target(asks):
@@ -75,11 +75,11 @@ def line_of(setting: Setting, board: Board, host: Host) -> Line | None:
     return Line(setting, (*above, remark), toml(value), _beside(value, found, board), value)
 
 
-def speaks_of(ask: Ask, board: Board, host: Host) -> bool:
+def names(selectors: tuple[str, ...], board: Board) -> bool:
     """Whether a command meant this board. An index is one of today: that of the driver's order now."""
     gpu = board.gpu
-    names = {str(board.index), gpu.uuid.lower(), gpu.pci, gpu.pci.removeprefix("0000:"), f"0000{gpu.pci}"}
-    return not ask.gpus or any(selector.lower() in names for selector in ask.gpus)
+    known = {str(board.index), gpu.uuid.lower(), gpu.pci, gpu.pci.removeprefix("0000:"), f"0000{gpu.pci}"}
+    return not selectors or any(selector.lower() in known for selector in selectors)
 
 
 def _by_target(asks: Iterable[Ask]) -> list[tuple[Target, str]]:
@@ -113,10 +113,17 @@ def _judged(
         if snapped is not None:
             return snapped, f" {_sentence(goal.why)} The nearest that it has."
         tail = f" {harm}" if harm else ""
-        return f"The board refuses it: {_sentence(str(goal), capital=False)}{tail}"
-    if goal is None or (isinstance(goal, ClockLock) and goal.max_mhz > MOST_MHZ):
-        return "No board has such a clock."
+        why = _without_nearest(goal, setting, board) if harm else str(goal)
+        return f"The board refuses it: {_sentence(why, capital=False)}{tail}"
+    if goal is None or not writable(goal):
+        return "No board has such a value."
     return harm or (goal, _cost(goal, board))
+
+
+def _without_nearest(goal: Refusal, setting: Setting, board: Board) -> str:
+    """Of a harmful value the nearest is no better advice."""
+    rungs = ", ".join(map(str, board.memory_ladder_mhz[:6])) if setting is Setting.MEMORY_CLOCK else ""
+    return f"{goal.why} ({rungs} are)" if rungs else goal.why
 
 
 def _near(target: Target, near: ClockLock) -> bool:
@@ -218,7 +225,13 @@ def _hazard(found: Value) -> str:
 
 def writable(value: Value) -> bool:
     """Whether the policy file can say it."""
-    return not isinstance(value, PowerLimit) or 1000 <= value.limit_mw <= MOST_W * 1000
+    if isinstance(value, PowerLimit):
+        return 1000 <= value.limit_mw <= MOST_W * 1000
+    if isinstance(value, ClockLock):
+        return 1 <= value.max_mhz <= MOST_MHZ
+    if isinstance(value, ApplicationClocks):
+        return 1 <= value.memory_mhz <= MOST_MHZ and 1 <= value.gpu_mhz <= MOST_MHZ
+    return True
 
 
 def toml(value: Value) -> str:

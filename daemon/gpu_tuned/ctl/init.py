@@ -63,7 +63,7 @@ def proposed(first: FirstPolicy) -> list[str]:
 
 def written(first: FirstPolicy) -> list[str]:
     """What was done, how to undo it, and what comes next."""
-    lines = [*_row("wrote", first.target, ""), *_raises(first, "")]
+    lines = [*_row("wrote", first.target, ""), *_raises(first, "raises", "")]
     for change in first.changes:
         if change.step is not Step.LEAVE:
             lines += _change(DONE[change.step], change, "")
@@ -88,11 +88,11 @@ def written(first: FirstPolicy) -> list[str]:
     return lines
 
 
-def _raises(first: FirstPolicy, mark: str = "# ") -> list[str]:
+def _raises(first: FirstPolicy, verb: str = "raise", mark: str = "# ") -> list[str]:
     raised = [line for line in first.policy.splitlines() if line.startswith("power_limit_w") and "RAISE" in line]
     if not raised:
         return []
-    return _row("raise", f"power limits above those in force: {len(raised)}, marked RAISES in the policy", mark)
+    return _row(verb, f"power limits above those in force: {len(raised)}, marked RAISES in the policy", mark)
 
 
 def _further(first: FirstPolicy, mark: str = "# ") -> list[str]:

@@ -10,7 +10,9 @@ from gpu_tuned.core.leftover import FirstPolicy, Host
 from gpu_tuned.core.model import Board, Reading, Setting
 from gpu_tuned.core.policy import DaemonOptions, Policy
 from gpu_tuned.core.proposal import PROFILES, propose
+from gpu_tuned.core.takeover import names
 from gpu_tuned.host.leftovers import scan
+from gpu_tuned.host.nvidia_smi import Said
 from gpu_tuned.host.replace import carry_out
 from gpu_tuned.host.tree import Tree
 from gpu_tuned.ports import Gpus, Kernel, Look
@@ -31,7 +33,13 @@ def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, re
     """
     boards, readings = _look(gpus)
     numa = kernel.numa_balancing()
-    found = scan(root, frozenset() if numa else frozenset({Setting.NUMA_BALANCING}))
+
+    def stays(said: Said) -> bool:
+        if said.setting is Setting.NUMA_BALANCING:
+            return numa is None
+        return not any(names(said.gpus, board) for board in boards)
+
+    found = scan(root, stays)
     profiles = {name: shipped for name in PROFILES.values() if (shipped := _profile(parse, name)) is not None}
     silent = tuple(sorted(set(kernel.bound_gpus()) - {board.gpu.pci for board in boards}))
     nodes = kernel.memory_nodes()

@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gpu_tuned.core.leftover import Ask, Change, Place, Scan, Step
-from gpu_tuned.core.model import Setting
 from gpu_tuned.host import shell, tables, units
-from gpu_tuned.host.nvidia_smi import SETS
+from gpu_tuned.host.nvidia_smi import SETS, Said
 from gpu_tuned.host.shell import Line
 from gpu_tuned.host.tree import Tree
 
@@ -31,6 +30,9 @@ SCRIPTS |= {"/etc/udev/rules.d": 0, "/home": 3, "/srv": 2, "/opt": 3}  # the lar
 NAMED = re.compile(r"(\.(?:ba)?sh|\.rules)$|^[^.]+$|gpu")
 """Names of files that can be such scripts: *.sh, no ending, or a word about GPUs; the first bytes decide."""
 OWN = "gpu-tuned"
+
+
+Stays = Callable[[Said], bool]
 
 
 class Kind(str, Enum):
@@ -62,6 +64,7 @@ class _Finder:
     """One scan."""
 
     tree: Tree
+    stays: Stays
     found: list[_Found] = field(default_factory=list)
     moved: list[Change] = field(default_factory=list)
     asks: list[Ask] = field(default_factory=list)
@@ -86,7 +89,8 @@ class _Finder:
             self.called += unit.programs
             if not unit.lines:
                 continue
-            if unit.only and path.endswith(".service"):
+            part_stays = any(self.stays(said) for line in unit.lines for said in line.said)
+            if unit.only and path.endswith(".service") and not part_stays:
                 self._whole_unit(path, text, unit, enabled)
             else:
                 self.found.append(_Found(path, text, Kind.UNIT, list(unit.lines), at_boot))
@@ -97,10 +101,12 @@ class _Finder:
     def _whole_unit(self, path: str, text: str, unit: units.Unit, links: tuple[str, ...]) -> None:
         name = path.rpartition("/")[2]
         self._ask(path, unit.lines, bool(links))
+        if not path.startswith(f"{UNITS}/"):
+            links = (*links, f"{UNITS}/{name}")  # `systemctl link`
         if name == PERSISTENCED:
             why = "persistence mode is a setting that gpu-tuned holds, without a second daemon"
             if shipped := next((s for s in SHIPPED_UNITS if self.tree.resolve(f"{s}/{name}")), None):
-                why += f"; the distribution's own unit in {shipped} is in force again"
+                why += f"; the distribution's own unit in {shipped} is then the one that systemd sees"
         else:
             why = "it does nothing but set GPUs"
         refused = self.tree.ours_to_change(path)
@@ -174,11 +180,12 @@ class _Finder:
             place = Place(path, line.first, at_boot)
             self.asks += [Ask(s.setting, s.target, s.words, place, s.gpus, line.unclear) for s in line.said]
 
-    def _change(self, found: _Found, keep: frozenset[Setting]) -> list[Change]:
-        """What becomes of one file. Lines that set nothing but what stays with the host (`keep`) are left alone."""
-        lines = [line for line in found.lines if not line.said or {s.setting for s in line.said} - keep]
-        going = [line for line in lines if line.whole]
-        staying = [line for line in lines if not line.whole]
+    def _change(self, found: _Found) -> list[Change]:
+        """What becomes of one file. Lines that set nothing but what stays with the host are left alone."""
+        lines = [line for line in found.lines if not line.said or not all(map(self.stays, line.said))]
+        mixed = [line for line in lines if any(map(self.stays, line.said))]
+        going = [line for line in lines if line.whole and line not in mixed]
+        staying = [line for line in lines if line not in going]
         changes = []
         refused = self.tree.ours_to_change(found.path) if going else None
         if refused:
@@ -190,24 +197,23 @@ class _Finder:
             numbers = tuple(n for line in going for n in range(line.first, line.last + 1))
             changes.append(Change(Step.EDIT, found.path, why, numbers, content))
         for line in staying:
-            why = line.unclear or "the line does more than set a GPU"
+            why = line.unclear or "the line does more than set what gpu-tuned holds"
             changes.append(Change(Step.LEAVE, found.path, f"{why}; take it out yourself", (line.first,)))
         return changes
 
-    def result(self, keep: frozenset[Setting]) -> Scan:
+    def result(self) -> Scan:
         # What runs at boot is read last: of two values for one setting it is the one that comes about.
         for found in sorted(self.found, key=lambda f: f.at_boot):
             self._ask(found.path, found.lines, found.at_boot)
         self.asks.sort(key=lambda ask: ask.place.at_boot)
-        changes = [*self.moved, *(change for found in self.found for change in self._change(found, keep))]
+        changes = [*self.moved, *(change for found in self.found for change in self._change(found))]
         return Scan(tuple(self.asks), tuple(changes), self.tree.unread, self.mps)
 
 
-def scan(root: str, keep: frozenset[Setting] = frozenset()) -> Scan:
-    """Look through the host below `root`. `keep`: settings whose lines stay as they are, for gpu-tuned cannot hold
-    them here."""
-    finder = _Finder(Tree(root))
+def scan(root: str, stays: Stays = lambda said: False) -> Scan:
+    """Look through the host below `root`. `stays` tells what is left as it is, for gpu-tuned cannot hold it here."""
+    finder = _Finder(Tree(root), stays)
     finder.read_units()
     finder.read_tables()
     finder.read_scripts()
-    return finder.result(keep)
+    return finder.result()

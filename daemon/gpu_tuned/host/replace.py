@@ -57,6 +57,8 @@ def carry_out(root: str, target: str, policy: str, changes: Iterable[Change], st
     tree = Tree(root)
     todo = [change for change in changes if change.step is not Step.LEAVE]
     backup = f"{BACKUPS}/{stamp}"
+    while os.path.lexists(tree.real(backup)):
+        backup += "+"
     undo = f"sh {shlex.quote(tree.real(backup) + '/undo.sh')}"
     doing = f"making the backup {backup}"
     started = False
