@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from gpu_tuned.adapters.policy_file import load_text
 from gpu_tuned.core.leftover import Ask, Host, Place
 from gpu_tuned.core.model import (
     NO_GETTER,
@@ -20,6 +22,8 @@ from gpu_tuned.core.model import (
     Reading,
     Setting,
 )
+from gpu_tuned.core.plan import Refusal, goal_of
+from gpu_tuned.core.proposal import propose
 from gpu_tuned.core.takeover import Line, line_of
 from gpu_tuned.core.wish import Target
 
@@ -81,7 +85,7 @@ def test_a_board_that_nobody_touched_gets_no_line() -> None:
 def test_a_limit_in_force_that_is_not_the_board_s_own_is_held() -> None:
     got = line(Setting.POWER_LIMIT, RTX, power_limit_w=PowerLimit(450_500))
     assert (got.value, got.beside) == ("450.5", "as now")
-    assert "the board starts with 575 W" in got.above[0]
+    assert "not what the board starts with (575 W)" in got.above[0]
 
 
 def test_a_limit_the_board_refuses_leaves_the_one_in_force() -> None:
@@ -180,6 +184,22 @@ def test_with_mig_on_compute_mode_is_not_the_board_s() -> None:
     mig = replace(H200, mig=True)
     assert line_of(Setting.COMPUTE_MODE, mig, host(mig)) is None
     assert line(Setting.COMPUTE_MODE, mig, ask(Setting.COMPUTE_MODE, ComputeMode.PROHIBITED)).value == ""
+
+
+def test_what_the_shipped_profile_would_add_is_told_with_its_cost() -> None:
+    roomy = replace(RTX, power=PowerRange(400_000, 600_000, 575_000))
+    shipped = load_text(
+        '[[gpu]]\nmatch = { name = "*" }\nprofile = "rtx-5090-inference"\n', Path("/x/gpu-tuned.toml")
+    )
+    text = propose(replace(host(roomy, power_limit_w=PowerLimit(575_000)), profiles={"rtx-5090-inference": shipped}))
+    said = " ".join(text.replace("#", "").split())
+    assert 'power limit max, here 600 W: only with power_limit_w = "max" in this rule, which RAISES' in said
+    assert "gpu clock 2400-2550 MHz: the maximum takes a tenth of the boost" in said
+    assert '\n# profile = "rtx-5090-inference"\n' in text
+    for taken in ('profile = "rtx-5090-inference"', 'profile = "rtx-5090-inference"\npower_limit_w = "max"'):
+        policy = load_text(text.replace('# profile = "rtx-5090-inference"', taken), Path("/x/gpu-tuned.toml"))
+        wish = policy.wishes_for(roomy.gpu)[Setting.POWER_LIMIT]
+        assert isinstance(goal_of(wish, roomy, PowerLimit(575_000), None), Refusal) == ("power" not in taken)
 
 
 @pytest.mark.parametrize("who", ["1", "GPU-5B1C9F2E-8D3A-4C1F-9A57-0E6B2D4F7C12", "02:00.0", "00000000:02:00.0"])

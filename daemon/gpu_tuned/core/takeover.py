@@ -185,7 +185,7 @@ def power_beside(limit: PowerLimit, found: Reading | None, board: Board) -> str:
     """Against the limit in force. A raise is said on the line that raises."""
     most = ", the most this board allows" if board.power and limit.limit_mw == board.power.max_mw else ""
     if not isinstance(found, PowerLimit):
-        return "may RAISE the limit: the one in force cannot be read"
+        return "may RAISE the limit, which cannot be read"
     if limit.limit_mw > found.limit_mw:
         return f"RAISES the limit, {text(found)} now"
     return f"as now{most}" if limit == found else f"lowers it: {text(found)} now"
@@ -213,7 +213,7 @@ def _held(setting: Setting, board: Board, found: Reading | None, above: list[str
     if refused or not (changed or (asks and isinstance(found, PowerLimit))) or not writable(found):
         return Line(setting, tuple(above)) if above else None
     if changed and isinstance(found, (PowerLimit, ApplicationClocks, ComputeMode)):
-        above = [*above, f"In force now; the board starts with {text(default)}.{_hazard(found)}"]
+        above = [*above, f"In force now, and not what the board starts with ({text(default)}).{_hazard(found)}"]
     return Line(setting, tuple(above), toml(found), _beside(found, found, board), found)
 
 

@@ -15,6 +15,8 @@ from gpu_tuned.host import nvidia_smi
 from gpu_tuned.host.nvidia_smi import Said
 from gpu_tuned.host.words import Command, bare, pipelines
 
+LONGEST = 4096
+"""Characters of a command line that is looked into: nobody wrote a longer one by hand."""
 DEEPEST = 3
 """Shells inside shells (`sh -c "bash -c ..."`) that are looked into."""
 
@@ -49,12 +51,15 @@ class Line:
 def read(text: str) -> list[Line]:
     """Every such line of a script."""
     lines = list(logical_lines(text))
-    known = _variables([code for _, _, code in lines])
+    known = _variables([code for _, _, code in lines if len(code) <= LONGEST])
     return [found for first, last, code in lines if (found := one(code, first, last, known))]
 
 
 def one(code: str, first: int = 1, last: int = 0, known: dict[str, str] | None = None) -> Line | None:
     """The same for one command line by itself, such as a cron job's or a unit's; None where it sets nothing."""
+    if len(code) > LONGEST:
+        found = "nvidia-smi" in code and nvidia_smi.SETS.search(code)
+        return Line(first, last or first, (), False, "the line is too long to be read") if found else None
     code = _VARIABLE.sub(lambda found: (known or {}).get(found[1] or found[2], found[0]), code)
     if "nvidia-smi" not in code and "numa_balancing" not in code:
         return None

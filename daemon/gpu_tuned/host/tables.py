@@ -20,7 +20,7 @@ def jobs(text: str, with_user: bool) -> list[tuple[int, str]]:
     """Line number and command of every job; `%` is cron's line end."""
     found = []
     for number, row in enumerate(text.split("\n"), 1):
-        if row.lstrip().startswith("#"):
+        if row.lstrip().startswith("#") or len(row) > shell.LONGEST:
             continue
         timed = _AT.match(row)
         command = timed[2] if timed else (entry[1] if (entry := _FIELDS.match(row)) else "")

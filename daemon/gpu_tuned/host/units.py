@@ -66,8 +66,7 @@ def commented(text: str, lines: list[Line], mark: str) -> str:
     rows = text.split("\n")
     for line in lines:
         for number in range(line.first, line.last + 1):
-            # A comment that ends in a backslash would swallow nothing, but read as if it did.
-            rows[number - 1] = f"# {mark}: {rows[number - 1].strip()}".removesuffix("\\").rstrip()
+            rows[number - 1] = f"# {mark}: {rows[number - 1].strip()}"
     return "\n".join(rows)
 
 
@@ -82,6 +81,8 @@ def _lines(text: str) -> list[tuple[int, int, str]]:
         if row.endswith("\\"):
             kept += row[:-1] + " "
             continue
-        found.append((start, number, kept + row))
+        code = kept + row
+        if len(code) <= shell.LONGEST:
+            found.append((start, number, code))
         kept, start = "", 0
     return found
