@@ -49,7 +49,10 @@ As root, run:  apt-get install --yes --no-install-recommends ${missing[*]}
   [ ${#missing[@]} -eq 0 ] || die "still missing after apt-get: ${missing[*]}"
 }
 
-apt_install() { DEBIAN_FRONTEND=noninteractive apt-get install --quiet --yes --no-install-recommends "$@"; }
+# Tests that install tools of their own may run side by side, and wait for each other.
+apt_install() {
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install --quiet --yes --no-install-recommends "$@"
+}
 
 # --- .venv -----------------------------------------------------------------------------------------------------
 

@@ -106,7 +106,7 @@ def verbs() -> str:
         for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout SECONDS\]", r"\[--no-color\]", r"\[--version\]"):
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
-        lines += [roff(summary.capitalize() + "."), options(parser, COMMON)]
+        lines += [roff(summary[:1].upper() + summary[1:] + "."), options(parser, COMMON)]
         example = module_of(verb).EXAMPLES.strip().removeprefix("examples:").strip("\n")
         lines += [".PP", ".nf", roff(example), ".fi"]
     some = parser_of(next(iter(VERBS)))

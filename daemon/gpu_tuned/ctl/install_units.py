@@ -58,7 +58,8 @@ def run(options: Options) -> int:
         _write(policy, _source("gpu-tuned.toml", "etc/gpu-tuned.toml").read_text())
     say([f"wrote {path}" for path in written])
     say(["", f"The policy is {policy}. To make the service's group and folder known, and to start it:", ""])
-    say(["  systemd-sysusers && systemd-tmpfiles --create && journalctl --update-catalog"])
+    say(["  systemd-sysusers gpu-tuned.conf && systemd-tmpfiles --create gpu-tuned.conf"])
+    say(["  journalctl --update-catalog"])
     say(["  systemctl enable --now gpu-tuned", "", "To undo it:", "", "  systemctl disable --now gpu-tuned"])
     say([f"  rm {' '.join(map(str, written))}"])
     return judge.IN_ORDER
