@@ -14,14 +14,13 @@ import os
 import sys
 import time
 
-from tests.benchmarks import at_rest, in_time, of_command
+from tests.benchmarks import at_rest, in_time, of_command, of_unit
 from tests.benchmarks.measure import Report, Row
 from tests.marker import NotTheSimulator, require_simulator
 from tests.nvsim import SIMULATOR, build
 
-ALL = {**at_rest.ALL, **in_time.ALL, **of_command.ALL}
+ALL = {**at_rest.ALL, **in_time.ALL, **of_command.ALL, **of_unit.ALL}
 NOT_MEASURED = (
-    "`systemd-analyze security` (budget 1.5): not yet, there is no unit to judge.",
     "Effect on running work (budget: none to be measured): not measured here, it takes a GPU. In a recorded trace of "
     "an H200, asking everything 100 times a second left a matrix product unchanged within 0.2 %.",
 )

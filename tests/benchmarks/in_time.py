@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import time
 from collections.abc import Callable
 
@@ -18,11 +19,14 @@ SETTLE_S = 2.5
 def start(runs: int) -> Report:
     """From exec to READY=1, one GPU under a policy with a profile; every start finds the settings undone."""
     report = Report()
-    took = []
+    took, worked, bare = [], [], []
     with measure.workspace() as folder:
         for run in range(runs + 1):
             host = Nvsim.create(folder / f"host{run}", "rtx-5090-575")
-            took.append(_ready_s(host))
+            bare.append(measure.seconds([sys.executable, "-c", "pass"]))
+            wall_s, cpu_s = _ready_s(host)
+            took.append(wall_s)
+            worked.append(cpu_s)
     beside = []
     with measure.workspace() as folder:
         for run in range(3 if peers.why_no_tuned() is None else 0):
@@ -30,20 +34,22 @@ def start(runs: int) -> Report:
             with peers.tuned(folder / str(run)) as tuned:
                 beside.append(tuned.ready_s if tuned else 0.0)
     other = [Peer("tuned without a profile", beside)] if beside else []
+    other.append(Peer("a bare python3 -c pass", bare[1:]))
     report.rows.append(Row("start to READY=1, one GPU", "s", took[1:], budget=0.6, peers=other, places=2))
+    report.rows.append(Row("... processor time until then", "s", worked[1:], places=2))
     return report
 
 
-def _ready_s(host: Nvsim) -> float:
-    """From just before exec until the datagram was there, to 2 ms."""
+def _ready_s(host: Nvsim) -> tuple[float, float]:
+    """From just before exec until the datagram was there, to 2 ms; and the processor time until then."""
     with Clocked(host, measure.policy(2)) as daemon:
         while "READY=1" not in daemon.manager.lines():
             if daemon.gone:
                 raise RuntimeError(f"the daemon ended: {daemon.said}")
             time.sleep(0.002)
-        took_s = time.monotonic() - daemon.began_s
+        took_s, cpu_s = time.monotonic() - daemon.began_s, measure.cpu_s(daemon.pid)
         daemon.stop()
-    return took_s
+    return took_s, cpu_s
 
 
 class Clocked(Daemon):
