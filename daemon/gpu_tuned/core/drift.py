@@ -49,7 +49,8 @@ QUIET_MIN_S = 60.0
 """A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
-HANDED_BACK = "restored on request; `gpu-tunedctl apply` takes it up again"
+TAKES_UP = "`gpu-tunedctl apply` takes it up again"
+HANDED_BACK = f"restored on request; {TAKES_UP}"
 SOMEBODYS_VALUE = "somebody's value"
 
 
@@ -78,8 +79,9 @@ class Track:
     `goal`: the value wished, resolved. `accepted`: what the driver made of it; for a lock what was requested.
     `observed`: the last reading. `ours`: a value of ours was seen in force (or requested) at least once, so that
     another value now is drift and not a first application. `open`: a revert was seen and counted, and is not put
-    right yet. `pause_s` and `next_write`: how long the daemon holds back, and until when. Times on `mono`, but
-    `since` and `confirmed_at` on the wall.
+    right yet. `pause_s` and `next_write`: how long the daemon holds back, and until when. `fits`: whether what is
+    watched is as wished. `hushed`: this lock is written again because of a contest beside it, which was told. Times
+    on `mono`, but `since` and `confirmed_at` on the wall.
     """
 
     state: State
@@ -97,6 +99,8 @@ class Track:
     pause_s: float = 0.0
     next_write: float = 0.0
     confirmed_at: float | None = None
+    fits: bool = True
+    hushed: bool = False
 
     @property
     def every_s(self) -> float | None:
@@ -108,7 +112,7 @@ class Track:
     @property
     def in_order(self) -> bool:
         if self.state is State.WATCHED:
-            return self.goal is None or isinstance(self.observed, Unread) or self.observed == self.goal
+            return self.fits
         return self.state in (State.HELD, State.REQUESTED, State.UNMANAGED)
 
 
@@ -142,12 +146,13 @@ def look(
     if wish is None:
         return _unmanaged(track, found, moment)
     if wish.watched:
-        return _watched(_with(track, goal=goal), before, found, moment)
+        fits = goal is None or isinstance(seen, Unread) or (seen is not None and _is(wish, goal, seen))
+        return _watched(_with(track, goal=goal, fits=fits), before, found, moment)
     if isinstance(goal, Refusal) or goal is None:
         return _refuse(_with(track, goal=goal), str(goal or "no value"), moment)
     if goal != track.goal:
         track = _with(track, goal=goal, accepted=None, ours=False, open=False, in_row=0, next_write=0.0)
-        track = _with(track, pause_s=0.0, last_drift=None, confirmed_at=None)
+        track = _with(track, pause_s=0.0, last_drift=None, confirmed_at=None, hushed=False)
     if seen is None:
         return Step(track)
     if setting.readable and isinstance(seen, Unread):
@@ -160,6 +165,10 @@ def look(
         track, notes = _revert(track, setting, found, default, wish.required, poll_interval_s, moment)
     due = wish.required or moment.mono >= track.next_write
     return Step(track, goal if due else None, notes)
+
+
+def _is(wish: Wish, goal: Goal, seen: Reading) -> bool:
+    return not isinstance(goal, Refusal) and satisfies(wish, goal, seen)
 
 
 def _with(track: Track, **changes: Any) -> Track:
@@ -196,7 +205,7 @@ def _watched(track: Track, before: Track, found: Value | None, moment: Moment) -
     if found is not None and found != before.observed:
         if before.state is State.WATCHED:
             notes = (Note(EventKind.WATCHED_CHANGED, found),)
-        elif track.goal is not None and found != track.goal:
+        elif not track.fits:
             notes = (Note(EventKind.WATCHED_DIFFERS, found),)
     return Step(_enter(track, State.WATCHED, None, moment), notes=notes)
 
@@ -258,6 +267,7 @@ def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, m
     else:
         found = None if isinstance(track.observed, Unread) else track.observed
         note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
+    notes = () if track.hushed else (note,)
     message = None if accepted == goal else f"the driver rounded {text(goal)} to {text(accepted)}"
     track = replace(
         track,
@@ -266,11 +276,12 @@ def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, m
         ours=True,
         open=False,
         put_back=track.put_back + (1 if track.open else 0),
+        hushed=False,
     )
     if track.state is State.CONTESTED:
         return Step(track, notes=(note,) if track.in_row == CONTEST_AFTER else ())
     track = replace(track, pause_s=0.0, next_write=0.0)
-    return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=(note,))
+    return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
 
 def failed(track: Track, why: str, moment: Moment) -> Step:
@@ -290,12 +301,15 @@ def fresh(track: Track) -> Track:
     return replace(track, in_row=0, last_drift=None, pause_s=0.0, next_write=0.0)
 
 
-def forget_lock(track: Track, cause: str, moment: Moment) -> Step:
-    """A lock counts as lost because something beside it was; not held against a rival."""
+def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) -> Step:
+    """A lock counts as lost because something beside it was; not held against a rival. `hushed`: not said, for what
+    was lost beside it is contested, and that was."""
     if track.accepted is None:
         return Step(track)
     track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0)
-    return Step(_enter(track, State.DRIFTED, cause, moment), notes=(Note(EventKind.LOCK_LOST, cause=cause),))
+    track = replace(track, hushed=hushed)
+    notes = () if hushed else (Note(EventKind.LOCK_LOST, cause=cause),)
+    return Step(_enter(track, State.DRIFTED, cause, moment), notes=notes)
 
 
 def disprove_lock(track: Track, evidence: str) -> Track:
@@ -310,6 +324,7 @@ def confirm_lock(track: Track, moment: Moment) -> Step:
     return Step(replace(track, confirmed_at=moment.wall), notes=notes)
 
 
-def wait(track: Track, why: str, moment: Moment) -> Track:
-    """The GPU or the driver is away, or the value was handed back on request."""
+def wait(track: Track, why: str, moment: Moment, reading: Reading | None = None) -> Track:
+    """The GPU or the driver is away, or the value was handed back on request and only looked at (`reading`)."""
+    track = track if reading is None else _with(track, observed=reading)
     return _enter(track, State.WAITING, why, moment)

@@ -62,6 +62,11 @@ class Saved:
         gpu = self.gpus.get(uuid, SavedGpu(Initialisation()))
         return replace(self, gpus={**self.gpus, uuid: replace(gpu, records={**gpu.records, setting: record})})
 
+    def without_record(self, uuid: str, setting: Setting) -> Saved:
+        gpu = self.gpus[uuid]
+        records = {kept: record for kept, record in gpu.records.items() if kept is not setting}
+        return replace(self, gpus={**self.gpus, uuid: replace(gpu, records=records)})
+
 
 def before_write(
     saved: Saved, uuid: str | None, setting: Setting, found: Reading, target: Value, default: Value | None

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.drift import Moment, Track
-from gpu_tuned.core.errors import DriverError, GpuTunedError
+from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event
-from gpu_tuned.core.model import NumaBalancing, Reading, Setting, Unread, Value
+from gpu_tuned.core.model import NumaBalancing, Reading, Setting, Unread, Value, text
 from gpu_tuned.core.plan import Goal, Refusal
 from gpu_tuned.core.saved import Record
 from gpu_tuned.core.wish import Auto, Symbol, Wish
@@ -28,13 +28,14 @@ class HostSettings:
         self.wish: Wish | None = None
         self.handed_back = False
         """Restored on request, and not touched until somebody applies again."""
+        self._why_handed_back = drift.HANDED_BACK
 
     def turn(self, wish: Wish | None, poll_interval_s: float) -> None:
         """One look, and one write where it is due."""
         self.wish = wish
         moment = self._moment()
         if self.handed_back:
-            self.track = drift.wait(self.track or drift.new_track(moment), drift.HANDED_BACK, moment)
+            self.track = drift.wait(self.track or drift.new_track(moment), self._why_handed_back, moment)
             return
         if wish is None and self.track is None:
             return
@@ -57,20 +58,23 @@ class HostSettings:
         track = self.track or drift.new_track(self._moment())
         return replace(track, observed=reading), wish, self._goal(wish, reading)
 
-    def restore(self) -> str | None:
-        """Put back what was found before the first write. Returns why not, None when done or never written."""
+    def restore(self, done: list[str], failed: list[str]) -> None:
+        """Put back what was found before the first write; what was done and what failed is added, in words."""
         record = self._ledger.saved.record(None, SETTING)
         if record is None:
-            return None
-        self.handed_back = True
+            return
+        self.handed_back, self._why_handed_back = True, drift.HANDED_BACK
         self.track = drift.new_track(self._moment())
         if self._kernel.numa_balancing() == record.original:
-            return None
+            return
+        words = f"numa balancing {text(record.original)}"
         try:
             self._kernel.set_numa_balancing(NumaBalancing(record.original))
-        except DriverError as error:
-            return str(error)
-        return None
+        except GpuTunedError as error:
+            failed.append(f"{words}: {error}")
+            self._why_handed_back = f"restore failed: {error}; {drift.TAKES_UP}"
+            return
+        done.append(words)
 
     def _goal(self, wish: Wish | None, reading: Reading) -> Goal | None:
         if wish is None:

@@ -22,6 +22,7 @@ class Ledger:
             loaded = Saved(boot_id, policy=loaded.policy)
         self.saved = loaded
         self._dirty = False
+        self._on_disk: Mapping[str, Any] | None = None
 
     def begin(self, board: Board, seen: Seen, binding: str) -> str | None:
         """Meet a GPU after NVML attached: keep its originals, or drop them and say why they ended."""
@@ -56,8 +57,17 @@ class Ledger:
         """Record what a write will replace. `sync` must follow before the write."""
         self._set(core.before_write(self.saved, uuid, setting, found, target, default))
 
+    def withdraw(self, uuid: str, setting: Setting) -> None:
+        """The first write did not happen after all: what it would have replaced is no original. The disk keeps the
+        record until the next save, so that a write refused at every pass costs no save each."""
+        self.saved = self.saved.without_record(uuid, setting)
+
     def after_write(self, uuid: str | None, setting: Setting, accepted: Value) -> None:
         self._set(core.after_write(self.saved, uuid, setting, accepted))
+
+    def written(self) -> list[str]:
+        """UUIDs of the GPUs that were written to and not restored by a new driver initialisation."""
+        return [uuid for uuid, gpu in self.saved.gpus.items() if gpu.records]
 
     def keep_policy(self, sources: Mapping[str, Any]) -> None:
         self._set(Saved(self.saved.boot_id, self.saved.gpus, self.saved.host, sources))
@@ -66,8 +76,10 @@ class Ledger:
     def sync(self) -> None:
         """Put everything on disk. Raises GpuTunedError where that fails; then nothing may be written to a GPU."""
         if self._dirty:
-            self._store.save(core.to_json(self.saved))
-            self._dirty = False
+            raw = core.to_json(self.saved)
+            if raw != self._on_disk:
+                self._store.save(raw)
+            self._on_disk, self._dirty = raw, False
 
     def _put(self, uuid: str, gpu: SavedGpu) -> None:
         self._set(Saved(self.saved.boot_id, {**self.saved.gpus, uuid: gpu}, self.saved.host, self.saved.policy))

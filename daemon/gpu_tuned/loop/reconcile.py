@@ -12,7 +12,15 @@ from typing import Any
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.drift import Moment, Note, Step, Track
-from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverRefused, GpuLost, GpuTunedError
+from gpu_tuned.core.errors import (
+    DriverAbsent,
+    DriverError,
+    DriverPermission,
+    DriverRefused,
+    GpuLost,
+    GpuTunedError,
+    NotSupported,
+)
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
@@ -27,7 +35,6 @@ from gpu_tuned.core.model import (
     Unread,
     Value,
     reading_text,
-    text,
 )
 from gpu_tuned.core.plan import Goal, Refusal, accepted_as, goal_of
 from gpu_tuned.core.proof import LockWatch, Proof
@@ -59,7 +66,8 @@ class Book:
 
     `met_with`: what was read at the first look of this driver initialisation, which a profile of ours may not raise.
     `away`: why this GPU cannot be looked at now, None while it can. `handed_back`: settings restored on request, not
-    touched until somebody applies again. `rows`: the settings' rows of the last document, and what they were made of.
+    touched until somebody applies again, and what to say of each. `rows`: the settings' rows of the last document,
+    and what they were made of.
     """
 
     board: Board
@@ -71,7 +79,7 @@ class Book:
     telemetry: Telemetry = field(default_factory=Telemetry)
     away: str | None = None
     asleep: bool = False
-    handed_back: set[Setting] = field(default_factory=set)
+    handed_back: dict[Setting, str] = field(default_factory=dict)
     last_put_back: PutBack | None = None
     last_xid: tuple[int, float] | None = None
     rows: dict[Setting, tuple[tuple[Track, Wish | None, Record | None], dict[str, Any]]] = field(default_factory=dict)
@@ -90,14 +98,14 @@ class Reconciler:
     """Brings GPUs to what the wishes say. Raises GpuLost and DriverAbsent only; every other trouble is a state."""
 
     def __init__(self, gpus: Gpus, ledger: Ledger, clock: Clock, say: Say) -> None:
-        self._gpus, self._ledger, self._clock, self._say = gpus, ledger, clock, say
+        self.gpus, self._ledger, self._clock, self.tell = gpus, ledger, clock, say
 
     def moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
 
     def see(self, book: Book, look: Look) -> Seen:
         """Read one GPU, and take from its telemetry what does not depend on any wish."""
-        seen = self._gpus.see(book.board.gpu.uuid, look)
+        seen = self.gpus.see(book.board.gpu.uuid, look)
         moment = self.moment()
         book.telemetry, book.looked = seen.telemetry, moment
         for change in book.throttle.observe(moment.mono, seen.telemetry.reasons, seen.counters_ns):
@@ -128,18 +136,20 @@ class Reconciler:
     def decide(self, book: Book, seen: Seen, poll_interval_s: float) -> dict[Setting, Value]:
         """Hold one look against the wishes: what must be written, in the order in which to write it."""
         writes: dict[Setting, Value] = {}
-        reverted = False
+        reverted = told = False
         for setting in READABLE_FIRST:
+            reading = seen.readings.get(setting)
             if setting in LOCKS:
                 self._prove(book, setting)
                 if reverted:
-                    self._keep(book, setting, self._lost_beside(book, setting))
+                    self._keep(book, setting, self._lost_beside(book, setting, hushed=not told))
+            track = book.tracks.get(setting) or drift.new_track(self.moment())
             if setting in book.handed_back:
-                track = book.tracks.get(setting) or drift.new_track(self.moment())
-                book.tracks[setting] = drift.wait(track, drift.HANDED_BACK, self.moment())
+                book.tracks[setting] = drift.wait(track, book.handed_back[setting], self.moment(), reading)
                 continue
-            step = self._look(book, setting, book.wishes.get(setting), seen.readings.get(setting), poll_interval_s)
-            reverted |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
+            step = self._look(book, setting, book.wishes.get(setting), reading, poll_interval_s)
+            reverted |= step.track.open and not track.open
+            told |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
             if step.write is not None:
                 writes[setting] = step.write
         return {setting: writes[setting] for setting in GPU_SETTINGS if setting in writes}
@@ -149,6 +159,7 @@ class Reconciler:
         if not writes:
             return
         board, uuid = book.board, book.board.gpu.uuid
+        first = {setting for setting in writes if self._ledger.saved.record(uuid, setting) is None}
         for setting, value in writes.items():
             found = book.tracks[setting].observed
             default = board.factory_default(setting)
@@ -156,37 +167,41 @@ class Reconciler:
         try:
             self._ledger.sync()
         except GpuTunedError as error:
+            for setting in first:
+                self._ledger.withdraw(uuid, setting)
             for setting in writes:
                 self._keep(book, setting, drift.failed(book.tracks[setting], f"not written: {error}", self.moment()))
             return
         for setting, value in writes.items():
-            self._write(book, setting, value)
+            if not self._write(book, setting, value) and setting in first:
+                self._ledger.withdraw(uuid, setting)
         self._settle()
         # What the writes changed is to be seen in the same turn: the limit enforced, for one.
-        book.telemetry = self._gpus.see(uuid, Look()).telemetry
+        book.telemetry = self.gpus.see(uuid, Look()).telemetry
 
     def _settle(self) -> None:
         """What the driver accepted goes to disk too; failing here loses no original, so it is told elsewhere."""
         try:
             self._ledger.sync()
         except GpuTunedError as error:
-            self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+            self.tell(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
 
-    def _write(self, book: Book, setting: Setting, value: Value) -> None:
+    def _write(self, book: Book, setting: Setting, value: Value) -> bool:
+        """False where it is sure that the driver kept what it had."""
         uuid, track = book.board.gpu.uuid, book.tracks[setting]
         try:
-            self._gpus.write(uuid, setting, value)
-            after = self._gpus.read(uuid, setting)
+            self.gpus.write(uuid, setting, value)
+            after = self.gpus.read(uuid, setting)
         except (GpuLost, DriverAbsent):
             raise
         except DriverError as error:
             self._keep(book, setting, drift.failed(track, str(error), self.moment()))
-            return
+            return not isinstance(error, (DriverRefused, DriverPermission, NotSupported))
         accepted = value if not setting.readable else accepted_as(value, track.observed or NO_GETTER, after)
         if accepted is None:
             why = f"the driver reported success, but it reads {reading_text(after)}"
             self._keep(book, setting, drift.failed(replace(track, observed=after), why, self.moment()))
-            return
+            return after != track.observed
         if track.open:
             found = None if isinstance(track.observed, Unread) else track.observed
             book.last_put_back = PutBack(self._clock.now(), setting, found, track.message)
@@ -195,44 +210,7 @@ class Reconciler:
         self._keep(book, setting, drift.took(track, value, accepted, after, why, self.moment()))
         if setting in LOCKS:
             book.proofs.pop(setting, None)
-
-    def restore(self, book: Book, setting: Setting, done: list[str], failed: list[str]) -> None:
-        """Put one setting back to what was found before the first write, and keep off it until asked to apply."""
-        uuid = book.board.gpu.uuid
-        record = self._ledger.saved.record(uuid, setting)
-        if record is None:
-            return
-        book.handed_back.add(setting)
-        book.tracks[setting] = drift.new_track(self.moment())
-        words = f"{book.board.gpu.pci} {setting.label} {text(record.original)}"
-        try:
-            found = self._gpus.read(uuid, setting)
-            if found == record.original:
-                return
-            self._gpus.write(uuid, setting, record.original)
-            after = self._gpus.read(uuid, setting)
-            if setting.readable and accepted_as(record.original, found, after) is None:
-                raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
-        except DriverError as error:
-            failed.append(f"{words}: {error}")
-            self._tell_restore(EventKind.RESTORE_FAILED, book, setting, record, None, str(error))
-            return
-        done.append(words + (" (assumed)" if record.assumed else ""))
-        self._tell_restore(EventKind.RESTORED, book, setting, record, found, None)
-
-    def _tell_restore(
-        self,
-        kind: EventKind,
-        book: Book,
-        setting: Setting,
-        record: Record,
-        found: Reading | None,
-        cause: str | None,
-    ) -> None:
-        seen = None if isinstance(found, Unread) else found
-        detail = {"found": reading_text(found)}
-        now = self._clock.now()
-        self._say(Event(kind, now, book.board.gpu, setting, record.original, seen, cause, None, detail))
+        return True
 
     def goal(self, book: Book, wish: Wish, seen: Reading | None) -> Goal | None:
         """What a wish means on this GPU, by what was found there before the first write."""
@@ -247,6 +225,9 @@ class Reconciler:
         track = book.tracks.get(setting) or drift.new_track(moment)
         record = self._ledger.saved.record(board.gpu.uuid, setting)
         goal: Goal | None = None
+        unread = reading is None and setting.readable and wish is not None and wish.target is not None
+        if unread and track.goal is None:  # newly wished: what was read long ago must not become an original
+            reading, unread = self.gpus.read(board.gpu.uuid, setting), False
         if wish is not None:
             seen = track.observed if reading is None else reading
             if seen is not None and not isinstance(seen, Unread):
@@ -257,12 +238,14 @@ class Reconciler:
                 track = replace(track, goal=goal, accepted=known) if known is not None else track
         default = board.factory_default(setting)
         step = drift.look(track, setting, wish, goal, reading, default, poll_interval_s, moment)
+        if unread and (step.write is not None or goal != book.tracks[setting].goal):
+            return self._look(book, setting, wish, self.gpus.read(board.gpu.uuid, setting), poll_interval_s)
         self._keep(book, setting, step)
         return step
 
-    def _lost_beside(self, book: Book, setting: Setting) -> Step:
+    def _lost_beside(self, book: Book, setting: Setting, hushed: bool) -> Step:
         track = book.tracks.get(setting) or drift.new_track(self.moment())
-        return drift.forget_lock(track, "a setting beside it was lost, so it may be too", self.moment())
+        return drift.forget_lock(track, "a setting beside it was lost, so it may be too", self.moment(), hushed)
 
     def _prove(self, book: Book, setting: Setting) -> None:
         """Judge a requested lock by what the clocks do under load; silence proves nothing."""
@@ -293,7 +276,7 @@ class Reconciler:
         goal = track.goal if track else None
         wanted = None if isinstance(goal, Refusal) else goal
         asked = {"wanted": target_text(wish.target)} if wish and isinstance(goal, Refusal) else {}
-        self._say(
+        self.tell(
             Event(
                 note.kind,
                 self._clock.now(),

@@ -21,6 +21,7 @@ from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.loop.planned import plan_of
 from gpu_tuned.loop.policy_keeper import PolicyFiles, PolicyKeeper
 from gpu_tuned.loop.reconcile import Book, Reconciler
+from gpu_tuned.loop.restore import restore
 from gpu_tuned.ports import Clock, Desk, DriverEvent, Gpus, Kernel, Look, Say, Service, Store
 
 APPLICATION_CLOCKS_EVERY = 5
@@ -123,13 +124,14 @@ class Steward:
         done: list[str] = []
         failed: list[str] = []
         for book in books:
-            if book.away is None:
-                # Persistence last: without it, an idle GPU may forget the others between two writes.
-                for setting in reversed(settings):
-                    self.reconciler.restore(book, setting, done, failed)
+            # Persistence last: without it, an idle GPU may forget the others between two writes.
+            for setting in reversed(settings):
+                restore(book, setting, self.reconciler, self.ledger, done, failed)
         if host_too:
-            problem = self.host.restore()
-            failed += [f"numa balancing: {problem}"] if problem else []
+            failed += [
+                f"{uuid}: this GPU is not here" for uuid in self.ledger.written() if uuid not in self.fleet.books
+            ]
+            self.host.restore(done, failed)
         return done, failed
 
     def _look_at(self, book: Book) -> None:
@@ -139,11 +141,11 @@ class Steward:
             self.fleet.try_again(book)
             if book.away is not None:
                 return
+        seen = self.fleet.first_looks.pop(book.board.gpu.uuid, None)
         book.asleep = self._world.kernel.asleep(book.board.gpu.pci)
         if book.asleep:
             return
         try:
-            seen = self.fleet.first_looks.pop(book.board.gpu.uuid, None)
             seen = seen or self.reconciler.see(book, self._what_to_read(book))
             writes = self.reconciler.decide(book, seen, self.interval_s)
             if not self.observing:
