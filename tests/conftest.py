@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.machine.together import pytest_xdist_make_scheduler  # noqa: F401  one worker for each booted machine
 from tests.marker import require_simulator
 from tests.nvsim import SIMULATOR, Nvsim, build
 

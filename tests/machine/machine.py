@@ -1,0 +1,303 @@
+"""A Debian that is really booted, in a container: systemd as PID 1, the simulated driver as the system's library.
+
+Needs root, debootstrap and systemd-nspawn. The base of a release is made once and kept as a tar outside of the
+checkout; every machine is a fresh copy of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests.nvsim import SIMULATOR
+
+SUITES = ("bookworm", "trixie")  # systemd 252 and 257
+INCLUDE = ("systemd", "systemd-sysv", "dbus", "python3", "python3-systemd")
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpu-tuned-machine"
+NVSIM_STATE = "/var/lib/nvsim"
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "LANG": "C.UTF-8",
+    "DEBIAN_FRONTEND": "noninteractive",
+    "SYSTEMD_PAGER": "cat",
+    "NVSIM_STATE": NVSIM_STATE,
+}
+# The shipped unit is what is tested; this much it must be told to find the simulated host.
+DROP_IN = f"""\
+[Service]
+Environment=NVSIM_STATE={NVSIM_STATE} GPU_TUNED_SYSROOT={NVSIM_STATE}/root
+ReadWritePaths={NVSIM_STATE}
+"""
+# systemd 256 and later boot on cgroup v2 alone. Where the host still mounts v1, the container's own mount namespace
+# gets a cgroup2 tree; it has no memory controller and no device filter.
+BOOT = """
+if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
+  umount -R /sys/fs/cgroup
+  mount -t cgroup2 cgroup2 /sys/fs/cgroup
+fi
+exec systemd-nspawn -q --directory="$1" --boot --private-network --register=no --keep-unit --machine="$2" \
+  --console=read-only --link-journal=no
+"""
+
+
+def missing() -> str | None:
+    """Why no machine can be booted here, None where one can."""
+    if os.geteuid() != 0:
+        return "booting a machine takes root"
+    tools = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
+    lacking = sorted({package for tool, package in tools.items() if shutil.which(tool) is None})
+    if lacking:
+        return f"missing: apt-get install {' '.join(lacking)}"
+    return None
+
+
+def base(suite: str) -> Path:
+    """The tar of a freshly debootstrapped release; made when missing (about 100 s)."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    key = hashlib.sha256(" ".join(INCLUDE).encode()).hexdigest()[:8]
+    tar = CACHE / f"{suite}-{key}.tar"
+    with open(CACHE / f"{suite}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if tar.exists():
+            return tar
+        making = Path(tempfile.mkdtemp(prefix=f"making-{suite}-", dir=CACHE))
+        try:
+            command = ["debootstrap", "--variant=minbase", f"--include={','.join(INCLUDE)}", suite, str(making)]
+            done = subprocess.run([*command, *_mirror()], capture_output=True, text=True, check=False)
+            if done.returncode != 0:
+                raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr}")
+            shutil.rmtree(making / "var/cache/apt/archives", ignore_errors=True)
+            new = tar.with_suffix(".new")
+            subprocess.run(["tar", "-C", str(making), "-cf", str(new), "."], check=True)
+            new.rename(tar)
+        finally:
+            shutil.rmtree(making, ignore_errors=True)
+    return tar
+
+
+def _mirror() -> list[str]:
+    """The host's own Debian mirror; debootstrap's default where it names none."""
+    for path in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"):
+        with contextlib.suppress(OSError):
+            found = re.search(r"https?://\S+/debian/?(?=\s|$)", Path(path).read_text(), re.MULTILINE)
+            if found:
+                return [found[0]]
+    return []
+
+
+class Machine:
+    """One booted container. Everything in it is done by `sh`, as root, outside of every unit."""
+
+    def __init__(self, suite: str) -> None:
+        self.suite = suite
+        self.root = _new_root(suite)
+        self._nspawn: subprocess.Popen[bytes] | None = None
+        self._leader = 0
+        self._since_us = 0
+        self.after_install: dict[str, str] = {}
+        self._install_driver()
+
+    def _install_driver(self) -> None:
+        library = self.root / "usr/lib/x86_64-linux-gnu"
+        shutil.copy2(SIMULATOR / "build" / "libnvidia-ml.so.1", library)
+        tools = self.root / "opt/nvsim"
+        tools.mkdir(parents=True)
+        shutil.copy2(SIMULATOR / "nvsim", tools)
+        shutil.copytree(SIMULATOR / "boards", tools / "boards")
+        (self.root / "usr/local/bin/nvsim").symlink_to("/opt/nvsim/nvsim")
+        for unit in ("gpu-tuned.service", "gpu-tuned-persistenced.service"):
+            folder = self.root / f"etc/systemd/system/{unit}.d"
+            folder.mkdir(parents=True)
+            (folder / "simulator.conf").write_text(DROP_IN)
+        (self.root / "etc/machine-id").write_text("")
+        (self.root / NVSIM_STATE.lstrip("/")).mkdir()
+        subprocess.run(["chroot", str(self.root), "ldconfig"], check=True)
+
+    def boot(self) -> None:
+        """Start it, and wait until systemd has started everything."""
+        name = f"gpu-tuned-{self.root.name.rpartition('-')[2]}".replace("_", "-")
+        # pdeathsig: when this process is killed, nothing stays behind.
+        command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "bash", "-c", BOOT, "boot"]
+        with open(f"{self.root}.console", "ab") as console:
+            self._nspawn = subprocess.Popen(
+                [*command, str(self.root), name], stdin=subprocess.DEVNULL, stdout=console, stderr=console
+            )
+        self.until(self._is_up, "booted", timeout_s=90)
+
+    def install(self) -> None:
+        """What README says, with the package that lies in /root."""
+        self.sh("cd /root && apt-get install -y ./gpu-tuned_*_all.deb", timeout_s=120)
+
+    def _is_up(self) -> bool:
+        assert self._nspawn is not None
+        if self._nspawn.poll() is not None:
+            raise AssertionError(f"systemd-nspawn ended with {self._nspawn.returncode}\n{self.console()}")
+        children = Path(f"/proc/{self._nspawn.pid}/task/{self._nspawn.pid}/children").read_text().split()
+        if not children:
+            return False
+        self._leader = int(children[0])
+        state = self.sh("systemctl is-system-running", check=False, timeout_s=20).stdout.strip()
+        return state in ("running", "degraded")
+
+    def console(self) -> str:
+        """The end of what the machine printed."""
+        with contextlib.suppress(OSError):
+            return Path(f"{self.root}.console").read_text(errors="replace")[-3000:]
+        return ""
+
+    def power_off(self) -> None:
+        if self._nspawn is None:
+            return
+        with contextlib.suppress(Exception):
+            self.sh("systemctl poweroff", check=False, timeout_s=20)
+        try:
+            self._nspawn.wait(40)
+        except subprocess.TimeoutExpired:
+            self._nspawn.kill()
+            self._nspawn.wait(20)
+        self._nspawn = None
+
+    def remove(self) -> None:
+        """Power off and leave nothing behind."""
+        self.power_off()
+        shutil.rmtree(self.root, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            os.unlink(f"{self.root}.console")
+
+    def sh(self, script: str, *, check: bool = True, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
+        """Run a bash script in the machine. Fails with its output, unless told not to."""
+        done = subprocess.run(
+            [*self._enter(), "bash", "-euo", "pipefail", "-c", script],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
+            timeout=timeout_s,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"{script.strip()}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def spawn(self, script: str) -> subprocess.Popen[str]:
+        """Start a bash script in the machine and let it run; its standard output can be read."""
+        return subprocess.Popen(
+            [*self._enter(), "bash", "-c", script],
+            env=ENVIRONMENT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def _enter(self) -> list[str]:
+        return ["nsenter", "-t", str(self._leader), "--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup"]
+
+    def out(self, script: str, *, timeout_s: float = 60) -> str:
+        return self.sh(script, timeout_s=timeout_s).stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        """Put a file there, world-readable."""
+        target = self.root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text)
+        target.chmod(0o644)
+
+    def read(self, path: str) -> str:
+        return (self.root / path.lstrip("/")).read_text()
+
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = 30) -> Any:
+        """Poll until `condition()` is true; returns what it gave. An AssertionError of its own is passed on."""
+        end = time.monotonic() + timeout_s
+        while True:
+            found = condition()
+            if found:
+                return found
+            if time.monotonic() > end:
+                raise AssertionError(f"not within {timeout_s} s: {what}\n{self.journal()}")
+            time.sleep(0.05)
+
+    def journal(self, lines: int = 40) -> str:
+        """The end of the journal, for messages of failed tests."""
+        if self._leader == 0:
+            return self.console()
+        with contextlib.suppress(Exception):
+            return self.sh(f"journalctl --no-pager -n {lines} -o short-monotonic", check=False, timeout_s=20).stdout
+        return ""
+
+    # The simulated driver, and the daemon.
+
+    def nvsim(self, words: str) -> str:
+        return self.out(f"nvsim {words}")
+
+    def gpu(self, index: int = 0) -> dict[str, Any]:
+        """What the simulated driver knows of one GPU, locks too."""
+        found: dict[str, Any] = json.loads(self.nvsim("show --json"))["gpus"][index]
+        return found
+
+    def status(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.sh("gpu-tunedctl status --json", check=False).stdout or "{}")
+        return found
+
+    def setting(self, name: str, gpu: int = 0) -> dict[str, Any]:
+        """One row of the status, {} where there is none."""
+        gpus = self.status().get("gpus") or []
+        rows = gpus[gpu]["settings"] if gpu < len(gpus) else []
+        return next((row for row in rows if row["setting"] == name), {})
+
+    def show(self, unit: str, *properties: str) -> dict[str, str]:
+        """Properties of a unit, as systemctl shows them."""
+        names = ",".join(properties)
+        text = self.out(f"systemctl show {unit} --property={names}")
+        return dict(line.split("=", 1) for line in text.splitlines())
+
+    def kill(self) -> None:
+        """SIGKILL to the daemon, if it runs. By pid: `systemctl kill` fails where a process ends under its hands."""
+        self.sh(
+            'pid=$(systemctl show --property=MainPID --value gpu-tuned); [ "$pid" = 0 ] || kill -9 "$pid" || true'
+        )
+
+    def mark_journal(self) -> None:
+        """`entries` gives what comes after this moment."""
+        self._since_us = int(self.out("date +%s%6N"))
+
+    def entries(self, *matches: str) -> list[dict[str, str]]:
+        """Journal entries with these fields, oldest first."""
+        self.sh("journalctl --sync")
+        # Not --after-cursor: together with matches it leaves entries out on systemd 252.
+        text = self.out("journalctl --no-pager -o json " + " ".join(f"'{match}'" for match in matches))
+        found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
+        return [entry for entry in found if int(entry["__REALTIME_TIMESTAMP"]) >= self._since_us]
+
+
+def _new_root(suite: str) -> Path:
+    tar = base(suite)
+    _remove_leftovers()
+    root = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-{suite}-", dir=CACHE))
+    subprocess.run(["tar", "-C", str(root), "-xf", str(tar)], check=True)
+    root.chmod(0o755)  # mkdtemp's 0700 would hide everything below from apt's own user
+    return root
+
+
+def _remove_leftovers() -> None:
+    """What runs left behind that were killed."""
+    for path in CACHE.glob("run-*"):
+        owner = path.name.split("-")[1]
+        if not Path(f"/proc/{owner}").exists():
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink(missing_ok=True)

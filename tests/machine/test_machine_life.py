@@ -1,0 +1,167 @@
+"""Install, enable, reboot, restart, stop: what the service does as a service."""
+
+from __future__ import annotations
+
+import json
+import random
+from typing import Any
+
+from tests.machine.machine import NVSIM_STATE, Machine
+
+INFERENCE = """\
+[Unit]
+Wants=gpu-tuned.target
+After=gpu-tuned.target
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+Environment=NVSIM_STATE={state}
+ExecStart=/bin/sh -c 'nvsim show --json >/root/at-start.json'
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+class Watcher:
+    """Somebody who is not attached, and looks at the driver more than 100 times a second (on an idle machine)."""
+
+    def __init__(self, machine: Machine, pause_s: float = 0.0) -> None:
+        self._machine = machine
+        pause = f"sleep {pause_s}" if pause_s else ":"
+        machine.sh("touch /run/watching")
+        loop = f"while [ -e /run/watching ]; do nvsim show --json; {pause}; done >/root/watched"
+        self._process = machine.spawn(loop)
+        machine.until(lambda: (machine.root / "root/watched").exists(), "watching")
+
+    def end(self) -> list[dict[str, Any]]:
+        """GPU 0 at each look."""
+        self._machine.sh("rm -f /run/watching")
+        self._process.communicate(timeout=30)
+        seen = []
+        for line in self._machine.read("/root/watched").splitlines():
+            if line.startswith("{"):
+                seen.append(json.loads(line)["gpus"][0])
+        self._machine.sh("rm -f /root/watched")
+        assert len(seen) > 50, "too few looks to say anything"
+        return seen
+
+
+def same_all_along(seen: list[dict[str, Any]]) -> None:
+    """Limit and lock never fell back, and the driver never began anew (which would show between two looks too)."""
+    assert {gpu["power_limit_w"] for gpu in seen} == {450}
+    assert len({json.dumps(gpu["gpu_clock_mhz"]) for gpu in seen}) == 1
+    assert len({gpu["initialisation"] for gpu in seen}) == 1
+
+
+def power_w(gpu: dict[str, Any]) -> float:
+    return float(gpu["power_limit_w"])
+
+
+def test_installing_starts_nothing(booted: Machine) -> None:
+    assert booted.after_install["enabled"] == "disabled"
+    assert booted.after_install["active"] == "inactive"
+    assert booted.after_install["calls"].strip() in ("", "{}"), "the driver was called"
+    assert booted.out("getent group gpu-tuned")
+
+
+def test_units_as_installed(machine: Machine) -> None:
+    machine.sh("for name in cuda-mps-control persistenced; do install -m 755 /bin/true /usr/bin/nvidia-$name; done")
+    units = "gpu-tuned.service gpu-tuned.socket gpu-tuned.target gpu-tuned-wait.service gpu-tuned-mps.service"
+    done = machine.sh(f"systemd-analyze verify --man=no {units} gpu-tuned-persistenced.service")
+    assert done.stdout + done.stderr == ""
+    level = machine.out("systemd-analyze security --no-pager gpu-tuned.service | tail -n 1")
+    assert float(level.split(":")[1].split()[0]) <= 1.5, level
+
+
+def test_enable_now_status_verify(machine: Machine) -> None:
+    machine.sh("systemctl enable --now gpu-tuned")
+    machine.until(lambda: machine.sh("gpu-tunedctl verify", check=False).returncode == 0, "in order")
+    row = machine.setting("power_limit_w")
+    assert (row["observed"], row["state"], row["original"]) == (450, "held", 575)
+    shown = machine.out("gpu-tunedctl status --no-color")
+    assert shown.startswith("IN ORDER"), shown
+    assert power_w(machine.gpu()) == 450
+    # What systemctl status shows as its Status line.
+    assert "held" in machine.show("gpu-tuned.service", "StatusText")["StatusText"]
+
+
+def test_in_force_before_what_is_ordered_after(machine: Machine) -> None:
+    """Across a reboot: the driver begins with its defaults, and the service behind the target never sees them."""
+    machine.write("/etc/systemd/system/inference.service", INFERENCE.format(state=NVSIM_STATE))
+    machine.sh("systemctl daemon-reload; systemctl enable gpu-tuned inference; rm -f /root/at-start.json")
+    machine.power_off()
+    machine.boot()
+    machine.until(lambda: machine.show("inference.service", "ActiveState")["ActiveState"] == "active", "inference")
+    machine.sh("systemctl stop inference gpu-tuned.target gpu-tuned-wait gpu-tuned")
+    machine.sh("nvsim reboot; rm /root/at-start.json")
+    assert power_w(machine.gpu()) == 575
+    machine.power_off()
+    machine.boot()
+    machine.until(lambda: machine.show("inference.service", "ActiveState")["ActiveState"] == "active", "inference")
+    seen = json.loads(machine.read("/root/at-start.json"))["gpus"][0]
+    assert power_w(seen) == 450
+    assert machine.show("gpu-tuned.target", "ActiveState")["ActiveState"] == "active"
+
+
+def test_a_restart_lets_go_of_nothing(running: Machine) -> None:
+    watcher = Watcher(running)
+    for _ in range(3):
+        running.sh("systemctl restart gpu-tuned")
+    same_all_along(watcher.end())
+
+
+def test_killed_at_random_moments(running: Machine) -> None:
+    """SIGKILL, 50 times: nothing uncapped, and the originals survive."""
+    chance = random.Random(20261122)
+    before = running.setting("power_limit_w")["original"]
+    watcher = Watcher(running, pause_s=0.02)
+    for count in range(50):
+        running.sh(f"sleep {chance.choice((0.0, 0.05, 0.15, 0.3))}")
+        running.kill()
+        # Not the automatic restart: the test would take 50 times RestartSec= longer. This one may be hit itself.
+        block = "--no-block" if count % 2 else ""
+        running.sh(f"systemctl reset-failed gpu-tuned; systemctl restart {block} gpu-tuned", check=False)
+    running.sh("systemctl reset-failed gpu-tuned; systemctl restart gpu-tuned")
+    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force again")
+    same_all_along(watcher.end())
+    assert running.setting("power_limit_w")["original"] == before == 575
+    # Once without help: back by itself within the restart time.
+    running.sh("systemctl reset-failed gpu-tuned")
+    pid = running.status()["host"]["pid"]
+    running.kill()
+    running.until(lambda: running.status().get("host", {}).get("pid", pid) != pid, "started by systemd", timeout_s=15)
+    running.until(lambda: running.setting("power_limit_w").get("original") == 575, "the original is known")
+
+
+def test_a_stop_restores_where_the_policy_says_so(running: Machine) -> None:
+    policy = running.read("/etc/gpu-tuned/gpu-tuned.toml").replace("[daemon]", '[daemon]\non_stop = "restore"')
+    running.write("/etc/gpu-tuned/gpu-tuned.toml", policy)
+    running.sh("systemctl reload gpu-tuned")
+    # Neither of these is a stop.
+    running.sh("systemctl restart gpu-tuned")
+    running.kill()
+    running.sh("sleep 0.5; systemctl restart gpu-tuned")
+    assert power_w(running.gpu()) == 450
+    assert not running.entries("GPU_TUNED_EVENT=restored")
+    running.sh("systemctl stop gpu-tuned")
+    assert power_w(running.gpu()) == 575
+    assert running.gpu()["gpu_clock_mhz"] is None
+    assert running.gpu()["persistence_mode"] is False
+    assert {entry["SETTING"] for entry in running.entries("GPU_TUNED_EVENT=restored")} >= {"power_limit_w"}
+    assert running.show("gpu-tuned.service", "Result")["Result"] == "success"
+
+
+def test_a_stop_keeps_where_the_policy_does_not(running: Machine) -> None:
+    running.sh("systemctl stop gpu-tuned")
+    assert power_w(running.gpu()) == 450
+    assert not running.entries("GPU_TUNED_EVENT=restored")
+
+
+def test_without_its_capability_nothing_is_written(machine: Machine) -> None:
+    """The proof that these tests run the sandbox that is shipped."""
+    machine.write("/etc/systemd/system/gpu-tuned.service.d/test-cap.conf", "[Service]\nCapabilityBoundingSet=\n")
+    machine.sh("systemctl daemon-reload; systemctl start gpu-tuned")
+    machine.until(lambda: machine.setting("power_limit_w").get("state") == "refused", "refused")
+    assert power_w(machine.gpu()) == 575

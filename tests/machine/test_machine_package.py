@@ -1,0 +1,130 @@
+"""The package over its life: upgrade, downgrade, remove, purge; and the units that are off unless enabled."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from tests.machine.conftest import FIND, POLICY, build_deb
+from tests.machine.machine import Machine
+from tests.machine.test_machine_life import Watcher, power_w, same_all_along
+
+NEXT = "99.0"
+# What a system keeps about its packages and users, and what these tests put there themselves.
+NOT_OURS = (
+    "/dev/", "/proc/", "/sys/", "/run/", "/tmp/", "/root/", "/var/tmp/",
+    "/var/lib/dpkg/", "/var/lib/apt/", "/var/cache/", "/var/log/", "/var/lib/systemd/", "/var/lib/nvsim/",
+    "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/.pwd.lock", "/etc/subuid", "/etc/subgid",
+    "/etc/systemd/system/gpu-tuned", "/etc/machine-id", "/etc/ld.so.cache", "/home/", "/var/mail", "/var/spool/mail",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def newer(tmp_path_factory: pytest.TempPathFactory, deb: Path) -> Path:
+    """The same package under a later version; `deb` came first, so that dist/ ends with the usual one."""
+    return build_deb(tmp_path_factory.mktemp("newer"), "--version", NEXT)
+
+
+def version(machine: Machine) -> str:
+    return machine.out("dpkg-query --show --showformat='${Version}' gpu-tuned")
+
+
+def test_upgrade_and_back(running: Machine, newer: Path) -> None:
+    """Neither lets go of a limit or a lock, and both keep the policy and the originals."""
+    shutil.copy(newer, running.root / "root/newer.deb")
+    old = version(running)
+    restoring = POLICY.replace("[daemon]", '[daemon]\non_stop = "restore"')
+    running.write("/etc/gpu-tuned/gpu-tuned.toml", restoring)
+    running.sh("systemctl reload gpu-tuned")
+    original = running.setting("power_limit_w")["original"]
+    watcher = Watcher(running, pause_s=0.005)
+    pid = running.status()["host"]["pid"]
+    running.sh("apt-get install -y -o Dpkg::Options::=--force-confold /root/newer.deb", timeout_s=120)
+    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the upgrade")
+    assert version(running) == NEXT
+    assert running.status()["host"]["daemon_version"] == NEXT
+    assert running.status()["host"]["pid"] != pid
+    assert running.setting("power_limit_w")["original"] == original == 575
+    running.sh(f"apt-get install -y --allow-downgrades /root/gpu-tuned_{old}_all.deb", timeout_s=120)
+    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the downgrade")
+    assert running.status()["host"]["daemon_version"] == old
+    assert running.setting("power_limit_w")["original"] == 575
+    same_all_along(watcher.end())
+    assert running.read("/etc/gpu-tuned/gpu-tuned.toml") == restoring
+
+
+def test_purge_leaves_nothing(running: Machine) -> None:
+    before = set(running.after_install["files"].splitlines())
+    running.sh("systemctl enable -q gpu-tuned")
+    try:
+        said = running.sh("apt-get remove -y gpu-tuned", timeout_s=120).stdout
+        assert power_w(running.gpu()) == 450, "on_stop is not restore, so the settings stay"
+        # What stays, and the command that undoes it.
+        assert "nvidia-smi -i 0000:01:00.0 -pl 575" in said, said
+        assert running.read("/etc/gpu-tuned/gpu-tuned.toml") == POLICY, (
+            "removed, not purged: the policy is the user's"
+        )
+        running.sh("apt-get purge -y gpu-tuned", timeout_s=120)
+        after = set(running.out(FIND).splitlines())
+    finally:
+        running.install()
+    assert {path for path in after - before if not path.startswith(NOT_OURS)} == set()
+    # The name is nobody else's, so nothing with it stays anywhere but with the package manager.
+    assert {path for path in after if "gpu-tuned" in path and not path.startswith(NOT_OURS)} == set()
+
+
+def test_nvidia_modprobe_makes_the_device_nodes(machine: Machine) -> None:
+    """Outside of the sandbox, which may not make any."""
+    machine.write("/usr/bin/nvidia-modprobe", '#!/bin/sh\necho "$@" >>/root/modprobe\nexit 1\n')
+    machine.sh("chmod 755 /usr/bin/nvidia-modprobe; rm -f /root/modprobe; systemctl start gpu-tuned")
+    assert machine.read("/root/modprobe").splitlines() == ["", "-c 255"]
+    machine.sh("rm /usr/bin/nvidia-modprobe")
+
+
+def test_mps(machine: Machine) -> None:
+    """A stand-in that ends when it is told to quit through its pipe directory, and not before."""
+    fake = """#!/bin/sh
+test -w "$CUDA_MPS_PIPE_DIRECTORY" && test -w "$CUDA_MPS_LOG_DIRECTORY" || exit 9
+if [ "$1" = -f ]; then
+  mkfifo "$CUDA_MPS_PIPE_DIRECTORY/control"
+  trap "" TERM
+  read word <"$CUDA_MPS_PIPE_DIRECTORY/control"
+  echo "$word" >"$CUDA_MPS_LOG_DIRECTORY/control.log"
+else
+  read word; echo "$word" >"$CUDA_MPS_PIPE_DIRECTORY/control"
+fi
+"""
+    assert machine.sh("systemctl is-enabled gpu-tuned-mps", check=False).stdout.strip() == "disabled"
+    machine.sh("systemctl start gpu-tuned-mps")
+    assert machine.show("gpu-tuned-mps", "ActiveState")["ActiveState"] == "inactive", (
+        "no MPS here: the condition says no"
+    )
+    machine.write("/usr/bin/nvidia-cuda-mps-control", fake)
+    machine.sh("chmod 755 /usr/bin/nvidia-cuda-mps-control; systemctl start gpu-tuned-mps")
+    machine.until(lambda: machine.sh("test -p /run/nvidia-mps/control", check=False).returncode == 0, "its pipe")
+    # After the target: the settings were in force before it began.
+    assert machine.show("gpu-tuned.target", "ActiveState")["ActiveState"] == "active"
+    assert power_w(machine.gpu()) == 450
+    machine.sh("systemctl stop gpu-tuned-mps")
+    assert machine.show("gpu-tuned-mps", "Result")["Result"] == "success"
+    assert machine.read("/var/log/nvidia-mps/control.log") == "quit\n"
+
+
+def test_persistenced_of_ours_steps_aside(machine: Machine) -> None:
+    fake = """#!/bin/sh
+id -un >/run/nvidia-persistenced/user
+setsid sleep 1000 </dev/null >/dev/null 2>&1 &
+echo $! >/run/nvidia-persistenced/nvidia-persistenced.pid
+"""
+    machine.write("/usr/bin/nvidia-persistenced", fake)
+    machine.sh("chmod 755 /usr/bin/nvidia-persistenced; systemctl start gpu-tuned-persistenced")
+    assert machine.show("gpu-tuned-persistenced", "ActiveState")["ActiveState"] == "active"
+    assert machine.out("cat /run/nvidia-persistenced/user") == "nvidia-persistenced"
+    assert "gpu-tuned.service" in machine.show("gpu-tuned-persistenced", "Before")["Before"]
+    machine.sh("systemctl stop gpu-tuned-persistenced; test ! -e /run/nvidia-persistenced")
+    machine.write("/etc/systemd/system/nvidia-persistenced.service", "[Service]\nExecStart=sleep 1000\n")
+    machine.sh("systemctl daemon-reload; systemctl start gpu-tuned-persistenced")
+    assert machine.show("gpu-tuned-persistenced", "ActiveState")["ActiveState"] == "inactive"
+    machine.sh("rm /usr/bin/nvidia-persistenced")
