@@ -1,0 +1,103 @@
+"""`gpu-tunedctl wait`: what it waits for, and what makes gpu-tuned.target fail."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+
+from gpu_tuned.ctl import wait
+
+SETTING = {
+    "setting": "power_limit_w",
+    "wished": 450,
+    "observed": 450,
+    "state": "held",
+    "origin": "gpu-tuned.toml gpu[0].power_limit_w",
+    "required": False,
+    "in_order": True,
+    "message": None,
+}
+DOCUMENT = {
+    "policy": {"state": "in_force", "error": None, "unmatched": [], "required": []},
+    "driver": {"state": "ok", "message": None},
+    "gpus": [{"name": "NVIDIA GeForce RTX 5090", "pci": "0000:01:00.0", "settings": [SETTING]}],
+    "host": {"settings": []},
+}
+
+
+def document(setting: dict[str, Any] | None = None, **parts: dict[str, Any]) -> dict[str, Any]:
+    """DOCUMENT with other values: `setting`'s for the one setting, and for the parts named."""
+    found: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    found["gpus"][0]["settings"][0].update(setting or {})
+    for name, values in parts.items():
+        found[name].update(values)
+    return found
+
+
+LOST = {"observed": 575, "in_order": False}
+
+
+@pytest.mark.parametrize(
+    ("found", "settled"),
+    [
+        (document(), True),
+        (document({"state": "requested", "observed": None}), True),
+        (document({"state": "refused", **LOST}), True),
+        (document({"state": "watched", **LOST}), True),
+        (document({"state": "drifted", **LOST}), False),
+        (document({"state": "waiting", **LOST}), False),
+        (document({"state": "contested", **LOST}), False),
+        (document(driver={"state": "absent"}), False),
+        (document(driver={"state": "starting"}), False),
+        (document({"state": "drifted", "origin": None, **LOST}), True),  # no rule's, so nobody waits for it
+        (document(policy={"state": "none", "error": "line 3"}), True),
+    ],
+)
+def test_what_it_waits_for(found: dict[str, Any], settled: bool) -> None:
+    assert wait.settled(found) is settled
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "said"),
+    [
+        (document(), 0, ""),
+        (document({"state": "refused", **LOST}), 0, "power limit 450 W"),
+        (document({"state": "refused", "required": True, **LOST}), 1, "required, and not in force"),
+        (document({"state": "watched", "required": True, **LOST}), 1, "required, and not in force"),
+        (document({"required": True}), 0, ""),
+        (document(driver={"state": "absent", "message": "the driver is not loaded"}), 0, "driver absent"),
+        (document(driver={"state": "absent"}, policy={"required": ["a gpu[0].power_limit_w"]}), 1, "a gpu[0]"),
+        (document(policy={"state": "none", "error": "line 3"}), 1, "line 3"),
+        (
+            document(
+                policy={"unmatched": [{"origin": "a gpu[1]", "match": "pci 1", "fails": True, "required": True}]}
+            ),
+            1,
+            "matches no GPU",
+        ),
+        (
+            document(
+                policy={"unmatched": [{"origin": "a gpu[1]", "match": "pci 1", "fails": True, "required": False}]}
+            ),
+            0,
+            "matches no GPU",
+        ),
+    ],
+)
+def test_what_it_says_and_ends_with(
+    found: dict[str, Any], code: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert wait.tell(found) == code
+    told = capsys.readouterr().err
+    assert said in told
+    assert bool(told) is bool(said)
+
+
+def test_in_the_journal_a_failure_is_an_error(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("JOURNAL_STREAM", "8:1")
+    wait.tell(document({"state": "refused", "required": True, **LOST}))
+    assert capsys.readouterr().err.startswith("<3>gpu-tunedctl: ")
