@@ -185,6 +185,7 @@ class _Life:
         self._code = 0
 
     def run(self) -> int:
+        self._listen_to_signals()  # before the imports: until then SIGHUP ends a process
         import threading
 
         from gpu_tuned.adapters import systemd
@@ -205,7 +206,6 @@ class _Life:
             service = systemd.SystemdService()
             loop = self._loop(desk, service, speaker(sys.stderr), StateFile(options.state_dir))
             woken.append(loop)
-            self._listen_to_signals()
             loop.prepare()
             threading.Thread(target=server.serve, name="gpu-tuned-control", daemon=True).start()
             threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()

@@ -72,14 +72,15 @@ class PolicyKeeper:
         except PolicyError as error:
             self._fall_back(error.problems)
 
-    def reload(self, judge: Judge) -> None:
-        """Take the file anew. Raises PolicyError, and then the running policy stays."""
+    def reload(self, judge: Judge | None) -> None:
+        """Take the file anew. Raises PolicyError, and then the running policy stays. `judge` None: no board is known
+        yet, so it is judged when one is."""
         self._stamp = self._files.stamp()
         self.pending = None
         try:
             sources = self._files.read()
             policy = self._files.parse(sources)
-            problem = judge(policy)
+            problem = judge(policy) if judge else None
             if problem is not None:
                 raise PolicyError((problem,))
         except PolicyError as error:
@@ -87,7 +88,8 @@ class PolicyKeeper:
             self._refused("the running policy stays" if self.policy else "no policy is in force")
             raise
         self._adopt(policy, sources, PolicyState.IN_FORCE)
-        self._keep()
+        if judge:
+            self._keep()
 
     def judge(self, judge: Judge) -> None:
         """Hold the policy in force against boards that were not known when it was read."""

@@ -127,13 +127,17 @@ class Loop:
             self.steward.reconciler.forget_locks(book, "the machine slept")
 
     def _pause(self, began_s: float) -> None:
-        """Until the next look is due, or something wakes the loop."""
+        """Until the next look or the end of a release is due, the machine has slept, or something wakes the loop."""
         due_s = began_s + self.steward.interval_s
+        if self.steward.released_until is not None:
+            due_s = min(due_s, self.steward.released_until)
         while not self._stopping:
             left_s = due_s - self._clock.monotonic()
             if left_s <= 0 or self._wake.wait(min(left_s, SLICE_S)):
                 break
             self._world.service.alive()
+            if self._offset_s() - self._asleep_s > SLEPT_S:
+                break
         self._wake.clear()
 
     def _finish(self) -> None:

@@ -96,11 +96,14 @@ class Steward:
 
     def reload_policy(self) -> None:
         """Raises PolicyError; the running policy then stays."""
-        self._world.service.reloading()
+        announced = self._answered_at is not None  # before that, READY=1 would be told too early
+        if announced:
+            self._world.service.reloading()
         try:
-            self.keeper.reload(self._judge)
+            self.keeper.reload(self._judge if self.fleet.books else None)
         finally:
-            self._world.service.ready(self.status)
+            if announced:
+                self._world.service.ready(self.status)
         self._spread()
 
     def take_back(self, cause: str) -> None:

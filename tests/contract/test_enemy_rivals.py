@@ -1,0 +1,87 @@
+"""Rivals that fight longer, wishes that are met in another way, and time that runs oddly."""
+
+from __future__ import annotations
+
+import signal
+
+from tests.contract.test_daemon_settings import FAST, rule
+from tests.daemon import Daemon
+
+RESET_LOCK = "n.nvmlDeviceResetGpuLockedClocks(h)"
+
+
+def test_a_lock_beside_a_contested_limit_is_written_again_too(nvsim):
+    """Whoever resets the limit for the fifth time may reset the lock for the fifth time; it is told no more often
+    than the contest is."""
+    host = nvsim("rtx-5090-575")
+    host.set(0, persistence_mode=True)
+    wish = rule('power_limit_w = 450\ngpu_clock_mhz = { max = 2550 }\nrequired = ["power_limit_w"]')
+    with Daemon(host, FAST + wish).ready() as daemon:
+        for _ in range(6):
+            host.ask(RESET_LOCK, NVSIM_CAP_SYS_ADMIN="1")
+            host.set(0, power_limit_w=575)
+            daemon.until(lambda: host.gpu()["power_limit_w"] == 450, "put back")
+            daemon.turns(1)
+        assert daemon.state("power_limit_w") == "contested"
+        assert host.gpu()["gpu_clock_mhz"] == {"min": 180, "max": 2550}
+        assert daemon.state("gpu_clock_mhz") == "requested"
+        assert daemon.said.count("counts as lost") == 3
+        assert daemon.said.count("requested (") == 4
+
+
+def test_a_limit_below_a_ceiling_is_in_order_also_for_who_only_watches(nvsim):
+    host = nvsim("rtx-5090-575")
+    host.set(0, persistence_mode=True, power_limit_w=420)
+    ceiling = rule("power_limit_w = { max = 450 }")
+    with Daemon(host, FAST + ceiling, "--observe").ready() as daemon:
+        assert daemon.setting("power_limit_w")["in_order"] is True
+        assert daemon.ctl("verify").returncode == 0
+        assert "policy says" not in daemon.said
+        host.set(0, power_limit_w=500)
+        daemon.until(lambda: not daemon.setting("power_limit_w")["in_order"], "500 W are too much")
+        assert daemon.ctl("verify").returncode == 1
+
+
+def test_a_release_ends_in_time_whatever_the_interval(nvsim):
+    host = nvsim("rtx-5090-575")
+    slow = "[daemon]\npoll_interval_s = 3600\n"
+    with Daemon(host, slow + rule("power_limit_w = 450")).ready() as daemon:
+        assert daemon.ctl("release", "0", "--for", "1s").returncode == 0
+        assert not host.clients()
+        daemon.until(lambda: host.clients(), "taken back", 6)
+        daemon.until(lambda: daemon.state("power_limit_w") == "held", "held")
+
+
+def test_a_resume_is_noticed_whatever_the_interval(nvsim):
+    host = nvsim("rtx-5090-575")
+    slow = "[daemon]\npoll_interval_s = 3600\n"
+    with Daemon(host, slow + rule("power_limit_w = 450")).ready() as daemon:
+        host.suspend(60)
+        daemon.until(lambda: host.gpu()["power_limit_w"] == 450, "put back after the resume", 12)
+
+
+def test_a_policy_over_budget_is_refused_also_when_the_boards_come_later(nvsim):
+    host = nvsim("rtx-5090-575", "rtx-5090-575")
+    host.run("unload")
+    fits = FAST + "[host]\ngpu_power_budget_w = 900\n" + rule("power_limit_w = 450")
+    with Daemon(host, fits) as daemon:
+        daemon.until(lambda: "In force" in daemon.said or "not loaded" in daemon.said, "no driver")
+        daemon.config.write_text(fits.replace("450", "500"))
+        daemon.ctl("reload", check=False)
+        host.run("load-driver")
+        daemon.until(lambda: "sum up to 1000 W" in daemon.said, "refused")
+        daemon.turns(2)
+        assert [w for w in daemon.writes() if w[1] == [500_000]] == []
+
+
+def test_readiness_waits_for_the_first_pass_also_when_a_reload_comes_first(nvsim):
+    host = nvsim("rtx-5090-575")
+    host.hang("nvmlInit_v2", 3)
+    with Daemon(host, FAST + rule("power_limit_w = 450")) as daemon:
+        daemon.until(daemon.socket.exists, "socket")
+        for _ in range(20):
+            daemon.signal(signal.SIGHUP)
+        daemon.ready()
+        assert host.gpu()["power_limit_w"] == 450
+        ready = [line for line in daemon.manager.lines() if line.startswith(("READY", "STATUS"))]
+        assert "1 of 1" in ready[ready.index("READY=1") + 1]
