@@ -76,7 +76,7 @@ def test_a_policy_over_budget_is_refused_also_when_the_boards_come_later(nvsim):
 
 def test_readiness_waits_for_the_first_pass_also_when_a_reload_comes_first(nvsim):
     host = nvsim("rtx-5090-575")
-    host.hang("nvmlInit_v2", 3)
+    host.hang("all", 3)
     with Daemon(host, FAST + rule("power_limit_w = 450")) as daemon:
         daemon.until(daemon.socket.exists, "socket")
         for _ in range(20):
@@ -85,3 +85,53 @@ def test_readiness_waits_for_the_first_pass_also_when_a_reload_comes_first(nvsim
         assert host.gpu()["power_limit_w"] == 450
         ready = [line for line in daemon.manager.lines() if line.startswith(("READY", "STATUS"))]
         assert "1 of 1" in ready[ready.index("READY=1") + 1]
+
+
+def contest(host, daemon: Daemon) -> None:
+    """Revert the limit until the daemon holds back, and leave it at 300 W."""
+    for _ in range(6):
+        host.set(0, power_limit_w=300)
+        daemon.turns(4)
+    assert daemon.state("power_limit_w") == "contested"
+    host.set(0, power_limit_w=300)
+    daemon.turns(2)
+    assert host.gpu()["power_limit_w"] == 300, "held back"
+
+
+def test_a_resume_ends_the_pause_of_a_contest(nvsim):
+    """What the sleep undid is no rival's doing, and nobody's cap stays away for minutes because of it."""
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 500")).ready() as daemon:
+        contest(host, daemon)
+        host.suspend(30)
+        daemon.until(lambda: host.gpu()["power_limit_w"] == 500, "put back after the settling", 5)
+
+
+def test_a_gpu_that_comes_back_is_not_held_back_from(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 500")).ready() as daemon:
+        contest(host, daemon)
+        assert daemon.ctl("release", "0").returncode == 0
+        assert daemon.ctl("resume", "0").returncode == 0
+        assert host.gpu()["power_limit_w"] == 500
+
+
+def test_sigterm_ends_within_two_seconds_also_while_the_first_init_hangs(nvsim):
+    host = nvsim("h200")
+    host.hang("all", 60)
+    with Daemon(host, FAST + rule("power_limit_w = 500")) as daemon:
+        daemon.until(lambda: "in force" in daemon.said, "policy read")
+        daemon.stop(2.4)
+        assert daemon.writes() == []
+
+
+def test_a_service_manager_that_never_reads_holds_up_nobody(nvsim):
+    """Its socket takes so many datagrams, and then a sender waits."""
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 500")) as daemon:
+        daemon.until(lambda: "power limit set to 500 W" in daemon.said, "applied")
+        for watts in range(501, 521):
+            daemon.config.write_text(FAST + rule(f"power_limit_w = {watts}"))
+            assert daemon.ctl("reload").returncode == 0
+        assert host.gpu()["power_limit_w"] == 520
+        daemon.stop(2.4)

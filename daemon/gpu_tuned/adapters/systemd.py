@@ -11,6 +11,9 @@ import sdnotify
 STATUS_LIMIT = 500
 """Characters; `systemctl status` shows one line."""
 
+SEND_S = 0.5
+"""Seconds that one notification may take; then it is lost."""
+
 
 class SystemdService:
     """`ports.Service` over the notification socket that systemd names in NOTIFY_SOCKET.
@@ -22,6 +25,9 @@ class SystemdService:
         environment = os.environ if environment is None else environment
         # sdnotify reads os.environ by itself; without the variable there is nothing to connect to.
         self._notifier = sdnotify.SystemdNotifier() if environment.get("NOTIFY_SOCKET") else None
+        if self._notifier is not None and self._notifier.socket is not None:
+            # A datagram socket waits for its reader: a service manager that is stuck must not stop the loop.
+            self._notifier.socket.settimeout(SEND_S)
         self.watchdog_s = watchdog_s(environment)
         """How often systemd wants to hear from the loop at least, seconds; None: not asked for."""
         self._status: str | None = None

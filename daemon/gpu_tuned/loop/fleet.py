@@ -168,7 +168,7 @@ class Fleet:
         if why is not None:
             self._reconciler.renew(book, why)
         elif was_away is not None:
-            self._reconciler.forget_locks(book, "the GPU was away")
+            self._reconciler.begin_anew(book, "the GPU was away")
         self.first_looks[book.board.gpu.uuid] = seen
 
     def try_again(self, book: Book) -> None:

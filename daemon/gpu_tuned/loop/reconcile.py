@@ -123,12 +123,13 @@ class Reconciler:
         self.say(book, Note(EventKind.REINITIALISED, cause=why), None)
         self._ledger.forget(book.board.gpu.uuid)
         book.met_with.clear()
+        self.begin_anew(book, why)
+
+    def begin_anew(self, book: Book, why: str) -> None:
+        """What is found next is no rival's doing: nothing that was paused waits on, and locks count as lost."""
+        moment = self.moment()
         for setting, track in book.tracks.items():
             book.tracks[setting] = drift.fresh(track)
-        self.forget_locks(book, why)
-
-    def forget_locks(self, book: Book, why: str) -> None:
-        moment = self.moment()
         for setting in LOCKS:
             if setting in book.tracks:
                 self._keep(book, setting, drift.forget_lock(book.tracks[setting], why, moment))

@@ -124,7 +124,7 @@ class Loop:
             self._wake.wait(ready_s - self._clock.monotonic())
             self._wake.clear()
         for book in self.steward.fleet.books.values():
-            self.steward.reconciler.forget_locks(book, "the machine slept")
+            self.steward.reconciler.begin_anew(book, "the machine slept")
 
     def _pause(self, began_s: float) -> None:
         """Until the next look or the end of a release is due, the machine has slept, or something wakes the loop."""
