@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned import __version__
-from tests.machine.machine import DROP_IN, NVSIM_STATE, SUITES, Machine, missing
+from tests.machine.base import SUITES, missing
+from tests.machine.machine import DROP_IN, NVSIM_STATE, Machine
 
 TOP = Path(__file__).parents[2]
 HERE = Path(__file__).parent

@@ -1,30 +1,23 @@
 """A Debian that is really booted, in a container: systemd as PID 1, the simulated driver as the system's library.
 
-Needs root, debootstrap and systemd-nspawn. The base of a release is made once and kept as a tar outside of the
-checkout; every machine is a fresh copy of it.
+Needs root, debootstrap and systemd-nspawn (base.py).
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import json
 import os
-import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.machine.base import new_root
 from tests.nvsim import SIMULATOR
 
-SUITES = ("bookworm", "trixie")  # systemd 252 and 257
-INCLUDE = ("systemd", "systemd-sysv", "dbus", "python3", "python3-systemd")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpu-tuned-machine"
 NVSIM_STATE = "/var/lib/nvsim"
 ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
@@ -52,57 +45,12 @@ exec systemd-nspawn -q --directory="$1" --boot --private-network --register=no -
 """
 
 
-def missing() -> str | None:
-    """Why no machine can be booted here, None where one can."""
-    if os.geteuid() != 0:
-        return "booting a machine takes root"
-    tools = {"debootstrap": "debootstrap", "systemd-nspawn": "systemd-container", "nsenter": "util-linux"}
-    lacking = sorted({package for tool, package in tools.items() if shutil.which(tool) is None})
-    if lacking:
-        return f"missing: apt-get install {' '.join(lacking)}"
-    return None
-
-
-def base(suite: str) -> Path:
-    """The tar of a freshly debootstrapped release; made when missing (about 100 s)."""
-    CACHE.mkdir(parents=True, exist_ok=True)
-    key = hashlib.sha256(" ".join(INCLUDE).encode()).hexdigest()[:8]
-    tar = CACHE / f"{suite}-{key}.tar"
-    with open(CACHE / f"{suite}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if tar.exists():
-            return tar
-        making = Path(tempfile.mkdtemp(prefix=f"making-{suite}-", dir=CACHE))
-        try:
-            command = ["debootstrap", "--variant=minbase", f"--include={','.join(INCLUDE)}", suite, str(making)]
-            done = subprocess.run([*command, *_mirror()], capture_output=True, text=True, check=False)
-            if done.returncode != 0:
-                raise AssertionError(f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr}")
-            shutil.rmtree(making / "var/cache/apt/archives", ignore_errors=True)
-            new = tar.with_suffix(".new")
-            subprocess.run(["tar", "-C", str(making), "-cf", str(new), "."], check=True)
-            new.rename(tar)
-        finally:
-            shutil.rmtree(making, ignore_errors=True)
-    return tar
-
-
-def _mirror() -> list[str]:
-    """The host's own Debian mirror; debootstrap's default where it names none."""
-    for path in ("/etc/apt/sources.list.d/debian.sources", "/etc/apt/sources.list"):
-        with contextlib.suppress(OSError):
-            found = re.search(r"https?://\S+/debian/?(?=\s|$)", Path(path).read_text(), re.MULTILINE)
-            if found:
-                return [found[0]]
-    return []
-
-
 class Machine:
     """One booted container. Everything in it is done by `sh`, as root, outside of every unit."""
 
     def __init__(self, suite: str) -> None:
         self.suite = suite
-        self.root = _new_root(suite)
+        self.root = new_root(suite)
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._since_us = 0
@@ -281,23 +229,3 @@ class Machine:
         text = self.out("journalctl --no-pager -o json " + " ".join(f"'{match}'" for match in matches))
         found = [json.loads(line) for line in text.splitlines() if line.startswith("{")]
         return [entry for entry in found if int(entry["__REALTIME_TIMESTAMP"]) >= self._since_us]
-
-
-def _new_root(suite: str) -> Path:
-    tar = base(suite)
-    _remove_leftovers()
-    root = Path(tempfile.mkdtemp(prefix=f"run-{os.getpid()}-{suite}-", dir=CACHE))
-    subprocess.run(["tar", "-C", str(root), "-xf", str(tar)], check=True)
-    root.chmod(0o755)  # mkdtemp's 0700 would hide everything below from apt's own user
-    return root
-
-
-def _remove_leftovers() -> None:
-    """What runs left behind that were killed."""
-    for path in CACHE.glob("run-*"):
-        owner = path.name.split("-")[1]
-        if not Path(f"/proc/{owner}").exists():
-            if path.is_dir():
-                shutil.rmtree(path, ignore_errors=True)
-            else:
-                path.unlink(missing_ok=True)

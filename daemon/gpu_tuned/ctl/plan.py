@@ -7,7 +7,7 @@ import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
-from gpu_tuned.ctl import judge
+from gpu_tuned.ctl import judge, mps
 from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
@@ -51,7 +51,9 @@ def run(options: Options) -> int:
         json.dump(plan, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(plan, ink_for(sys.stdout, options.no_color)))
+        ink = ink_for(sys.stdout, options.no_color)
+        told = mps.warning(plan["changes"], "wanted")
+        say(page(plan, ink) + (["", *(ink("warn", line) for line in wrap(told))] if told else []))
     return judge.DIFFERS if plan["changes"] or plan["refusals"] else judge.IN_ORDER
 
 

@@ -43,9 +43,16 @@ def run(options: Options) -> int:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(
-            page(document, time.time(), ink_for(sys.stdout, options.no_color), options.all or options.gpu is not None)
-        )
+        ink = ink_for(sys.stdout, options.no_color)
+        lines = page(document, time.time(), ink, options.all or options.gpu is not None)
+        rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["setting"] == "compute_mode"]
+        if any(row["observed"] == "exclusive_process" for row in rows):
+            from gpu_tuned.ctl.mps import warning
+            from gpu_tuned.ctl.render.ink import wrap
+
+            told = warning(rows, "observed")
+            lines += ["", *(ink("warn", line) for line in wrap(told))] if told else []
+        say(lines)
     return judge.exit_code(document)
 
 

@@ -1,0 +1,42 @@
+"""Exclusive process mode without MPS is warned about, by `status` and by `plan`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpu_tuned.ctl import mps
+
+EXCLUSIVE = [{"setting": "compute_mode", "observed": "exclusive_process", "wanted": "exclusive_process"}]
+DEFAULT = [{"setting": "compute_mode", "observed": "default", "wanted": "default"}]
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    monkeypatch.setattr(mps, "FOLDERS", (str(tmp_path / "run"),))
+    monkeypatch.delenv("CUDA_MPS_PIPE_DIRECTORY", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("key", ["observed", "wanted"])
+def test_exclusive_without_mps(key: str) -> None:
+    told = mps.warning(EXCLUSIVE, key)
+    assert told is not None
+    assert "gpu-tuned-mps" in told
+
+
+def test_exclusive_with_mps(nowhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (nowhere / "run").mkdir()
+    (nowhere / "run" / "control").touch()
+    assert mps.warning(EXCLUSIVE, "observed") is None
+    # Or where the environment says that the pipes are.
+    (nowhere / "run").rename(nowhere / "own")
+    assert mps.warning(EXCLUSIVE, "observed") is not None
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(nowhere / "own"))
+    assert mps.warning(EXCLUSIVE, "observed") is None
+
+
+def test_another_mode_is_none_of_its_business() -> None:
+    assert mps.warning(DEFAULT, "observed") is None
+    assert mps.warning([{"setting": "power_limit_w", "observed": 450}], "observed") is None
