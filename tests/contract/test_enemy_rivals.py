@@ -135,3 +135,24 @@ def test_a_service_manager_that_never_reads_holds_up_nobody(nvsim):
             assert daemon.ctl("reload").returncode == 0
         assert host.gpu()["power_limit_w"] == 520
         daemon.stop(2.4)
+
+
+def test_plan_speaks_of_the_files_as_they_are_whatever_the_interval(nvsim):
+    host = nvsim("h200")
+    slow = "[daemon]\npoll_interval_s = 3600\n"
+    with Daemon(host, slow + rule("power_limit_w = 500")).ready() as daemon:
+        daemon.config.write_text(slow + rule("power_limit_w = 510"))
+        daemon.until(lambda: "510 W" in daemon.ctl("plan").stdout, "planned", 8)
+        assert host.gpu()["power_limit_w"] == 500
+
+
+def test_without_a_driver_nothing_is_planned_and_no_rule_is_blamed(nvsim):
+    host = nvsim("h200")
+    host.run("unload")
+    with Daemon(host, FAST + rule("power_limit_w = 500")) as daemon:
+        daemon.until(lambda: "Waiting for the driver" in daemon.said, "no driver")
+        daemon.turns(1)
+        done = daemon.ctl("plan", check=False)
+        assert done.returncode == 5
+        assert "not loaded" in done.stderr
+        assert "matches no GPU" not in daemon.ctl("status", check=False).stdout

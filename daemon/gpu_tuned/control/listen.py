@@ -79,8 +79,8 @@ def own(path: str) -> Listener:
         with _alone(folder):
             _clear(path)
             sock.bind(path)
+            sock.listen(BACKLOG)  # at once: a socket that does not listen yet looks like a dead daemon's
             os.chmod(path, 0o666)
-            sock.listen(BACKLOG)
             return Listener(sock, path, os.lstat(path).st_ino)
     except OSError as error:
         sock.close()

@@ -66,6 +66,9 @@ class _Control:
 
     def Plan(self) -> dict[str, Any]:
         document = self._document()
+        driver = document["driver"]
+        if driver["state"] != "ok" and not document["gpus"]:  # "nothing to write" would be a guess
+            raise _error("DriverTrouble", message=driver["message"] or f"the driver is {driver['state']}")
         plan = document.get(PRIVATE) or {}
         return {
             "format": FORMAT,

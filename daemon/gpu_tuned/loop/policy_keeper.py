@@ -50,6 +50,11 @@ class PolicyKeeper:
         self.pending: Policy | None = None
         """A good policy that lies in the files and was not loaded yet."""
 
+    @property
+    def changed(self) -> bool:
+        """Whether the files are others than when they were last looked at."""
+        return self._files.stamp() != self._stamp
+
     def notice_change(self) -> None:
         """See whether the files were changed since they were last read; nothing is said, and nothing taken over."""
         stamp = self._files.stamp()

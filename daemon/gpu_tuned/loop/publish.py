@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from gpu_tuned.core import report
@@ -73,9 +73,11 @@ def _row(book: Book, setting: Setting, track: Track, wish: Wish | None, record: 
     return known[1]
 
 
-def policy_row(keeper: PolicyKeeper, mode: str, books: Iterable[Book]) -> dict[str, Any]:
+def policy_row(keeper: PolicyKeeper, mode: str, fleet: Fleet) -> dict[str, Any]:
     policy = keeper.policy
-    unmatched = policy.unmatched([book.board.gpu for book in books]) if policy else ()
+    known = [book.board.gpu for book in fleet.books.values()]
+    # Before the driver was met nobody knows what a rule matches.
+    unmatched = policy.unmatched(known) if policy and (known or fleet.attached) else ()
     budget_mw = policy.gpu_power_budget_mw if policy else None
     return {
         "state": keeper.state.value,
@@ -146,7 +148,7 @@ def document(
     )
     return {
         "format": report.FORMAT,
-        "policy": policy_row(keeper, mode, books),
+        "policy": policy_row(keeper, mode, fleet),
         "driver": driver_row(fleet, kernel, library, answered_at),
         "gpus": [gpu_row(book, saved, moment.mono, _away_word(fleet, book)) for book in books],
         "host": {

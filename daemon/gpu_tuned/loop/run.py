@@ -127,7 +127,8 @@ class Loop:
             self.steward.reconciler.begin_anew(book, "the machine slept")
 
     def _pause(self, began_s: float) -> None:
-        """Until the next look or the end of a release is due, the machine has slept, or something wakes the loop."""
+        """Until the next look or the end of a release is due, the machine has slept, the policy's files were changed
+        (of which `plan` tells), or something wakes the loop."""
         due_s = began_s + self.steward.interval_s
         if self.steward.released_until is not None:
             due_s = min(due_s, self.steward.released_until)
@@ -136,7 +137,7 @@ class Loop:
             if left_s <= 0 or self._wake.wait(min(left_s, SLICE_S)):
                 break
             self._world.service.alive()
-            if self._offset_s() - self._asleep_s > SLEPT_S:
+            if self._offset_s() - self._asleep_s > SLEPT_S or self.steward.keeper.changed:
                 break
         self._wake.clear()
 
