@@ -77,6 +77,13 @@ def _lock() -> Iterator[None]:
         os.close(folder)
 
 
+def readme_commands() -> list[str]:
+    """What README's install section says to type, without its comments; the first line builds the package."""
+    section = (TOP / "README.md").read_text().split("\n## Install\n")[1]
+    block = section.split("```")[1]
+    return [line.partition(" #")[0].strip() for line in block.splitlines() if line.strip()]
+
+
 def _or_skip(reason: str | None) -> None:
     if reason is None:
         return
@@ -93,7 +100,10 @@ def booted(request: pytest.FixtureRequest, deb: Path) -> Iterator[Machine]:
     try:
         made.boot()
         made.nvsim(f"create {BOARDS}")
-        shutil.copy(deb, made.root / "root")
+        build, made.install_command, *_ = readme_commands()
+        assert build == "packaging/build deb"  # done by the fixture deb
+        (made.root / "root/dist").mkdir()
+        shutil.copy(deb, made.root / "root/dist")
         files = made.out(FIND)
         made.install()
         made.after_install = {

@@ -54,6 +54,7 @@ class Machine:
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._since_us = 0
+        self.install_command = ""
         self.after_install: dict[str, str] = {}
         self._install_driver()
 
@@ -85,8 +86,8 @@ class Machine:
         self.until(self._is_up, "booted", timeout_s=90)
 
     def install(self) -> None:
-        """What README says, with the package that lies in /root."""
-        self.sh("cd /root && apt-get install -y ./gpu-tuned_*_all.deb", timeout_s=120)
+        """What README says, with the package that lies in /root/dist."""
+        self.sh(f"cd /root && {self.install_command}", timeout_s=120)
 
     def _is_up(self) -> bool:
         assert self._nspawn is not None

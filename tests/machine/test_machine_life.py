@@ -6,6 +6,7 @@ import json
 import random
 from typing import Any
 
+from tests.machine.conftest import readme_commands
 from tests.machine.machine import NVSIM_STATE, Machine
 
 INFERENCE = """\
@@ -85,6 +86,16 @@ def test_enable_now_status_verify(machine: Machine) -> None:
     assert power_w(machine.gpu()) == 450
     # What systemctl status shows as its Status line.
     assert "held" in machine.show("gpu-tuned.service", "StatusText")["StatusText"]
+
+
+def test_readme_s_install_section(machine: Machine) -> None:
+    """Line by line, as it is typed; apt's line was typed when this machine was made."""
+    _, install, *rest = readme_commands()
+    assert install == machine.install_command
+    assert "systemctl enable --now gpu-tuned" in rest
+    assert any(line.startswith("gpu-tunedctl status") for line in rest)
+    for line in rest:
+        machine.sh(f"export GPU_TUNED_SYSROOT={NVSIM_STATE}/root; {line}")
 
 
 def test_in_force_before_what_is_ordered_after(machine: Machine) -> None:
