@@ -88,6 +88,11 @@ class Daemon:
         assert self.process is not None
         return self.process.pid
 
+    def listens(self) -> bool:
+        """Whether its socket takes clients: the path is there a moment before."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
+
     def ready(self, timeout_s: float = 15.0) -> Daemon:
         """Wait for READY=1."""
         self.until(lambda: "READY=1" in self.manager.lines(), "READY=1", timeout_s)

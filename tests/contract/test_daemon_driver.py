@@ -38,7 +38,7 @@ def test_a_driver_that_comes_late_is_waited_for(nvsim):
     host = nvsim("h200")
     host.run("unload")
     with Daemon(host, WISH) as daemon:
-        daemon.until(lambda: daemon.socket.exists() and daemon.status()["driver"]["state"] == "absent", "absent")
+        daemon.until(lambda: daemon.listens() and daemon.status()["driver"]["state"] == "absent", "absent")
         assert "READY=1" not in daemon.manager.lines(), "what can be applied is not applied yet"
         assert daemon.ctl("status").returncode == 5
         host.run("load-driver")
@@ -87,7 +87,7 @@ def test_a_library_that_does_not_match_the_module_is_waited_out(nvsim):
     host = nvsim("h200")
     host.run("mismatch", "on")
     with Daemon(host, WISH) as daemon:
-        daemon.until(lambda: daemon.socket.exists() and daemon.status()["driver"]["state"] == "mismatch", "mismatch")
+        daemon.until(lambda: daemon.listens() and daemon.status()["driver"]["state"] == "mismatch", "mismatch")
         host.run("mismatch", "off")
         daemon.ready()
         assert daemon.state("power_limit_w") == "held"

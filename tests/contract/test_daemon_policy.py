@@ -58,7 +58,7 @@ def test_a_start_with_a_bad_file_uses_the_last_good_policy(nvsim, name):
         host.set(0, power_limit_w=600)
         daemon.start()
         daemon.until(lambda: host.gpu()["power_limit_w"] == 500, "the last good policy")
-        daemon.until(lambda: daemon.socket.exists() and daemon.status()["policy"]["state"] == "last_good")
+        daemon.until(lambda: daemon.listens() and daemon.status()["policy"]["state"] == "last_good")
         assert daemon.status()["policy"]["error"]
 
 

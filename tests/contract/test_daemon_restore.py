@@ -114,7 +114,7 @@ def test_where_state_cannot_be_saved_nothing_is_written(host):
     folder.mkdir()
     (folder / "state").write_text("a file where the folder should be")
     with Daemon(host, WISH) as daemon:
-        daemon.until(lambda: daemon.socket.exists() and daemon.state("power_limit_w") == "refused", "refused")
+        daemon.until(lambda: daemon.listens() and daemon.state("power_limit_w") == "refused", "refused")
         assert daemon.writes() == []
         assert "cannot be saved" in daemon.setting("power_limit_w")["message"]
 

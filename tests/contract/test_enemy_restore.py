@@ -87,7 +87,7 @@ def test_the_original_is_what_the_first_write_that_happened_replaced(host):
     folder.mkdir()
     (folder / "state").write_text("a file where the folder should be")
     with Daemon(host, WISH) as daemon:
-        daemon.until(lambda: daemon.socket.exists() and daemon.state("power_limit_w") == "refused", "refused")
+        daemon.until(lambda: daemon.listens() and daemon.state("power_limit_w") == "refused", "refused")
         host.set(0, power_limit_w=550)
         (folder / "state").unlink()
         daemon.until(lambda: daemon.ctl("apply").returncode == 0, "applied")

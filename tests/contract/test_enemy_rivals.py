@@ -78,7 +78,7 @@ def test_readiness_waits_for_the_first_pass_also_when_a_reload_comes_first(nvsim
     host = nvsim("rtx-5090-575")
     host.hang("all", 3)
     with Daemon(host, FAST + rule("power_limit_w = 450")) as daemon:
-        daemon.until(daemon.socket.exists, "socket")
+        daemon.until(daemon.listens, "socket")
         for _ in range(20):
             daemon.signal(signal.SIGHUP)
         daemon.ready()

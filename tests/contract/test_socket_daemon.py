@@ -41,7 +41,7 @@ def held(client: Raw, method: str, **parameters: Any) -> dict[str, Any]:
 def test_every_reply_is_as_the_interface_file_says(nvsim: Any) -> None:
     host = nvsim("rtx-5090-575", "h200", "t4")
     with Daemon(host, POLICY) as daemon:
-        daemon.until(daemon.socket.exists, "the socket")
+        daemon.until(daemon.listens, "the socket")
         with Raw(str(daemon.socket)) as client:
             held(client, "Status")  # whatever there is to say before the first pass
             daemon.ready()
