@@ -80,6 +80,7 @@ class Daemon:
     def start(self) -> None:
         command = [str(BIN / "gpu-tuned"), "--config", str(self.config), "--state-dir", str(self.state_dir)]
         command += ["--socket", str(self.socket), *self.arguments]
+        self.began_s = time.monotonic()
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
 

@@ -274,7 +274,7 @@ class _Life:
             now_s = time.monotonic()
             if not told and (loop.settled or now_s >= ready_by_s):
                 told = True
-                service.ready(loop.steward.status if loop.settled else "still waiting for the driver")
+                service.ready(loop.steward.status if loop.settled else "the driver does not answer yet")
             if self._reloading:
                 self._reloading = False
                 loop.reload()

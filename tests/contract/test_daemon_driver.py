@@ -37,12 +37,12 @@ def test_an_xid_is_told_and_kept_in_status(nvsim):
 def test_a_driver_that_comes_late_is_waited_for(nvsim):
     host = nvsim("h200")
     host.run("unload")
-    with Daemon(host, WISH) as daemon:
-        daemon.until(lambda: daemon.listens() and daemon.status()["driver"]["state"] == "absent", "absent")
-        assert "READY=1" not in daemon.manager.lines(), "what can be applied is not applied yet"
+    with Daemon(host, WISH).ready(timeout_s=5) as daemon:
+        assert daemon.status()["driver"]["state"] == "absent"
+        assert any("driver absent" in line for line in daemon.manager.lines() if line.startswith("STATUS="))
         assert daemon.ctl("status").returncode == 5
         host.run("load-driver")
-        daemon.ready()
+        daemon.until(lambda: daemon.state("power_limit_w") == "held", "applied")
         assert host.gpu()["power_limit_w"] == 500
         assert daemon.ctl("verify").returncode == 0
 
@@ -89,8 +89,17 @@ def test_a_library_that_does_not_match_the_module_is_waited_out(nvsim):
     with Daemon(host, WISH) as daemon:
         daemon.until(lambda: daemon.listens() and daemon.status()["driver"]["state"] == "mismatch", "mismatch")
         host.run("mismatch", "off")
-        daemon.ready()
-        assert daemon.state("power_limit_w") == "held"
+        daemon.until(lambda: daemon.state("power_limit_w") == "held", "applied", timeout_s=15)
+
+
+def test_a_driver_that_hangs_holds_readiness_up_for_20_s_at_most(nvsim):
+    host = nvsim("h200")
+    host.hang("all", 60)
+    with Daemon(host, WISH) as daemon:
+        daemon.ready(timeout_s=25)
+        waited_s = next(at for at, text in daemon.manager.told if "READY=1" in text) - daemon.began_s
+        assert 19 < waited_s < 23
+        assert "STATUS=the driver does not answer yet" in daemon.manager.lines()
 
 
 def test_resume_from_suspend_puts_everything_back(nvsim):

@@ -38,7 +38,7 @@ class Loop:
         self._heard: deque[DriverEvent] = deque(maxlen=256)
         self._asleep_s = self._offset_s()
         self.settled = False
-        """True after the first turn that met the driver: what could be applied is applied."""
+        """True after the first turn: what can be applied is applied, also where that is nothing yet."""
         self.steward = Steward(world, self.say)
         self._commands = Commands(self.steward, world.desk, self.say)
 
@@ -104,7 +104,7 @@ class Loop:
                 self.steward.reload_policy()
         heard = [self._heard.popleft() for _ in range(len(self._heard))]
         self.steward.turn(heard)
-        if self.steward.fleet.attached and not self.settled:
+        if not self.settled:
             self.settled = True
             self._on_settled()
         for command, reply in served:
