@@ -61,3 +61,14 @@ def test_what_is_only_watched_is_never_planned(nvsim):
     with Daemon(host, policy).ready() as daemon:
         daemon.turns(1)
         assert plan(daemon)["changes"] == []
+
+
+def test_a_gpu_that_will_forget_is_told_of(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("power_limit_w = 500")).ready() as daemon:
+        daemon.turns(1)
+        assert "persistence mode is off" in plan(daemon)["notes"][0]
+        assert "persistence mode is off" in daemon.ctl("plan").stdout
+        daemon.config.write_text(WISH)
+        daemon.until(lambda: plan(daemon)["pending"], "noticed")
+        assert plan(daemon)["notes"] == []

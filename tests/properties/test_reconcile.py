@@ -5,7 +5,6 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_tuned.core.drift import State
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     UNLOCKED,
@@ -23,6 +22,7 @@ from gpu_tuned.core.model import (
 )
 from gpu_tuned.core.saved import Initialisation, Record, Saved, SavedGpu, from_json, to_json
 from gpu_tuned.core.throttle import Throttle
+from gpu_tuned.core.track import State
 from gpu_tuned.core.wish import Ceiling, Origin, Percent, Symbol, Wish
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.loop.reconcile import Book, Reconciler

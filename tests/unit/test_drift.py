@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from gpu_tuned.core import drift
-from gpu_tuned.core.drift import Moment, State, Track
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.model import NO_GETTER, ClockLock, PowerLimit, Setting, Unread
 from gpu_tuned.core.plan import Refusal
+from gpu_tuned.core.track import Moment, State, Step, Track
 from gpu_tuned.core.wish import Ceiling, Origin, Wish
 
 POLL_S = 2.0
@@ -50,7 +50,7 @@ class Story:
             self.take(drift.took(self.track, step.write, step.write, self.reading, "told", self.moment))
         return self.track.state
 
-    def take(self, step: drift.Step) -> None:
+    def take(self, step: Step) -> None:
         self.track = step.track
         self.said += [note.kind for note in step.notes]
 

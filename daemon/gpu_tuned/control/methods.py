@@ -77,6 +77,7 @@ class _Control:
             "changes": plan.get("changes", []),
             "refusals": plan.get("refusals", []),
             "left": plan.get("left", []),
+            "notes": plan.get("notes", []),
         }
 
     def Throttle(self) -> dict[str, Any]:

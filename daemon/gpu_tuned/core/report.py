@@ -7,10 +7,10 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from gpu_tuned.core.drift import Track
 from gpu_tuned.core.model import Board, ClockLock, Gpu, PowerLimit, Setting, Telemetry, Unread, Value, watts, wire
 from gpu_tuned.core.plan import Refusal
 from gpu_tuned.core.saved import Record
+from gpu_tuned.core.track import Track
 from gpu_tuned.core.wish import Ceiling, Wish, target_text
 
 FORMAT = 1

@@ -70,6 +70,8 @@ def page(plan: Json, ink: Ink) -> list[str]:
         lines += ["", ink("bad", f"{len(refusals)} refused"), *_by_gpu(refusals, _refusal, ink)]
     if left:
         lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, ink)]
+    for note in plan.get("notes", []):
+        lines += ["", *(ink("warn", line) for line in wrap(note))]
     return [*lines, "", pending] if plan.get("pending") else lines
 
 

@@ -14,6 +14,7 @@ from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, Gpu
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import Board, Seen
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
+from gpu_tuned.core.track import Note
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.loop.reconcile import Book, Reconciler
 from gpu_tuned.ports import Clock, Gpus, Kernel, Look, Say
@@ -164,7 +165,7 @@ class Fleet:
         binding = self._bindings.get(book.board.gpu.pci, "")
         why = self._ledger.begin(book.board, seen, binding)
         if was_away is not None:
-            self._reconciler.say(book, drift.Note(EventKind.GPU_BACK), None)
+            self._reconciler.say(book, Note(EventKind.GPU_BACK), None)
         if why is not None:
             self._reconciler.renew(book, why)
         elif was_away is not None:
@@ -185,7 +186,7 @@ class Fleet:
             book.away = why
             if not self._kernel.on_bus(book.board.gpu.pci):
                 self._off_bus.add(book.board.gpu.pci)
-            self._reconciler.say(book, drift.Note(EventKind.GPU_WAITING, cause=why), None)
+            self._reconciler.say(book, Note(EventKind.GPU_WAITING, cause=why), None)
         moment = self._reconciler.moment()
         book.tracks = {s: drift.wait(track, why, moment) for s, track in book.tracks.items()}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpu_tuned.core import drift
-from gpu_tuned.core.drift import Moment, Track
 from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event
 from gpu_tuned.core.model import NumaBalancing, Reading, Setting, Unread, Value, text
 from gpu_tuned.core.plan import Goal, Refusal
 from gpu_tuned.core.saved import Record
+from gpu_tuned.core.track import Moment, Step, Track
 from gpu_tuned.core.wish import Auto, Symbol, Wish
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.ports import Clock, Kernel, Say
@@ -106,7 +106,7 @@ class HostSettings:
     def _moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
 
-    def _keep(self, step: drift.Step) -> None:
+    def _keep(self, step: Step) -> None:
         self.track = step.track
         goal = step.track.goal
         for note in step.notes:

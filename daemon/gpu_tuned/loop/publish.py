@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from gpu_tuned.core import report
-from gpu_tuned.core.drift import Moment, Track
 from gpu_tuned.core.model import GPU_SETTINGS, LOCKS, Setting, text, watts, wire
 from gpu_tuned.core.saved import Record, Saved
+from gpu_tuned.core.track import Moment, Track
 from gpu_tuned.core.wish import MatchBy, Wish
 from gpu_tuned.loop.fleet import DriverState, Fleet
 from gpu_tuned.loop.host_settings import HostSettings

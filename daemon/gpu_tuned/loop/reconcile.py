@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gpu_tuned.core import drift
-from gpu_tuned.core.drift import Moment, Note, Step, Track
 from gpu_tuned.core.errors import (
     DriverAbsent,
     DriverError,
@@ -40,11 +39,12 @@ from gpu_tuned.core.plan import Goal, Refusal, accepted_as, goal_of
 from gpu_tuned.core.proof import LockWatch, Proof
 from gpu_tuned.core.saved import Record, accepted_for
 from gpu_tuned.core.throttle import Throttle
+from gpu_tuned.core.track import Moment, Note, State, Step, Track
 from gpu_tuned.core.wish import Wish, target_text
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.ports import Clock, Gpus, Look, Say
 
-_LOST = (drift.State.DRIFTED, drift.State.CONTESTED)
+_LOST = (State.DRIFTED, State.CONTESTED)
 
 READABLE_FIRST = tuple(sorted(GPU_SETTINGS, key=lambda setting: not setting.readable))
 """What was lost of these tells of the locks, which no call reads."""
@@ -251,7 +251,7 @@ class Reconciler:
     def _prove(self, book: Book, setting: Setting) -> None:
         """Judge a requested lock by what the clocks do under load; silence proves nothing."""
         track = book.tracks.get(setting)
-        if track is None or track.state is not drift.State.REQUESTED or not isinstance(track.accepted, ClockLock):
+        if track is None or track.state is not State.REQUESTED or not isinstance(track.accepted, ClockLock):
             book.proofs.pop(setting, None)
             return
         proof = book.proofs.get(setting)

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpu_tuned import __version__
-from gpu_tuned.core import drift
 from gpu_tuned.core.errors import DriverAbsent, DriverError, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.plan import Goal, budget_refusal, power_goals_mw
 from gpu_tuned.core.policy import Mode, Policy
+from gpu_tuned.core.track import Note
 from gpu_tuned.core.wish import Auto, Wish
 from gpu_tuned.loop import publish
 from gpu_tuned.loop.fleet import DriverState, Fleet
@@ -228,7 +228,7 @@ class Steward:
                 continue
             book.last_xid = (event.data, self.clock.now())
             cause = "caused by a program" if event.data in APPLICATION_XIDS else "hardware or driver"
-            self.reconciler.say(book, drift.Note(EventKind.XID, cause=cause, detail={"xid": event.data}), None)
+            self.reconciler.say(book, Note(EventKind.XID, cause=cause, detail={"xid": event.data}), None)
 
     def publish(self) -> None:
         """Lay down what is known now."""
