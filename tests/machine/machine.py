@@ -76,7 +76,7 @@ class Machine:
 
     def boot(self) -> None:
         """Start it, and wait until systemd has started everything."""
-        name = f"gpu-tuned-{self.suite}-{os.getpid()}"  # a host name: of the root's random one not every letter may be
+        name = f"gpu-tuned-{self.suite}-{os.getpid()}"  # a host name: not every name of a temporary folder is one
         # pdeathsig: when this process is killed, nothing stays behind.
         command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "bash", "-c", BOOT, "boot"]
         with open(f"{self.root}.console", "ab") as console:
