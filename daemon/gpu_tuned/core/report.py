@@ -11,7 +11,7 @@ from gpu_tuned.core.model import Board, ClockLock, Gpu, PowerLimit, Setting, Tel
 from gpu_tuned.core.plan import Refusal
 from gpu_tuned.core.saved import Record
 from gpu_tuned.core.track import Track
-from gpu_tuned.core.wish import Ceiling, Wish, target_text
+from gpu_tuned.core.wish import Auto, Ceiling, Percent, Symbol, Wish, target_text
 
 FORMAT = 1
 BUSY_PERCENT = 5
@@ -55,8 +55,9 @@ def _wished(track: Track, wish: Wish | None) -> Any:
     if isinstance(wish.target, Ceiling):
         return {"max": wire(wish.target.limit)}
     if track.goal is None or isinstance(track.goal, Refusal):
-        known = isinstance(wish.target, Value)
-        return wire(wish.target) if known else target_text(wish.target)  # type: ignore[arg-type]
+        if isinstance(wish.target, (Symbol, Percent, Auto)):
+            return target_text(wish.target)
+        return wire(wish.target)
     if isinstance(wish.target, ClockLock):
         return wire(wish.target)  # as written: min 0 is "no minimum", where the goal has the board's lowest clock
     return wire(track.goal)
