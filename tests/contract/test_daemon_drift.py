@@ -153,3 +153,14 @@ def test_the_owners_command_is_not_a_rivals(nvsim):
             assert host.gpu()["power_limit_w"] == limit_w
         assert daemon.state("power_limit_w") == "held"
         assert daemon.setting("power_limit_w")["put_back"] == 0
+
+
+def test_application_clocks_are_dear_to_read_and_put_back_within_five_looks(nvsim):
+    host = nvsim("h200")
+    policy = FAST + rule("persistence_mode = true\napplication_clocks_mhz = { memory = 3201, gpu = 1500 }")
+    with Daemon(host, policy).ready() as daemon:
+        daemon.turns(1)
+        host.set(0, application_clocks_mhz="3201,1200")
+        daemon.turns(6)
+        assert host.gpu()["application_clocks_mhz"] == {"memory": 3201, "gpu": 1500}
+        assert daemon.setting("application_clocks_mhz")["put_back"] == 1

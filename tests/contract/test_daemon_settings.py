@@ -45,6 +45,9 @@ compute_mode = "exclusive_process"
         }
         assert rows["power_limit_w"]["observed"] == rows["power_limit_w"]["accepted"] == 500
         assert rows["power_limit_w"]["original"] == 700
+        assert rows["persistence_mode"]["original"] is False
+        assumed = {name for name, row in rows.items() if row["original_assumed"]}
+        assert assumed == {"gpu_clock_mhz", "memory_clock_mhz"}, "only what no driver call can read"
         assert rows["gpu_clock_mhz"]["observed"] is None
         assert rows["gpu_clock_mhz"]["accepted"] == {"min": 1200, "max": 1500}
         assert daemon.ctl("verify").returncode == 0

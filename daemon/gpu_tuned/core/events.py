@@ -28,7 +28,7 @@ class Priority(int, Enum):
 class EventKind(Enum):
     """Each thing that can be said: its name on the wire, MESSAGE_ID, priority, and its words.
 
-    The words are a format string over `fields_for_text`.
+    The words are a format string over the fields that `message` puts together.
     """
 
     STARTED = ("started", "60f4367061fc44d4b5588cdb9d664aa6", Priority.INFO, "gpu-tuned {version} started, {mode}")

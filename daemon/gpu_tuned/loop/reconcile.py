@@ -162,9 +162,8 @@ class Reconciler:
         board, uuid = book.board, book.board.gpu.uuid
         first = {setting for setting in writes if self._ledger.saved.record(uuid, setting) is None}
         for setting, value in writes.items():
-            found = book.tracks[setting].observed
-            default = board.factory_default(setting)
-            self._ledger.before_write(uuid, setting, found or NO_GETTER, value, default)
+            found = _reading(book.tracks[setting])
+            self._ledger.before_write(uuid, setting, found, value, board.factory_default(setting))
         try:
             self._ledger.sync()
         except GpuTunedError as error:
@@ -198,7 +197,7 @@ class Reconciler:
         except DriverError as error:
             self._keep(book, setting, drift.failed(track, str(error), self.moment()))
             return not isinstance(error, (DriverRefused, DriverPermission, NotSupported))
-        accepted = value if not setting.readable else accepted_as(value, track.observed or NO_GETTER, after)
+        accepted = value if not setting.readable else accepted_as(value, _reading(track), after)
         if accepted is None:
             why = f"the driver reported success, but it reads {reading_text(after)}"
             self._keep(book, setting, drift.failed(replace(track, observed=after), why, self.moment()))
@@ -234,7 +233,7 @@ class Reconciler:
             if seen is not None and not isinstance(seen, Unread):
                 book.met_with.setdefault(setting, seen)
             goal = self.goal(book, wish, seen)
-            if track.accepted is None and setting.readable and goal and not isinstance(goal, Refusal):
+            if track.accepted is None and setting.readable and goal is not None and not isinstance(goal, Refusal):
                 known = accepted_for(record, goal)
                 track = replace(track, goal=goal, accepted=known) if known is not None else track
         default = board.factory_default(setting)
@@ -290,3 +289,8 @@ class Reconciler:
                 {**asked, **note.detail},
             )
         )
+
+
+def _reading(track: Track) -> Reading:
+    """The last reading; `False` (persistence off) is one."""
+    return NO_GETTER if track.observed is None else track.observed
