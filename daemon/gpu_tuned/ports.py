@@ -112,12 +112,27 @@ class Store(Protocol):
 class Service(Protocol):
     """The service manager; every method does nothing where there is none."""
 
+    @property
+    def watchdog_s(self) -> float | None:
+        """How often it wants to hear `alive` at least, seconds; None: not asked for."""
+
     def ready(self, status: str) -> None: ...
     def status(self, status: str) -> None: ...
     def reloading(self) -> None: ...
     def stopping(self, status: str) -> None: ...
     def alive(self) -> None:
-        """Feed the watchdog; called from the loop alone."""
+        """Feed the watchdog: from the loop, and before the driver's first answer from the main thread."""
+
+
+class LateDriver(Protocol):
+    """Tells when only a new start of the service can reach the driver."""
+
+    @property
+    def possible(self) -> bool:
+        """False once it cannot happen any more: there is no need to ask again."""
+
+    def shut_out(self, now_s: float) -> bool:
+        """Whether it has come to that by `now_s`, monotonic seconds."""
 
 
 Say = Callable[[Event], None]

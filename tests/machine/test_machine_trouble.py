@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 
 from tests.machine.conftest import POLICY
 from tests.machine.machine import NVSIM_STATE, Machine
@@ -39,9 +40,9 @@ def test_journalctl_x_explains_every_entry(running: Machine) -> None:
 
 
 def test_a_hanging_driver_call(running: Machine) -> None:
-    """`status` answers meanwhile, the watchdog makes a new process, and the hang does not make many."""
+    """`status` answers meanwhile; the watchdog makes a new process, and only that one, however long it hangs."""
     first = running.status()["host"]["pid"]
-    running.nvsim("hang all 62")
+    running.nvsim("hang all 600")
     document = running.until(
         lambda: (found := running.status()) and found["driver"]["state"] == "not_answering" and found, "hang seen"
     )
@@ -52,9 +53,12 @@ def test_a_hanging_driver_call(running: Machine) -> None:
         timeout_s=50,
     )
     assert running.status()["driver"]["state"] in ("starting", "not_answering")
-    running.until(lambda: running.status().get("driver", {}).get("state") == "ok", "the hang is over", timeout_s=60)
+    # Told ready after 20 s, and the watchdog's 30 s from there: by then it would have been ended as well.
+    past_s = time.monotonic() + 60
+    running.until(lambda: time.monotonic() > past_s, "past the watchdog", timeout_s=70)
+    running.nvsim("hang all 0")
     running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force")
-    assert int(running.show("gpu-tuned.service", "NRestarts")["NRestarts"]) <= 2
+    assert running.show("gpu-tuned.service", "NRestarts")["NRestarts"] == "1"
     assert running.gpu()["power_limit_w"] == 450
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gpu_tuned.adapters.late_driver import PATIENCE_S, LateDriver
 from gpu_tuned.adapters.systemd_job import job_of, parsed
+from gpu_tuned.loop.life import UNANSWERED_S, unanswered
 
 TABLE = """\
  1223 gpu-tuned.service   stop    running
@@ -95,3 +96,10 @@ def test_a_driver_that_leaves_again(root: Path) -> None:
     assert not found.shut_out(20.0)
     module.version = "580"
     assert not found.shut_out(30.0), "its patience begins anew"
+
+
+def test_a_driver_that_never_answered_costs_a_process_every_ten_minutes_and_no_more() -> None:
+    """Longer than the 15 minutes and 8 starts of the unit's start limit ever allow to be reached."""
+    assert unanswered(settled=False, waited_s=599)
+    assert not unanswered(settled=False, waited_s=UNANSWERED_S)
+    assert not unanswered(settled=True, waited_s=1), "from then on the loop feeds the watchdog, or nobody"

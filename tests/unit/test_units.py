@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tuned.adapters.late_driver import EXIT_STATUS
 from gpu_tuned.core.events import EventKind
+from gpu_tuned.loop.life import LATE_DRIVER_STATUS
 
 UNITS = Path(__file__).parents[2] / "units"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))
@@ -64,8 +64,8 @@ def test_exposure_stays_within_its_budget(service: str) -> None:
 
 def test_the_status_for_a_late_driver_restarts_the_service() -> None:
     unit = (UNITS / "gpu-tuned.service").read_text()
-    assert f"\nRestartForceExitStatus={EXIT_STATUS}\n" in unit
-    assert f"\nSuccessExitStatus={EXIT_STATUS}\n" in unit
+    assert f"\nRestartForceExitStatus={LATE_DRIVER_STATUS}\n" in unit
+    assert f"\nSuccessExitStatus={LATE_DRIVER_STATUS}\n" in unit
 
 
 def test_nothing_is_enabled_by_a_preset() -> None:

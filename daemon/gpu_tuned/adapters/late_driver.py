@@ -7,8 +7,6 @@ from pathlib import Path
 
 from gpu_tuned.ports import Kernel
 
-EXIT_STATUS = 75
-"""What the daemon ends with to be started again; gpu-tuned.service names it in RestartForceExitStatus=."""
 PATIENCE_S = 3.0
 """The device nodes are made after the module is loaded, by udev or by nvidia-modprobe; that long it may take."""
 

@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError
+from gpu_tuned.adapters.process import was_killed
+from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, StillInDriver
 
 FORMAT = 1
 FILE = "state.json"
@@ -166,29 +167,44 @@ class WriterLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Raises AlreadyRunning naming the holder, GpuTunedError where the file cannot be made."""
-        if self._file is not None:
-            return
+        """Raises AlreadyRunning naming the holder (StillInDriver where it was killed and cannot end), GpuTunedError
+        where the file cannot be made."""
+        if self._file is None:
+            self._file = self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def wait(self) -> None:
+        """As `take`, and wait for the holder's end, for ever if need be; no signal handler runs meanwhile."""
+        if self._file is None:
+            self._file = self._locked(fcntl.LOCK_EX)
+
+    def _locked(self, how: int) -> int:
         try:
             os.makedirs(self._path.parent, mode=0o755, exist_ok=True)
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
         except OSError as error:
             raise GpuTunedError(f"the writer's lock {self._path} cannot be made: {error.strerror}") from error
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(file, how)
             os.ftruncate(file, 0)
             os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         except BlockingIOError:
             holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
             os.close(file)
-            raise AlreadyRunning(
-                f"another gpu-tuned writes to this driver: process {holder} holds {self._path}; "
-                "stop it, or start this one with --observe"
-            ) from None
+            raise self._held(holder) from None
         except OSError as error:
             os.close(file)
             raise GpuTunedError(f"the writer's lock {self._path} cannot be taken: {error.strerror}") from error
-        self._file = file
+        return file
+
+    def _held(self, holder: str) -> AlreadyRunning:
+        if holder.isdecimal() and was_killed(int(holder)):
+            return StillInDriver(
+                f"process {holder}, a gpu-tuned that was killed, sits in a driver call that no signal ends"
+            )
+        return AlreadyRunning(
+            f"another gpu-tuned writes to this driver: process {holder} holds {self._path}; "
+            "stop it, or start this one with --observe"
+        )
 
     def release(self) -> None:
         """Let go; does nothing when it is not held."""

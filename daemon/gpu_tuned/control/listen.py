@@ -8,10 +8,11 @@ import os
 import socket
 import stat
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from gpu_tuned.control.peers import peer_of
 from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, UsageError
 
 BACKLOG = 512
@@ -63,8 +64,9 @@ def inherited(fd: int) -> Listener:
     return Listener(sock)
 
 
-def own(path: str) -> Listener:
+def own(path: str, was_killed: Callable[[int], bool]) -> Listener:
     """Listen on `path`, open to everybody: reading is everybody's, and who may write is judged by call.
+    `was_killed` tells of a pid whether it was ended and only cannot leave: its socket answers nobody any more.
 
     Raises AlreadyRunning when somebody listens there, UsageError for a path that cannot be one, SocketTrouble.
     """
@@ -77,7 +79,7 @@ def own(path: str) -> Listener:
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         with _alone(folder):
-            _clear(path)
+            _clear(path, was_killed)
             sock.bind(path)
             sock.listen(BACKLOG)  # at once: a socket that does not listen yet looks like a dead daemon's
             os.chmod(path, 0o666)
@@ -92,8 +94,8 @@ def own(path: str) -> Listener:
         raise
 
 
-def _clear(path: str) -> None:
-    """Remove what a dead daemon left, and only that: a connect to it must be refused first."""
+def _clear(path: str, was_killed: Callable[[int], bool]) -> None:
+    """Remove what a dead daemon left, and only that: a connect must be refused, or lead to one that was killed."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -110,6 +112,10 @@ def _clear(path: str) -> None:
             return
         except BlockingIOError:
             pass  # its queue is full: somebody listens, and is busy
+        else:
+            if was_killed(peer_of(probe).pid):
+                os.unlink(path)
+                return
     raise AlreadyRunning(
         f"socket path {path}: a daemon answers there; end it, or give this one --socket and --state-dir of its own"
     )

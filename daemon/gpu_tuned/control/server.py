@@ -44,12 +44,13 @@ class Server:
         inherited: Sequence[int] = (),
         group: str = "gpu-tuned",
         *,
+        was_killed: Callable[[int], bool] = lambda pid: False,
         say_trouble: Callable[[str], None] = lambda text: None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._desk, self._path, self._inherited, self._group = desk, path, tuple(inherited), group
-        self._limits, self._clock = limits or Limits(), clock
+        self._was_killed, self._limits, self._clock = was_killed, limits or Limits(), clock
         self._troubles = Troubles(say_trouble, clock)
         self._selector = selectors.DefaultSelector()
         self._listeners: list[listen.Listener] = []
@@ -73,7 +74,7 @@ class Server:
                 self._listeners.append(listen.inherited(fd))
             names = {listener.sock.getsockname() for listener in self._listeners}
             if self._path is not None and self._path not in names:
-                self._listeners.append(listen.own(self._path))
+                self._listeners.append(listen.own(self._path, self._was_killed))
         except BaseException:
             self._end()
             raise
@@ -206,11 +207,8 @@ class Server:
         self._hungry.add(client)
 
     def _hand_out_answers(self) -> None:
-        answers = self._desk.answers()
-        if not answers:
-            return
         waiting = {id(client.waits_for[0]): client for client in self._clients if client.waits_for}
-        for command, answer in answers:
+        for command, answer in self._desk.answers():
             client = waiting.get(id(command))
             if client is not None:
                 self._answer(client, answer)

@@ -6,6 +6,7 @@
     ├── NotReachable                3   no daemon answers on the socket
     ├── NotPermitted                4   the caller may not do this
     ├── AlreadyRunning              5   another daemon owns this driver
+    │   └── StillInDriver               ... one that was killed, and sits in a driver call that no signal ends
     └── DriverError                 5   the driver, or one GPU, said no
         ├── DriverAbsent                the driver is not loaded, or its library is not installed
         ├── DriverMismatch              library and kernel module are of different versions (upgrade under way)
@@ -50,6 +51,10 @@ class NotPermitted(GpuTunedError):
 
 
 class AlreadyRunning(GpuTunedError):
+    exit_code = 5
+
+
+class StillInDriver(AlreadyRunning):
     exit_code = 5
 
 

@@ -37,6 +37,7 @@ class Loop:
         self._stopping = self._reloading = self._restore_at_stop = False
         self._heard: deque[DriverEvent] = deque(maxlen=256)
         self._asleep_s = self._offset_s()
+        self._first: Callable[[], None] | None = None
         self.settled = False
         """True after the first turn: what can be applied is applied, also where that is nothing yet."""
         self.steward = Steward(world, self.say)
@@ -73,8 +74,20 @@ class Loop:
         self.steward.keeper.start()
         self.steward.publish()
 
+    def wait_first(self, over: Callable[[], None], why: str) -> None:
+        """Before its first turn the loop calls `over`, which returns when this process may write to the driver; until
+        then `why` is what the driver's state says. Before `run`."""
+        self._first = over
+        self.steward.fleet.message = why
+        self.say(Event(EventKind.DRIVER_WAITING, self._clock.now(), cause=why))
+        self.steward.publish()
+
     def run(self) -> None:
         world = self._world
+        if self._first is not None:
+            world.desk.entered(self._clock.monotonic())
+            self._first()
+            world.desk.left()
         while not self._stopping:
             began_s = self._clock.monotonic()
             world.desk.entered(began_s)

@@ -1,0 +1,122 @@
+"""One run of the daemon as its main thread lives it: signals, readiness, the watchdog before the driver's first
+answer, and an end in time. It never goes into the driver: Python runs no signal handler during a C call.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # made before anything else is imported: until it listens, SIGHUP ends a process
+if TYPE_CHECKING:
+    from gpu_tuned.loop.run import Loop
+    from gpu_tuned.ports import LateDriver, Service
+
+READY_AT_LATEST_S = 20.0
+"""A driver that does not come must not hold up the boot for longer."""
+LOOK_S = 2.0
+"""How often a service that began without the driver asks whether its devices may be opened by now."""
+STOP_AT_LATEST_S = 1.8
+"""After this long a stop no longer waits for a driver call that hangs; the promise is 2 s."""
+UNANSWERED_S = 600.0
+"""A process that the driver has not answered once is given this long. Another one would hang as well: without this a
+hang would mean a new process every minute, and in the end, by the start limit, none at all."""
+LATE_DRIVER_STATUS = 75
+"""What the daemon ends with to be started again; gpu-tuned.service names it in RestartForceExitStatus=."""
+
+
+class Life:
+    """From the first signal handler to the exit status. Everything here belongs to the main thread but `wake`."""
+
+    def __init__(self) -> None:
+        self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._stopping = self._reloading = False
+        self._failure: BaseException | None = None
+        self._ended = False
+        self._code = 0
+
+    def listen_to_signals(self) -> None:
+        import signal
+
+        signal.signal(signal.SIGTERM, lambda *_: self._signalled("_stopping"))
+        signal.signal(signal.SIGINT, lambda *_: self._signalled("_stopping"))
+        signal.signal(signal.SIGHUP, lambda *_: self._signalled("_reloading"))
+
+    def wake(self) -> None:
+        """From any thread: there is news."""
+        os.eventfd_write(self._news, 1)
+
+    def run(self, loop: Loop, service: Service, late: LateDriver, *, managed: bool) -> None:
+        """Run `loop` in a thread of its own until it ends, or until a stop need not wait for it any longer.
+        `managed`: started by systemd, which starts it again, and restores after a stop."""
+        import threading
+
+        threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
+        self._wait(loop, service, late, managed)
+
+    def leave(self) -> int:
+        """After `run`: the exit status; or, where a driver call hangs, the end. Raises what ended the loop."""
+        if not self._ended:
+            print("gpu-tuned: the driver does not answer; ending all the same", file=sys.stderr, flush=True)
+            # The loop thread sits in a C call that cannot be interrupted; a normal exit would wait for it.
+            os._exit(self._code)
+        if self._failure is not None:
+            raise self._failure
+        return self._code
+
+    def _run_loop(self, loop: Loop) -> None:
+        try:
+            loop.run()
+        except BaseException as error:
+            self._failure = error
+        self._ended = True
+        self.wake()
+
+    def _signalled(self, flag: str) -> None:
+        # Only a flag and a write: a handler may run while this thread holds any lock of its own.
+        setattr(self, flag, True)
+        self.wake()
+
+    def _wait(self, loop: Loop, service: Service, late: LateDriver, managed: bool) -> None:
+        """Tell readiness, pass signals on, feed the watchdog where the loop cannot yet, end in time."""
+        import contextlib
+        import select
+        import time
+
+        poll = select.poll()
+        poll.register(self._news, select.POLLIN)
+        began_s = time.monotonic()
+        told = False
+        stop_by_s: float | None = None
+        while not self._ended:
+            now_s = time.monotonic()
+            if not told and (loop.settled or now_s >= began_s + READY_AT_LATEST_S):
+                told = True
+                service.ready(loop.steward.status if loop.settled else "the driver does not answer yet")
+            if self._reloading:
+                self._reloading = False
+                loop.reload()
+            if self._stopping and stop_by_s is None:
+                stop_by_s = now_s + STOP_AT_LATEST_S
+                # Under systemd a stop and a restart look the same here; its ExecStopPost helper knows which it is.
+                loop.stop(restore=not managed)
+            elif managed and stop_by_s is None and late.shut_out(now_s):
+                print("gpu-tuned: the driver came after this service; starting again", file=sys.stderr, flush=True)
+                self._code, self._stopping = LATE_DRIVER_STATUS, True
+                continue
+            if stop_by_s is not None and now_s >= stop_by_s:
+                return
+            dues_s = [stop_by_s] if stop_by_s is not None else [] if told else [began_s + READY_AT_LATEST_S]
+            if managed and late.possible and stop_by_s is None:
+                dues_s.append(now_s + LOOK_S)
+            if service.watchdog_s is not None and unanswered(loop.settled, now_s - began_s):
+                service.alive()
+                dues_s.append(now_s + service.watchdog_s / 3)
+            poll.poll(None if not dues_s else max(0.0, min(dues_s) - now_s) * 1000)
+            with contextlib.suppress(BlockingIOError):
+                os.eventfd_read(self._news)
+
+
+def unanswered(settled: bool, waited_s: float) -> bool:
+    """Whether this process waits for its first answer, and is to be left waiting; `waited_s`: since its start."""
+    return not settled and waited_s < UNANSWERED_S
