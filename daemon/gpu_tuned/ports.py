@@ -5,7 +5,7 @@ Every method raises only errors of `core.errors`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -81,6 +81,9 @@ class Kernel(Protocol):
     def on_bus(self, pci: str) -> bool:
         """Whether the device answers on the PCI bus. Reads its configuration space, so ask about lost GPUs only: a
         sleeping one would wake up."""
+
+    def running(self, units: Collection[str]) -> frozenset[str]:
+        """Those of these services that run on this host."""
 
     def memory_nodes(self) -> int: ...
     def numa_balancing(self) -> NumaBalancing | None:

@@ -72,6 +72,23 @@ def test_a_hang_does_not_hold_up_a_stop(running: Machine) -> None:
     running.nvsim("hang all 0")
 
 
+def test_a_service_that_sets_the_same_is_named(running: Machine) -> None:
+    """Seen from inside the sandbox, by the control group that systemd keeps for a service that runs."""
+    groups = f"{NVSIM_STATE}/root/sys/fs/cgroup"
+    running.sh(f"mkdir -p $(dirname {groups}); ln -sfn /sys/fs/cgroup {groups}")
+    running.write("/etc/systemd/system/lactd.service", "[Service]\nExecStart=sleep 1000\n")
+    running.sh("systemctl daemon-reload; systemctl start lactd")
+    try:
+        entry = running.until(lambda: running.entries("GPU_TUNED_EVENT=rival"), "the journal says so")[-1]
+        assert "lactd.service" in entry["MESSAGE"]
+        assert "LACT (lactd.service) runs here" in running.out("gpu-tunedctl status --no-color")
+        assert running.show("lactd", "ActiveState")["ActiveState"] == "active", "named, not stopped"
+        running.sh("systemctl stop lactd")
+        running.until(lambda: running.status()["host"]["rivals"] == [], "gone")
+    finally:
+        running.sh("systemctl stop lactd; rm /etc/systemd/system/lactd.service")
+
+
 def test_reload_takes_a_good_file_and_refuses_a_bad_one(running: Machine) -> None:
     path = "/etc/gpu-tuned/gpu-tuned.toml"
     running.write(path, POLICY.replace("= 450", "= 500"))

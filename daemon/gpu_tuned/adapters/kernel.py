@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,6 +23,8 @@ _LIBRARY_FOLDERS = (
     "usr/lib64",
     "usr/lib",
 )
+# Version 2, and version 1 with systemd's own tree in one of two places.
+_CONTROL_GROUPS = ("sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/fs/cgroup/systemd")
 _NUMA_BALANCING = "proc/sys/kernel/numa_balancing"
 
 
@@ -107,6 +109,14 @@ class SystemKernel:
             self._read(f"{folder}/{name}/type") == "Battery" and self._read(f"{folder}/{name}/scope") != "Device"
             for name in supplies
         )
+
+    def running(self, units: Collection[str]) -> frozenset[str]:
+        """Those of these system services that run: systemd keeps a control group for each, as long as it does."""
+        for layout in _CONTROL_GROUPS:
+            folder = f"{self._root}/{layout}/system.slice"
+            if os.path.isdir(folder):
+                return frozenset(unit for unit in units if os.path.isdir(f"{folder}/{unit}"))
+        return frozenset()
 
     def memory_nodes(self) -> int:
         """How many NUMA nodes have memory, at least 1."""

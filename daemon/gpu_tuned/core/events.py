@@ -94,8 +94,10 @@ class EventKind(Enum):
         "contested",
         "99bd604d05164842a9b4f6d25f2bf5f8",
         Priority.WARNING,
-        "{where}{setting} is contested: somebody set {found} {count} times, about every {rhythm_s} s; wanted {wanted}; {then}",
+        "{where}{setting} is contested: somebody set {found} {count} times, about every {rhythm_s} s; wanted {wanted}; "
+        "{then}{suspects}",
     )
+    RIVAL = ("rival", "9d24a8bccd05437d810875efd34ca208", Priority.WARNING, "{cause}")
     CONTEST_ENDED = (
         "contest_ended",
         "2878e70a54af4851abcea76119dc4a9b",
@@ -226,6 +228,7 @@ def message(event: Event) -> str:
         "found": text(event.found),
         "cause": event.cause or "no cause known",
         "origin": event.origin or "",
+        "suspects": "",
         **event.detail,
     }
     return " ".join(event.kind.words.format_map(fields).split())

@@ -161,6 +161,7 @@ def document(
             "seen_at": report.timestamp(answered_at),
             "poll_interval_s": interval_s,
             "sequence": about["turns"],
+            "rivals": about["rivals"],
         },
         "plan": plan,
     }

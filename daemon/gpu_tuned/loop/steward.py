@@ -22,6 +22,7 @@ from gpu_tuned.loop.planned import plan_of
 from gpu_tuned.loop.policy_keeper import PolicyFiles, PolicyKeeper
 from gpu_tuned.loop.reconcile import Book, Reconciler
 from gpu_tuned.loop.restore import restore
+from gpu_tuned.loop.rivals import Rivals
 from gpu_tuned.ports import Clock, Desk, DriverEvent, Gpus, Kernel, Look, Say, Service, Store
 
 APPLICATION_CLOCKS_EVERY = 5
@@ -59,7 +60,8 @@ class Steward:
         self.released_until: float | None = None
         self.ledger = Ledger(world.store, world.kernel.boot_id())
         self.keeper = PolicyKeeper(world.policy_files, self.ledger, self.clock, say)
-        self.reconciler = Reconciler(world.gpus, self.ledger, self.clock, say)
+        self.rivals = Rivals(world.kernel, self.clock, say)
+        self.reconciler = Reconciler(world.gpus, self.ledger, self.clock, self.rivals.naming(say))
         self.fleet = Fleet(world.gpus, world.kernel, self.ledger, self.reconciler, self.clock, say)
         self.host = HostSettings(world.kernel, self.ledger, self.clock, say)
         self._turns = 0
@@ -85,6 +87,9 @@ class Steward:
             self.keeper.judge(self._judge)
             self._spread()
         self._tell_xids(heard)
+        self.rivals.look(
+            {s for book in self.fleet.books.values() for s, wish in book.wishes.items() if not wish.watched}
+        )
         for book in self.fleet.books.values():
             self._look_at(book)
         policy = self.keeper.policy
@@ -207,6 +212,8 @@ class Steward:
         numa = policy.numa_balancing if policy else None
         if self.host.track is not None or numa is not None:
             plan.add(None, Setting.NUMA_BALANCING, *self.host.planned(numa))
+        held = {s for book in self.fleet.books.values() for s, wish in wishes_of(book).items() if not wish.watched}
+        plan.rows["notes"] += self.rivals.beside(held)
         return plan.rows
 
     def _tell_unmatched(self, policy: Policy) -> None:
@@ -232,7 +239,12 @@ class Steward:
 
     def publish(self) -> None:
         """Lay down what is known now."""
-        about = {"daemon_version": __version__, "started_at": self.started_at, "turns": self._turns}
+        about = {
+            "daemon_version": __version__,
+            "started_at": self.started_at,
+            "turns": self._turns,
+            "rivals": self.rivals.rows,
+        }
         self.document = publish.document(
             self.keeper,
             self.fleet,

@@ -80,4 +80,5 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
     if policy.get("pending"):
         troubles.append(("warn", "policy: the files were changed and are not loaded yet: gpu-tunedctl reload"))
     troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
+    troubles += [("warn", f"warning: {rival['message']}") for rival in document["host"].get("rivals", [])]
     return troubles
