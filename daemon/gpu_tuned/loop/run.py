@@ -156,13 +156,15 @@ class Loop:
 
     def _finish(self) -> None:
         policy = self.steward.keeper.policy
-        restores = self._restore_at_stop and policy is not None and policy.daemon.on_stop is OnStop.RESTORE
+        wished = policy is not None and policy.daemon.on_stop is OnStop.RESTORE and not self.steward.observing
         what = "every setting stays on the GPUs"
-        if restores and not self.steward.observing:
+        if wished and self._restore_at_stop:
             self._world.service.stopping("putting back what was found")
             done, failed = self.steward.restore(list(self.steward.fleet.books.values()), GPU_SETTINGS, True)
             what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
         else:
+            if wished:
+                what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
             self._world.service.stopping("settings stay on the GPUs")
         self._world.gpus.detach()
         self.say(Event(EventKind.STOPPED, self._clock.now(), detail={"what": what}))
