@@ -120,6 +120,7 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
             "seen_at": "2026-11-22T14:02:11Z",
             "poll_interval_s": 2,
             "sequence": sequence,
+            "rivals": [],
         },
         "plan": {
             "changes": [

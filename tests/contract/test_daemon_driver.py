@@ -127,6 +127,9 @@ def test_status_answers_while_the_driver_hangs_and_says_since_when(nvsim):
         status = daemon.ctl("status")
         assert status.returncode == 5
         assert "not answered" in status.stdout
+        for verb in ("plan", "throttle"):
+            old = daemon.ctl(verb)
+            assert (old.returncode, "not answered" in old.stdout) == (5, True), verb
         began = time.monotonic()
         daemon.status()
         assert time.monotonic() - began < 0.5

@@ -83,7 +83,8 @@ def test_a_command_is_refused_at_once_while_the_driver_hangs(served: Served, clo
             reply = ask(client, method)
             assert reply["error"] == "io.gputuned.Control.NotAnswering"
             assert reply["parameters"]["since"] == served.desk.not_answering_since()
-        assert "parameters" in ask(client, "Plan")
+        for method in ("Plan", "Throttle"):
+            assert ask(client, method)["parameters"]["not_answering_since"] == served.desk.not_answering_since()
     assert served.desk.take() is None
 
 

@@ -30,6 +30,7 @@ EXPECTED_CODES = {
     "one": 0,
     "raised": 0,
     "released": 1,
+    "rival": 0,
     "starting": 1,
     "troubles": 1,
     "two": 0,

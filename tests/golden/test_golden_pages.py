@@ -49,11 +49,17 @@ def test_verify(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["plan_nothing", "plan_changes", "plan_observe"])
 def test_plan(name: str) -> None:
-    compare(name, plan.page(reply(name), PLAIN))
+    compare(name, plan.page(reply(name), PLAIN, NOW))
 
 
 def test_throttle() -> None:
-    compare("throttle", throttle.page(reply("throttle"), PLAIN))
+    compare("throttle", throttle.page(reply("throttle"), PLAIN, NOW))
+
+
+def test_what_was_seen_before_the_driver_fell_silent_is_told_as_such() -> None:
+    since = {"not_answering_since": "2026-11-22T14:02:11Z"}
+    compare("plan_hang", plan.page({**reply("plan_changes"), **since}, PLAIN, NOW))
+    compare("throttle_hang", throttle.page({**reply("throttle"), **since}, PLAIN, NOW))
 
 
 @pytest.mark.parametrize("name", documents())
@@ -69,6 +75,6 @@ def test_colour_changes_no_letter_and_80_columns_suffice(name: str, in_full: boo
 @pytest.mark.parametrize("name", documents())
 def test_the_other_pages_stay_in_80_columns(name: str) -> None:
     found = document(name)
-    pages = [verify.page(found, verify.compare(found), PLAIN), throttle.page(found, PLAIN)]
-    pages += [plan.page(reply(f"plan_{which}"), PLAIN) for which in ("changes", "observe")]
+    pages = [verify.page(found, verify.compare(found), PLAIN), throttle.page(found, PLAIN, NOW)]
+    pages += [plan.page(reply(f"plan_{which}"), PLAIN, NOW) for which in ("changes", "observe")]
     assert [line for page in pages for line in page if len(line) > WIDTH] == []

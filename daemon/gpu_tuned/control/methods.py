@@ -78,12 +78,14 @@ class _Control:
             "refusals": plan.get("refusals", []),
             "left": plan.get("left", []),
             "notes": plan.get("notes", []),
+            "not_answering_since": driver["not_answering_since"],
         }
 
     def Throttle(self) -> dict[str, Any]:
         keys = ("index", "uuid", "pci", "name", "throttle")
-        gpus = [{key: gpu[key] for key in keys} for gpu in self._document()["gpus"]]
-        return {"format": FORMAT, "gpus": gpus}
+        document = self._document()
+        gpus = [{key: gpu[key] for key in keys} for gpu in document["gpus"]]
+        return {"format": FORMAT, "gpus": gpus, "not_answering_since": document["driver"]["not_answering_since"]}
 
     def Watch(self, _message: dict[str, Any], _request: Call) -> Iterator[dict[str, Any]]:
         yield from ()

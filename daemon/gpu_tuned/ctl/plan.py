@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge, mps
 from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
+from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, silent_since, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,11 +54,20 @@ def run(options: Options) -> int:
     else:
         ink = ink_for(sys.stdout, options.no_color)
         told = mps.warning(plan["changes"], "wanted")
-        say(page(plan, ink) + (["", *(ink("warn", line) for line in wrap(told))] if told else []))
+        say(page(plan, ink, time.time()) + (["", *(ink("warn", line) for line in wrap(told))] if told else []))
+    if plan.get("not_answering_since"):
+        return judge.TROUBLE
     return judge.DIFFERS if plan["changes"] or plan["refusals"] else judge.IN_ORDER
 
 
-def page(plan: Json, ink: Ink) -> list[str]:
+def page(plan: Json, ink: Ink, now: float) -> list[str]:
+    """`now`: seconds since the epoch."""
+    since = plan.get("not_answering_since")
+    old = [ink("bad", f"{silent_since(since, now)}; this was planned before"), ""] if since else []
+    return [*old, *_rows(plan, ink)]
+
+
+def _rows(plan: Json, ink: Ink) -> list[str]:
     changes, refusals, left = plan["changes"], plan["refusals"], plan.get("left", [])
     pending = ink("warn", "the policy files were changed and are not loaded yet: gpu-tunedctl reload")
     if not changes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
@@ -11,7 +12,7 @@ from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.full import FAULTS
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, span
+from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, silent_since, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,14 +59,16 @@ def run(options: Options) -> int:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(reply, ink_for(sys.stdout, options.no_color)))
-    return judge.IN_ORDER
+        say(page(reply, ink_for(sys.stdout, options.no_color), time.time()))
+    return judge.TROUBLE if reply.get("not_answering_since") else judge.IN_ORDER
 
 
-def page(reply: Json, ink: Ink) -> list[str]:
+def page(reply: Json, ink: Ink, now: float) -> list[str]:
+    """`now`: seconds since the epoch."""
+    since = reply.get("not_answering_since")
+    lines = [ink("bad", f"{silent_since(since, now)}; this was seen before")] if since else []
     if not reply["gpus"]:
-        return ["no GPU"]
-    lines: list[str] = []
+        return [*lines, "no GPU"]
     for gpu in reply["gpus"]:
         lines += [*([""] if lines else []), *_one(gpu, ink)]
     if any(reason["sampled"] for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]):

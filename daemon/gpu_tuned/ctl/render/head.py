@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpu_tuned.ctl import judge
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, wrap
-from gpu_tuned.ctl.render.words import ago, epoch, moment, span
+from gpu_tuned.ctl.render.words import ago, epoch, silent_since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,9 +54,7 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
     troubles = []
     since = driver["not_answering_since"]
     if since:
-        waited_s = now - (epoch(since) or now)
-        waited = f"{waited_s:.0f} s" if waited_s < 120 else span(waited_s)
-        text = f"driver has not answered since {moment(since, now, seconds=True)} ({waited})"
+        text = silent_since(since, now)
         troubles.append(("bad", text + ("; below is what was seen before" if document["gpus"] else "")))
     elif driver["message"] and driver["state"] != "ok":
         style = "bad" if driver["state"] in ("absent", "mismatch") else "warn"

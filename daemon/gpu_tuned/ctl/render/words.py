@@ -101,6 +101,13 @@ def moment(stamp: str | None, now: float, seconds: bool = False) -> str:
     return f"{then.tm_year}-{then.tm_mon:02}-{then.tm_mday:02}"
 
 
+def silent_since(stamp: str, now: float) -> str:
+    """A driver that does not answer, and since when."""
+    waited_s = now - (epoch(stamp) or now)
+    waited = f"{waited_s:.0f} s" if waited_s < 120 else span(waited_s)
+    return f"driver has not answered since {moment(stamp, now, seconds=True)} ({waited})"
+
+
 def short_name(name: str) -> str:
     """What people call it: "NVIDIA GeForce RTX 5090" is an RTX 5090."""
     return clean(name).removeprefix("NVIDIA ").removeprefix("GeForce ") or "?"
