@@ -4,13 +4,15 @@ neither gives up nor writes beside it."""
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import pytest
 
 from tests.daemon import Daemon
 from tests.stuck import Stuck, wait_for_ghost
 
-pytestmark = pytest.mark.skipif(not Stuck.possible(), reason="a wait that no signal ends takes root and /dev/fuse")
+real = pytest.mark.skipif(not Stuck.possible(), reason="a wait that no signal ends takes root and /dev/fuse")
 WISH = """
 [daemon]
 poll_interval_s = 0.5
@@ -20,6 +22,35 @@ power_limit_w = 500
 """
 
 
+# Holds the writer's lock as a killed daemon does whose driver call does not come back: the first thread is gone (by the
+# system call exit, which ends one thread), another stays, here until its standard input ends.
+LOOKS_KILLED = """
+import ctypes, os, sys, threading
+from gpu_tuned.adapters.state_file import WriterLock
+WriterLock(sys.argv[1]).take()
+threading.Thread(target=sys.stdin.read).start()
+print("held", flush=True)
+ctypes.CDLL(None).syscall(60 if os.uname().machine == "x86_64" else 93, 0)
+"""
+
+
+def test_the_next_daemon_waits_for_one_that_was_killed_and_writes_nothing_meanwhile(nvsim):
+    host = nvsim("h200")
+    lock = host.root / "run/gpu-tuned/writer.lock"
+    command = [sys.executable, "-c", LOOKS_KILLED, str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as ghost:
+        assert ghost.stdin is not None and ghost.stdout is not None
+        assert ghost.stdout.readline() == b"held\n"
+        wait_for_ghost(ghost.pid)
+        with Daemon(host, WISH) as daemon:
+            daemon.until(lambda: f"process {ghost.pid}, a gpu-tuned that was killed" in daemon.said, "said")
+            daemon.until(lambda: daemon.status()["driver"]["state"] == "not_answering", "status tells it")
+            assert host.calls() == {}, "the driver is not touched beside it"
+            ghost.stdin.close()
+            daemon.until(lambda: host.gpu()["power_limit_w"] == 500, "applied once it is gone")
+
+
+@real
 def test_the_next_daemon_waits_until_a_killed_one_is_out_of_the_driver(nvsim):
     host = nvsim("h200")
     with Daemon(host, WISH).ready() as first:
@@ -40,6 +71,7 @@ def test_the_next_daemon_waits_until_a_killed_one_is_out_of_the_driver(nvsim):
         first.until(lambda: first.state("power_limit_w") == "held", "and told so")
 
 
+@real
 def test_a_stop_does_not_wait_for_a_ghost(nvsim):
     host = nvsim("h200")
     with Daemon(host, WISH).ready() as daemon:
