@@ -22,8 +22,8 @@ power_limit_w = 500
 """
 
 
-# Holds the writer's lock as a killed daemon does whose driver call does not come back: the first thread is gone (by the
-# system call exit, which ends one thread), another stays, here until its standard input ends.
+# Holds the writer's lock as a killed daemon does whose driver call does not come back: the first thread is gone (the
+# system call exit ends one thread alone), another stays, here until its standard input ends.
 LOOKS_KILLED = """
 import ctypes, os, sys, threading
 from gpu_tuned.adapters.state_file import WriterLock
