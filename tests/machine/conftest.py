@@ -127,8 +127,8 @@ def machine(booted: Machine) -> Machine:
             gpu-tuned-mps.service gpu-tuned-persistenced.service 2>/dev/null || true
         systemctl disable -q gpu-tuned.service gpu-tuned.socket inference.service 2>/dev/null || true
         rm -rf /var/lib/gpu-tuned /run/gpu-tuned {NVSIM_STATE}/* /etc/systemd/system/inference.service
-        rm -f /etc/systemd/system/test-*.service /run/watching
-        find /etc/systemd/system -path '*.d/*' -name 'test-*.conf' -delete
+        systemctl stop 'test-*' 2>/dev/null || true
+        find /etc/systemd/system -name 'test-*' -delete
         rm -f /usr/bin/nvidia-* /etc/systemd/system/nvidia-persistenced.service
         mkdir -p /etc/gpu-tuned/gpu-tuned.d
         systemctl daemon-reload

@@ -45,6 +45,10 @@ exec systemd-nspawn -q --directory="$1" --boot --private-network --register=no -
 """
 
 
+def power_w(gpu: dict[str, Any]) -> float:
+    return float(gpu["power_limit_w"])
+
+
 class Machine:
     """One booted container. Everything in it is done by `sh`, as root, outside of every unit."""
 
@@ -84,6 +88,11 @@ class Machine:
                 [*command, str(self.root), name], stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
         self.until(self._is_up, "booted", timeout_s=90)
+
+    def reboot(self) -> None:
+        """The container's; the simulated driver stays as it is."""
+        self.power_off()
+        self.boot()
 
     def install(self) -> None:
         """What README says, with the package that lies in /root/dist."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import random
-from typing import Any
 
 from tests.machine.conftest import readme_commands
-from tests.machine.machine import NVSIM_STATE, Machine
+from tests.machine.machine import NVSIM_STATE, Machine, power_w
+from tests.machine.watch import watching
 
 INFERENCE = """\
 [Unit]
@@ -23,41 +23,6 @@ ExecStart=/bin/sh -c 'nvsim show --json >/root/at-start.json'
 [Install]
 WantedBy=multi-user.target
 """
-
-
-class Watcher:
-    """Somebody who is not attached, and looks at the driver more than 100 times a second (on an idle machine)."""
-
-    def __init__(self, machine: Machine, pause_s: float = 0.0) -> None:
-        self._machine = machine
-        pause = f"sleep {pause_s}" if pause_s else ":"
-        machine.sh("touch /run/watching")
-        loop = f"while [ -e /run/watching ]; do nvsim show --json; {pause}; done >/root/watched"
-        self._process = machine.spawn(loop)
-        machine.until(lambda: (machine.root / "root/watched").exists(), "watching")
-
-    def end(self) -> list[dict[str, Any]]:
-        """GPU 0 at each look."""
-        self._machine.sh("rm -f /run/watching")
-        self._process.communicate(timeout=30)
-        seen = []
-        for line in self._machine.read("/root/watched").splitlines():
-            if line.startswith("{"):
-                seen.append(json.loads(line)["gpus"][0])
-        self._machine.sh("rm -f /root/watched")
-        assert len(seen) > 50, "too few looks to say anything"
-        return seen
-
-
-def same_all_along(seen: list[dict[str, Any]]) -> None:
-    """Limit and lock never fell back, and the driver never began anew (which would show between two looks too)."""
-    assert {gpu["power_limit_w"] for gpu in seen} == {450}
-    assert len({json.dumps(gpu["gpu_clock_mhz"]) for gpu in seen}) == 1
-    assert len({gpu["initialisation"] for gpu in seen}) == 1
-
-
-def power_w(gpu: dict[str, Any]) -> float:
-    return float(gpu["power_limit_w"])
 
 
 def test_installing_starts_nothing(booted: Machine) -> None:
@@ -102,14 +67,12 @@ def test_in_force_before_what_is_ordered_after(machine: Machine) -> None:
     """Across a reboot: the driver begins with its defaults, and the service behind the target never sees them."""
     machine.write("/etc/systemd/system/inference.service", INFERENCE.format(state=NVSIM_STATE))
     machine.sh("systemctl daemon-reload; systemctl enable gpu-tuned inference; rm -f /root/at-start.json")
-    machine.power_off()
-    machine.boot()
+    machine.reboot()
     machine.until(lambda: machine.show("inference.service", "ActiveState")["ActiveState"] == "active", "inference")
     machine.sh("systemctl stop inference gpu-tuned.target gpu-tuned-wait gpu-tuned")
     machine.sh("nvsim reboot; rm /root/at-start.json")
     assert power_w(machine.gpu()) == 575
-    machine.power_off()
-    machine.boot()
+    machine.reboot()
     machine.until(lambda: machine.show("inference.service", "ActiveState")["ActiveState"] == "active", "inference")
     seen = json.loads(machine.read("/root/at-start.json"))["gpus"][0]
     assert power_w(seen) == 450
@@ -117,26 +80,27 @@ def test_in_force_before_what_is_ordered_after(machine: Machine) -> None:
 
 
 def test_a_restart_lets_go_of_nothing(running: Machine) -> None:
-    watcher = Watcher(running)
-    for _ in range(3):
-        running.sh("systemctl restart gpu-tuned")
-    same_all_along(watcher.end())
+    with watching(running) as watched:
+        for _ in range(3):
+            running.sh("systemctl restart gpu-tuned")
+        running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the restarts")
+    watched.never_fell_back()
 
 
 def test_killed_at_random_moments(running: Machine) -> None:
     """SIGKILL, 50 times: nothing uncapped, and the originals survive."""
     chance = random.Random(20261122)
     before = running.setting("power_limit_w")["original"]
-    watcher = Watcher(running, pause_s=0.02)
-    for count in range(50):
-        running.sh(f"sleep {chance.choice((0.0, 0.05, 0.15, 0.3))}")
-        running.kill()
-        # Not the automatic restart: the test would take 50 times RestartSec= longer. This one may be hit itself.
-        block = "--no-block" if count % 2 else ""
-        running.sh(f"systemctl reset-failed gpu-tuned; systemctl restart {block} gpu-tuned", check=False)
-    running.sh("systemctl reset-failed gpu-tuned; systemctl restart gpu-tuned")
-    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force again")
-    same_all_along(watcher.end())
+    with watching(running) as watched:
+        for count in range(50):
+            running.sh(f"sleep {chance.choice((0.0, 0.05, 0.15, 0.3))}")
+            running.kill()
+            # Not the automatic restart: the test would take 50 times RestartSec= longer. This one may be hit itself.
+            block = "--no-block" if count % 2 else ""
+            running.sh(f"systemctl reset-failed gpu-tuned; systemctl restart {block} gpu-tuned", check=False)
+        running.sh("systemctl reset-failed gpu-tuned; systemctl restart gpu-tuned")
+        running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force again")
+    watched.never_fell_back()
     assert running.setting("power_limit_w")["original"] == before == 575
     # Once without help: back by itself within the restart time.
     running.sh("systemctl reset-failed gpu-tuned")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from tests.machine.conftest import FIND, POLICY, build_deb
-from tests.machine.machine import Machine
-from tests.machine.test_machine_life import Watcher, power_w, same_all_along
+from tests.machine.machine import Machine, power_w
+from tests.machine.watch import watching
 
 NEXT = "99.0"
 # What a system keeps about its packages and users, and what these tests put there themselves.
@@ -39,19 +39,21 @@ def test_upgrade_and_back(running: Machine, newer: Path) -> None:
     running.write("/etc/gpu-tuned/gpu-tuned.toml", restoring)
     running.sh("systemctl reload gpu-tuned")
     original = running.setting("power_limit_w")["original"]
-    watcher = Watcher(running, pause_s=0.005)
-    pid = running.status()["host"]["pid"]
-    running.sh("apt-get install -y -o Dpkg::Options::=--force-confold /root/newer.deb", timeout_s=120)
-    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the upgrade")
-    assert version(running) == NEXT
-    assert running.status()["host"]["daemon_version"] == NEXT
-    assert running.status()["host"]["pid"] != pid
-    assert running.setting("power_limit_w")["original"] == original == 575
-    running.sh(f"apt-get install -y --allow-downgrades /root/dist/gpu-tuned_{old}_all.deb", timeout_s=120)
-    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the downgrade")
-    assert running.status()["host"]["daemon_version"] == old
-    assert running.setting("power_limit_w")["original"] == 575
-    same_all_along(watcher.end())
+    with watching(running) as watched:
+        pid = running.status()["host"]["pid"]
+        running.sh("apt-get install -y -o Dpkg::Options::=--force-confold /root/newer.deb", timeout_s=120)
+        running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the upgrade")
+        assert version(running) == NEXT
+        assert running.status()["host"]["daemon_version"] == NEXT
+        assert running.status()["host"]["pid"] != pid
+        assert running.setting("power_limit_w")["original"] == original == 575
+        running.sh(f"apt-get install -y --allow-downgrades /root/dist/gpu-tuned_{old}_all.deb", timeout_s=120)
+        running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the downgrade")
+        assert running.status()["host"]["daemon_version"] == old
+        assert running.setting("power_limit_w")["original"] == 575
+    watched.never_fell_back()
+    # The policy asks for a restore at a stop, and an upgrade is none, although it stops a process.
+    assert not running.entries("GPU_TUNED_EVENT=restored")
     assert running.read("/etc/gpu-tuned/gpu-tuned.toml") == restoring
 
 

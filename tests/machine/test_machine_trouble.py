@@ -145,6 +145,62 @@ def test_the_target_is_reached_without_a_driver_where_nothing_is_required(machin
     machine.until(lambda: machine.gpu()["power_limit_w"] == 450, "applied to the late driver")
 
 
+ORDERED = """\
+[Unit]
+{unit}
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=true
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def test_a_reboot_without_a_driver_that_comes_later(machine: Machine) -> None:
+    """Nothing waits but what asked for the target, for its 15 s; the driver that comes then is met without help."""
+    for name, unit in {
+        "strict": "Requires=gpu-tuned.target\nAfter=gpu-tuned.target",
+        "lenient": "Wants=gpu-tuned.target\nAfter=gpu-tuned.target",
+        "after-service": "After=gpu-tuned.service",
+    }.items():
+        machine.write(f"/etc/systemd/system/test-{name}.service", ORDERED.format(unit=unit))
+    machine.nvsim("unload")
+    machine.sh("systemctl daemon-reload; systemctl enable -q gpu-tuned test-strict test-lenient test-after-service")
+    machine.reboot()
+
+    def since_boot_s(unit: str, moment: str) -> float:
+        """Seconds after systemd began as PID 1: the monotonic clock is the host's."""
+        began = machine.out("systemctl show --property=UserspaceTimestampMonotonic --value")
+        return (int(machine.show(unit, moment)[moment]) - int(began)) / 1e6
+
+    assert machine.out("systemctl is-system-running || true") == "degraded", "for the wait that failed"
+    assert machine.show("gpu-tuned.service", "ActiveState")["ActiveState"] == "active"
+    assert machine.status()["driver"]["state"] == "absent"
+    # The service and what is ordered after it: as on any boot.
+    assert since_boot_s("gpu-tuned.service", "ActiveEnterTimestampMonotonic") < 10
+    assert since_boot_s("test-after-service.service", "ActiveEnterTimestampMonotonic") < 10
+    # The target: judged after its wait, and with a required setting not in force it fails.
+    began_s = since_boot_s("gpu-tuned-wait.service", "InactiveExitTimestampMonotonic")
+    judged_s = since_boot_s("gpu-tuned-wait.service", "InactiveEnterTimestampMonotonic")
+    assert 14 <= judged_s - began_s <= 22
+    assert machine.show("gpu-tuned-wait.service", "Result")["Result"] == "exit-code"
+    units = ("gpu-tuned.target", "test-strict", "test-lenient")
+    states = {unit: machine.show(unit, "ActiveState")["ActiveState"] for unit in units}
+    assert states == {"gpu-tuned.target": "inactive", "test-strict": "inactive", "test-lenient": "active"}
+    said = " ".join(entry["MESSAGE"] for entry in machine.entries("_SYSTEMD_UNIT=gpu-tuned-wait.service"))
+    assert "driver" in said and "power_limit_w" in said, said
+    pid = machine.status()["host"]["pid"]
+    machine.nvsim("load-driver")
+    machine.until(lambda: machine.setting("power_limit_w").get("in_order"), "in force", timeout_s=15)
+    gpu = machine.gpu()
+    assert (gpu["power_limit_w"], gpu["gpu_clock_mhz"]["max"], gpu["persistence_mode"]) == (450, 2400, True)
+    assert machine.status()["host"]["pid"] == pid
+    # And the target can be had now.
+    machine.sh("systemctl start test-strict")
+    assert machine.show("gpu-tuned.target", "ActiveState")["ActiveState"] == "active"
+
+
 def test_a_driver_that_came_late_and_is_out_of_reach(machine: Machine) -> None:
     """systemd resolves DeviceAllow= at the start of a service alone, so a new start it must be, once."""
     machine.nvsim("unload")

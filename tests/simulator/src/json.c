@@ -66,4 +66,5 @@ void json_null(const char *key)
 void json_end(void)
 {
     putchar('\n');
+    first = 1;
 }

@@ -131,7 +131,7 @@ int main(int argc, char **argv)
     st = state_open(state_dir);
     if (!st)
         return fail("%s: no simulated host there (or one of another version); make one with nvsim create", state_dir);
-    if (v->run == verb_env)
+    if (v->run == verb_env || v->run == verb_watch)
         return v->run(n - 1, rest + 1);
     state_lock(st);
     clients_reap(st, 1);

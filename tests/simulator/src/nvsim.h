@@ -17,6 +17,7 @@ int number(const char *word, double *out);
 int on_off(const char *word, int *out);
 int verb_create(int argc, char **argv); /* before there is a state */
 int verb_env(int argc, char **argv);
+int verb_watch(int argc, char **argv);  /* takes the lock itself, look by look */
 
 /* json.c: the smallest writer that does; commas come by themselves */
 void json_open(const char *key, char bracket);
@@ -27,4 +28,5 @@ void json_integer(const char *key, long long value);
 void json_flag(const char *key, int value);
 void json_null(const char *key);
 void json_end(void);
+void json_settings(const struct gpu *g, const struct settings *s);
 #endif

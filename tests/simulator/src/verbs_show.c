@@ -21,9 +21,8 @@ static void json_range(const char *key, const struct range *r)
     json_close('}');
 }
 
-static void json_settings(const struct gpu *g)
+void json_settings(const struct gpu *g, const struct settings *s)
 {
-    const struct settings *s = &g->set;
     json_flag("persistence_mode", s->persistence);
     json_number("power_limit_w", s->power_mw / 1000.0);
     json_integer("power_limit_mw", s->power_mw);
@@ -57,7 +56,7 @@ static void json_gpu(int slot)
     json_flag("lost", g->lost);
     json_integer("initialisation", g->init_seq);
     json_flag("mig", g->mig_on);
-    json_settings(g);
+    json_settings(g, &g->set);
     json_number("power_min_w", g->board.power_min_mw / 1000.0);
     json_number("power_max_w", g->board.power_max_mw / 1000.0);
     json_number("power_default_w", g->board.power_default_mw / 1000.0);
@@ -239,6 +238,7 @@ static int verb_calls(int argc, char **argv)
 
 const struct verb show_verbs[] = {
     {"show", "[--json]", "everything, locks (which NVML cannot read) too", verb_show},
+    {"watch", "GPU", "look every 5 ms until SIGTERM, attached to nothing; JSON lines, the last sums up", verb_watch},
     {"clients", "[--json]", "who has the GPUs open", verb_clients},
     {"writes", "[--json] | --clear", "every set call that reached the driver, in order", verb_writes},
     {"calls", "[--json] | --clear", "how often each function was called", verb_calls},
