@@ -37,6 +37,9 @@ required = ["power_limit_w"]
 """
 
 
+pytest.register_assert_rewrite("tests.machine.watch")  # a failure there shows the values
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "machine: needs a booted machine (root, debootstrap, systemd-nspawn)")
 

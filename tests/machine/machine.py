@@ -34,14 +34,25 @@ Environment=NVSIM_STATE={NVSIM_STATE} GPU_TUNED_SYSROOT={NVSIM_STATE}/root
 ReadWritePaths={NVSIM_STATE}
 """
 # systemd 256 and later boot on cgroup v2 alone. Where the host still mounts v1, the container's own mount namespace
-# gets a cgroup2 tree; it has no memory controller and no device filter.
-BOOT = """
+# gets a cgroup2 tree; it has no memory controller and no device filter. A host has one such tree, and machines that
+# begin in the same group of it share the groups of their services: one systemd waits for processes of the other's,
+# and removes a group between two commands of the other's. So each has a group of its own.
+CGROUP = """
 if [ "$(stat -fc %T /sys/fs/cgroup)" != cgroup2fs ]; then
   umount -R /sys/fs/cgroup
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
 fi
-exec systemd-nspawn -q --directory="$1" --boot --private-network --register=no --keep-unit --machine="$2" \
+own="/sys/fs/cgroup$(sed -n 's/^0:://p' /proc/self/cgroup)/$1"
+"""
+BOOT = f"""
+{CGROUP}
+mkdir -p "$own" && echo $$ >"$own/cgroup.procs" || exit
+exec systemd-nspawn -q --directory="$2" --boot --private-network --register=no --keep-unit --machine="$1" \\
   --console=read-only --link-journal=no
+"""
+FORGET = f"""
+{CGROUP}
+[ ! -d "$own" ] || find "$own" -depth -type d -exec rmdir {{}} +
 """
 
 
@@ -55,6 +66,8 @@ class Machine:
     def __init__(self, suite: str) -> None:
         self.suite = suite
         self.root = new_root(suite)
+        # A host name: not every name of a temporary folder is one.
+        self._name = f"gpu-tuned-{suite}-{os.getpid()}"
         self._nspawn: subprocess.Popen[bytes] | None = None
         self._leader = 0
         self._since_us = 0
@@ -80,14 +93,16 @@ class Machine:
 
     def boot(self) -> None:
         """Start it, and wait until systemd has started everything."""
-        name = f"gpu-tuned-{self.suite}-{os.getpid()}"  # a host name: not every name of a temporary folder is one
         # pdeathsig: when this process is killed, nothing stays behind.
         command = ["setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "bash", "-c", BOOT, "boot"]
         with open(f"{self.root}.console", "ab") as console:
             self._nspawn = subprocess.Popen(
-                [*command, str(self.root), name], stdin=subprocess.DEVNULL, stdout=console, stderr=console
+                [*command, self._name, str(self.root)], stdin=subprocess.DEVNULL, stdout=console, stderr=console
             )
         self.until(self._is_up, "booted", timeout_s=90)
+        assert f"/{self._name}/" in Path(f"/proc/{self._leader}/cgroup").read_text(), (
+            "machines share their services' groups"
+        )
 
     def reboot(self) -> None:
         """The container's; the simulated driver stays as it is."""
@@ -126,6 +141,9 @@ class Machine:
             self._nspawn.kill()
             self._nspawn.wait(20)
         self._nspawn = None
+        # The tree outlives the machine. What a killed one left may still be ending: an empty group harms nobody.
+        forget = ["unshare", "--mount", "bash", "-c", FORGET, "forget", self._name]
+        subprocess.run(forget, capture_output=True, check=False)
 
     def remove(self) -> None:
         """Power off and leave nothing behind."""
@@ -135,7 +153,7 @@ class Machine:
             os.unlink(f"{self.root}.console")
 
     def sh(self, script: str, *, check: bool = True, timeout_s: float = 60) -> subprocess.CompletedProcess[str]:
-        """Run a bash script in the machine. Fails with its output, unless told not to."""
+        """Run a bash script in the machine. Fails with its output and the journal, unless told not to."""
         done = subprocess.run(
             [*self._enter(), "bash", "-euo", "pipefail", "-c", script],
             env=ENVIRONMENT,
@@ -147,7 +165,8 @@ class Machine:
             timeout=timeout_s,
         )
         if check and done.returncode != 0:
-            raise AssertionError(f"{script.strip()}: exit {done.returncode}\n{done.stdout}{done.stderr}")
+            said = f"{script.strip()}: exit {done.returncode}\n{done.stdout}{done.stderr}"
+            raise AssertionError(f"{said}\n{self.journal()}")
         return done
 
     def spawn(self, script: str) -> subprocess.Popen[str]:

@@ -114,11 +114,12 @@ def test_a_stop_restores_where_the_policy_says_so(running: Machine) -> None:
     policy = running.read("/etc/gpu-tuned/gpu-tuned.toml").replace("[daemon]", '[daemon]\non_stop = "restore"')
     running.write("/etc/gpu-tuned/gpu-tuned.toml", policy)
     running.sh("systemctl reload gpu-tuned")
-    # Neither of these is a stop.
-    running.sh("systemctl restart gpu-tuned")
-    running.kill()
-    running.sh("sleep 0.5; systemctl restart gpu-tuned")
-    assert power_w(running.gpu()) == 450
+    with watching(running) as watched:
+        # Neither of these is a stop.
+        running.sh("systemctl restart gpu-tuned")
+        running.kill()
+        running.sh("sleep 0.5; systemctl restart gpu-tuned")
+    watched.never_fell_back()
     assert not running.entries("GPU_TUNED_EVENT=restored")
     running.sh("systemctl stop gpu-tuned")
     assert power_w(running.gpu()) == 575
