@@ -93,7 +93,8 @@ def hold(options: argparse.Namespace) -> int:
 
 
 def after_stop(options: argparse.Namespace) -> int:
-    """What gpu-tuned.service's ExecStopPost= does: a restart and a crash leave every setting as it is."""
+    """What gpu-tuned.service's ExecStopPost= does, and a package's removal once the service is down: a restart and a
+    crash leave every setting as it is."""
     from gpu_tuned.adapters import systemd_job
     from gpu_tuned.adapters.journal import speaker
     from gpu_tuned.adapters.memory import NobodyAsks, NoService
@@ -101,7 +102,7 @@ def after_stop(options: argparse.Namespace) -> int:
     from gpu_tuned.loop.after_stop import only_restores, put_back
     from gpu_tuned.loop.steward import Steward, World
 
-    if systemd_job.job_of(options.after_stop) != "stop":
+    if not systemd_job.stopped(options.after_stop):
         return 0
     with WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")):
         say = speaker(sys.stderr)
@@ -209,6 +210,6 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--state-dir", metavar="DIR", default=STATE_DIR, help=f"saved state (default: {STATE_DIR})")
     parser.add_argument("--socket", metavar="PATH", default=SOCKET, help=f"control socket (default: {SOCKET})")
     parser.add_argument("--observe", action="store_true", help="watch, judge and report; never write to a GPU")
-    parser.add_argument("--after-stop", metavar="UNIT", help="for ExecStopPost=: restore if UNIT was stopped")
+    parser.add_argument("--after-stop", metavar="UNIT", help="restore if UNIT was stopped, or had failed")
     parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")
     return parser.parse_args(argv)

@@ -150,6 +150,6 @@ def machine(booted: Machine) -> Machine:
 @pytest.fixture
 def running(machine: Machine) -> Machine:
     """The machine with the service started, and every setting in force."""
-    machine.sh("systemctl start gpu-tuned")
+    machine.sh("systemctl start gpu-tuned || { journalctl -b -n 60 --no-pager; exit 1; }")
     machine.until(lambda: machine.setting("power_limit_w").get("in_order"), "settings in force")
     return machine

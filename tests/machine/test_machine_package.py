@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
 from tests.machine.conftest import FIND, POLICY, build_deb
-from tests.machine.machine import Machine, power_w
+from tests.machine.machine import NVSIM_STATE, Machine, power_w
 from tests.machine.watch import watching
 
 NEXT = "99.0"
@@ -75,6 +76,48 @@ def test_purge_leaves_nothing(running: Machine) -> None:
     assert {path for path in after - before if not path.startswith(NOT_OURS)} == set()
     # The name is nobody else's, so nothing with it stays anywhere but with the package manager.
     assert {path for path in after if "gpu-tuned" in path and not path.startswith(NOT_OURS)} == set()
+
+
+def test_removing_it_after_the_daemon_failed(running: Machine) -> None:
+    """systemd runs no ExecStopPost= when a failed service is stopped, so the package's script sees to it."""
+    running.write("/etc/systemd/system/gpu-tuned.service.d/test-fail.conf", "[Service]\nRestart=no\n")
+    running.sh("systemctl daemon-reload")
+    remove = f"export GPU_TUNED_SYSROOT={NVSIM_STATE}/root; apt-get remove -y gpu-tuned 2>&1"
+    try:
+        for on_stop, power in ({"keep": 450, "restore": 575}).items():
+            policy = POLICY.replace("[daemon]", f'[daemon]\non_stop = "{on_stop}"')
+            running.write("/etc/gpu-tuned/gpu-tuned.toml", policy)
+            running.sh("systemctl restart gpu-tuned")
+            running.until(lambda: running.setting("power_limit_w").get("in_order"), "settings in force")
+            running.kill()
+            running.until(lambda: running.show("gpu-tuned", "ActiveState")["ActiveState"] == "failed", "failed")
+            assert power_w(running.gpu()) == 450, "a crash puts nothing back"
+            said = running.sh(remove, timeout_s=120).stdout
+            assert power_w(running.gpu()) == power, said
+            gpu = running.gpu()
+            assert (gpu["gpu_clock_mhz"] is None, gpu["persistence_mode"]) == (
+                (True, False) if on_stop == "restore" else (False, True)
+            ), said
+            uuid = gpu["uuid"]
+            # What was found, whoever puts it back; the words leave open what is so now.
+            assert re.search(rf"power_limit_w was 575 +nvidia-smi -i {uuid} -pl 575\n", said), said
+            assert "whether these are still changed is not known" in said
+            assert ("restored to 575 W" in said) == (on_stop == "restore"), said
+            running.install()
+    finally:
+        running.install()
+
+
+def test_installed_again_the_target_can_be_started(running: Machine) -> None:
+    """A removal leaves it reached, for those who require it; systemd does not load its units anew by itself."""
+    running.sh("systemctl start gpu-tuned.target")
+    try:
+        running.sh("apt-get remove -y gpu-tuned", timeout_s=120)
+        assert running.show("gpu-tuned.target", "ActiveState")["ActiveState"] == "active"
+    finally:
+        running.install()
+    running.sh("systemctl restart gpu-tuned.target gpu-tuned-wait.service")
+    assert running.setting("power_limit_w").get("in_order")
 
 
 def test_nvidia_modprobe_makes_the_device_nodes(machine: Machine) -> None:

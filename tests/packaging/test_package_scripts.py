@@ -22,34 +22,41 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="a /run of its own takes root"),
 ]
 RECORDED = ("systemctl", "deb-systemd-invoke", "deb-systemd-helper", "systemd-sysusers", "systemd-tmpfiles",
-            "journalctl", "py3compile", "py3clean", "python3", "dpkg-query", "rm", "find")  # fmt: skip
+            "journalctl", "timeout", "py3compile", "py3clean", "python3", "dpkg-query", "rm", "find")  # fmt: skip
 RECORDER = """#!/bin/sh
 echo "$(basename "$0") $*" >>"$CALLS"
 case "$(basename "$0") $*" in
-  systemctl\\ show*) echo "$NEEDS_RELOAD" ;;
+  systemctl\\ show*) echo "LoadState=$LOAD_STATE"; echo "NeedDaemonReload=$NEEDS_RELOAD" ;;
   dpkg-query*) echo 2.0 ;;
+  timeout*|systemctl*|deb-systemd-invoke*|python3*) [ -z "$FAILS" ] || exit 1 ;;
   deb-systemd-helper*was-enabled*|deb-systemd-helper\\ debian-installed*) exit 1 ;;
 esac
 """
 # A mount of its own: what the script sees as /run is empty but for the sign that systemd runs.
 ISOLATED = 'mount -t tmpfs none /run && mkdir -p /run/systemd/system && exec sh "$@"'
+PUT_BACK = "timeout --kill-after=5 20 gpu-tuned --after-stop gpu-tuned.service"
 Run = Callable[..., list[str]]
 
 
 @pytest.fixture
 def calls(tmp_path: Path) -> Run:
-    """calls(script, argument..., reload=False) -> what the script ran, a line each."""
+    """calls(script, argument..., reload=False, load="loaded", fails=False) -> what the script ran, a line each. `fails`: whatever
+    asks systemd, the daemon or the driver does."""
     for name in RECORDED:
         (tmp_path / name).write_text(RECORDER)
         (tmp_path / name).chmod(0o755)
 
-    def run(script: Path, *arguments: str, reload: bool = False) -> list[str]:
+    def run(
+        script: Path, *arguments: str, reload: bool = False, load: str = "loaded", fails: bool = False
+    ) -> list[str]:
         told = tmp_path / "calls"
         told.write_text("")
         more = {
             "CALLS": str(told),
             "PATH": f"{tmp_path}:{ENVIRONMENT['PATH']}",
             "NEEDS_RELOAD": "yes" if reload else "no",
+            "LOAD_STATE": load,
+            "FAILS": "yes" if fails else "",
         }
         command = ["unshare", "--mount", "sh", "-c", ISOLATED, "sh", str(script), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT | more, check=False)
@@ -101,6 +108,16 @@ def test_deb_downgrade_reloads(deb: Package, calls: Run) -> None:
     assert done == ["systemctl --system daemon-reload", "deb-systemd-invoke try-restart gpu-tuned.service"]
 
 
+@pytest.mark.parametrize("kind", ["deb", "rpm"])
+def test_installed_again_while_units_of_before_are_up_it_reloads(
+    kind: str, calls: Run, request: pytest.FixtureRequest
+) -> None:
+    package: Package = request.getfixturevalue(kind)
+    script, arguments = {"deb": ("postinst", ("configure", "")), "rpm": ("POSTIN", ("1",))}[kind]
+    done = touching_systemd(calls(package.scripts / script, *arguments, load="error"))
+    assert [re.sub(" --system", "", call) for call in done] == ["systemctl daemon-reload"]
+
+
 def test_rpm_install_starts_enables_and_reloads_nothing(rpm: Package, calls: Run) -> None:
     assert touching_systemd(calls(rpm.scripts / "POSTIN", "1")) == []
 
@@ -113,6 +130,9 @@ def test_deb_removal_tells_what_stays_and_then_stops(deb: Package, calls: Run) -
     assert "gpu-tuned.service" in done[stops]
     # Stopping the target would stop every service that requires it.
     assert "gpu-tuned.target" not in done[stops]
+    # For one that had failed, whose stop runs nothing. While it runs it is not asked, so after the stop.
+    assert stops < done.index(PUT_BACK)
+    assert not any(PUT_BACK in calls(deb.scripts / "prerm", word, "2.0") for word in ("upgrade", "failed-upgrade"))
 
 
 def test_deb_upgrade_stops_nothing_and_removes_nothing(deb: Package, calls: Run) -> None:
@@ -133,7 +153,12 @@ def test_deb_removal_keeps_the_owners_files_and_purge_takes_them(deb: Package, c
 def test_rpm_erase_tells_stops_and_forgets(rpm: Package, calls: Run) -> None:
     done = calls(rpm.scripts / "PREUN", "0")
     assert any("what-stays" in call for call in done)
-    assert any(re.match(r"systemctl disable --now --no-reload .*gpu-tuned\.service", call) for call in done)
+    stops = next(
+        i
+        for i, call in enumerate(done)
+        if re.match(r"systemctl disable --now --no-reload .*gpu-tuned\.service", call)
+    )
+    assert stops < done.index(PUT_BACK)
     assert touching_systemd(calls(rpm.scripts / "POSTUN", "0")) == ["systemctl daemon-reload"]
 
 
@@ -144,3 +169,10 @@ def test_rpm_upgrade_of_the_old_package_does_nothing(rpm: Package, calls: Run) -
 
 def test_rpm_compiles_anew_when_python_is_upgraded(rpm: Package, calls: Run) -> None:
     assert any("compileall" in call for call in calls(rpm.scripts / "TRIGGERSCRIPTS", "1", "1"))
+
+
+@pytest.mark.parametrize("kind", ["deb", "rpm"])
+def test_a_removal_goes_on_whatever_fails(kind: str, calls: Run, request: pytest.FixtureRequest) -> None:
+    package: Package = request.getfixturevalue(kind)
+    name, word = {"deb": ("prerm", "remove"), "rpm": ("PREUN", "0")}[kind]
+    assert PUT_BACK in calls(package.scripts / name, word, fails=True)

@@ -9,6 +9,19 @@ from typing import Any
 
 import pytest
 
+from gpu_tuned.adapters.state_file import StateFile
+from gpu_tuned.core.model import (
+    GPU_SETTINGS,
+    UNLOCKED,
+    ApplicationClocks,
+    ClockLock,
+    ComputeMode,
+    NumaBalancing,
+    PowerLimit,
+    Setting,
+    Value,
+)
+from gpu_tuned.core.saved import Record, Saved, to_json
 from tests.packaging.built import ENVIRONMENT, TOP
 
 
@@ -33,6 +46,7 @@ def run(tmp_path: Path, command: str) -> str:
     fake.write_text(f"#!/bin/sh\n{command}\n")
     fake.chmod(0o755)
     script = (TOP / "packaging/what-stays").read_text().replace("/usr/bin/gpu-tunedctl", str(fake))
+    script = script.replace("/var/lib/gpu-tuned", str(tmp_path / "state"))
     done = subprocess.run(["python3", "-I", "-c", script], capture_output=True, text=True, env=ENVIRONMENT)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -76,3 +90,82 @@ def test_with_restore_it_says_so_and_lists_nothing(tmp_path: Path) -> None:
 def test_without_an_answer_it_says_what_can_be_said(tmp_path: Path, answer: str) -> None:
     text = run(tmp_path, answer)
     assert "cannot be listed" in text and "-rgc" in text
+
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+RTX = "GPU-5b1c9f2e-0000-0000-0000-000000000001"
+FOUND: dict[Setting, tuple[Value, Value]] = {
+    Setting.PERSISTENCE_MODE: (False, True),
+    Setting.POWER_LIMIT: (PowerLimit(575_000), PowerLimit(450_000)),
+    Setting.GPU_CLOCK: (UNLOCKED, ClockLock(0, 2400)),
+    Setting.MEMORY_CLOCK: (ClockLock(405, 7001), UNLOCKED),
+    Setting.APPLICATION_CLOCKS: (ApplicationClocks(2619, 1755), ApplicationClocks(2619, 1200)),
+    Setting.COMPUTE_MODE: (ComputeMode.DEFAULT, ComputeMode.EXCLUSIVE_PROCESS),
+}
+UNDO = {
+    Setting.PERSISTENCE_MODE: "-pm 0",
+    Setting.POWER_LIMIT: "-pl 575",
+    Setting.GPU_CLOCK: "-rgc",
+    Setting.MEMORY_CLOCK: "-lmc 405,7001",
+    Setting.APPLICATION_CLOCKS: "-ac 2619,1755",
+    Setting.COMPUTE_MODE: "-c DEFAULT",
+}
+
+
+def save(tmp_path: Path, boot_id: str = BOOT_ID, *, nothing: bool = False) -> Path:
+    """A state file, as the daemon writes it."""
+    saved = Saved(boot_id)
+    for setting, (original, target) in ({} if nothing else FOUND).items():
+        saved = saved.with_record(RTX, setting, Record(original, not setting.readable, target, target))
+    if not nothing:
+        saved = saved.with_record(None, Setting.NUMA_BALANCING, Record(NumaBalancing.ON, False, NumaBalancing.OFF))
+    StateFile(tmp_path / "state").save(to_json(saved))
+    return tmp_path / "state/state.json"
+
+
+def test_without_a_daemon_each_saved_original_is_told_with_its_way_back(tmp_path: Path) -> None:
+    save(tmp_path)
+    text = run(tmp_path, "exit 3")
+    assert "whether these are still changed is not known" in text
+    assert 'on_stop = "restore"' in text
+    for setting, undo in UNDO.items():
+        (line,) = (line for line in text.splitlines() if f" {setting.value} was " in line)
+        assert line.endswith(f" nvidia-smi -i {RTX} {undo}")
+        assert ("(assumed)" in line) == (not setting.readable)
+    assert "numa_balancing was on: sysctl kernel.numa_balancing=1" in text
+    assert set(UNDO) == set(GPU_SETTINGS), "a new setting needs a way back"
+
+
+def test_a_daemon_that_answers_is_believed_and_not_the_file(tmp_path: Path) -> None:
+    save(tmp_path)
+    assert told(tmp_path, []) == "gpu-tuned: it leaves nothing changed on this machine.\n"
+
+
+def test_where_everything_was_put_back_nothing_is_left(tmp_path: Path) -> None:
+    save(tmp_path, nothing=True)
+    assert run(tmp_path, "exit 3") == "gpu-tuned: it leaves nothing changed on this machine.\n"
+
+
+def test_what_was_saved_before_a_reboot_is_over(tmp_path: Path) -> None:
+    save(tmp_path, boot_id="another")
+    assert "since the last boot" in run(tmp_path, "exit 3")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"format": 1', '"format": 2'),
+        ('"power_limit_w"', '"fan_speed_percent"'),
+        ('"original":575', '"original":"x"'),
+        ('"records"', '"record"'),
+        ('"state"', '"stat'),
+    ],
+)
+def test_a_state_that_it_cannot_read_gives_the_general_words(tmp_path: Path, old: str, new: str) -> None:
+    path = save(tmp_path)
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    text = run(tmp_path, "exit 3")
+    assert "cannot be listed" in text and "-rgc" in text
+    assert "575" not in text

@@ -62,10 +62,12 @@ class Saved:
         gpu = self.gpus.get(uuid, SavedGpu(Initialisation()))
         return replace(self, gpus={**self.gpus, uuid: replace(gpu, records={**gpu.records, setting: record})})
 
-    def without_record(self, uuid: str, setting: Setting) -> Saved:
-        gpu = self.gpus[uuid]
-        records = {kept: record for kept, record in gpu.records.items() if kept is not setting}
-        return replace(self, gpus={**self.gpus, uuid: replace(gpu, records=records)})
+    def without_record(self, uuid: str | None, setting: Setting) -> Saved:
+        before = self.host if uuid is None else self.gpus[uuid].records
+        records = {kept: record for kept, record in before.items() if kept is not setting}
+        if uuid is None:
+            return replace(self, host=records)
+        return replace(self, gpus={**self.gpus, uuid: replace(self.gpus[uuid], records=records)})
 
 
 def before_write(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core.drift import HANDED_BACK
 from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import GPU_SETTINGS
@@ -27,7 +28,8 @@ def only_restores(say: Say) -> Say:
 
 def put_back(steward: Steward, world: World, say: Say) -> None:
     """Restore every setting with a saved original, where the policy in force says on_stop = "restore" and something
-    is saved. Attaches, writes, lets go. Raises GpuTunedError where something could not be put back.
+    is saved. Attaches, writes, lets go, and forgets what it put back: asked again after a stop, it must not undo what
+    somebody has set by hand since. Raises GpuTunedError where something could not be put back.
 
     `world.say` should be `only_restores(say)`."""
     steward.keeper.start()
@@ -44,7 +46,21 @@ def put_back(steward: Steward, world: World, say: Say) -> None:
             failed.append(steward.fleet.message or "the driver does not answer")
     finally:
         world.gpus.detach()
+    _forget_what_is_back(steward, world)
     what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
     say(Event(EventKind.STOPPED, steward.clock.now(), detail={"what": what}))
     if failed:
         raise GpuTunedError("not everything could be put back: " + "; ".join(failed))
+
+
+def _forget_what_is_back(steward: Steward, world: World) -> None:
+    """Keep the originals of what failed, for the next try."""
+    ledger = steward.ledger
+    for uuid, book in steward.fleet.books.items():
+        for setting in GPU_SETTINGS:
+            if book.handed_back.get(setting) == HANDED_BACK:
+                ledger.put_back(uuid, setting)
+    for knob, record in ledger.saved.host.items():
+        if world.kernel.numa_balancing() == record.original:
+            ledger.put_back(None, knob)
+    ledger.sync()

@@ -62,6 +62,10 @@ class Ledger:
         record until the next save, so that a write refused at every pass costs no save each."""
         self.saved = self.saved.without_record(uuid, setting)
 
+    def put_back(self, uuid: str | None, setting: Setting) -> None:
+        """What was found is in force again and nobody holds the setting: the original is used up. `sync` follows."""
+        self._set(self.saved.without_record(uuid, setting))
+
     def after_write(self, uuid: str | None, setting: Setting, accepted: Value) -> None:
         self._set(core.after_write(self.saved, uuid, setting, accepted))
 
