@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -26,6 +29,17 @@ def build(kind: str, *tools: str) -> Path:
     done = subprocess.run([TOP / "packaging/build", kind], capture_output=True, text=True, env=ENVIRONMENT)
     assert done.returncode == 0, done.stdout + done.stderr
     return TOP / "dist" / done.stderr.rpartition("dist/")[2].split()[0]
+
+
+@contextmanager
+def building() -> Iterator[None]:
+    """The lock that packaging/build takes: another build must not replace a file while it is copied."""
+    folder = os.open(TOP / "dist/.cache", os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def call(*command: object, **more: object) -> str:

@@ -40,8 +40,8 @@ Run = Callable[..., list[str]]
 
 @pytest.fixture
 def calls(tmp_path: Path) -> Run:
-    """calls(script, argument..., reload=False, load="loaded", fails=False) -> what the script ran, a line each. `fails`: whatever
-    asks systemd, the daemon or the driver does."""
+    """calls(script, argument...) -> what the script ran, a line each. `reload`, `load`: what systemd says of each
+    unit. `fails`: whatever asks systemd, the daemon or the driver does."""
     for name in RECORDED:
         (tmp_path / name).write_text(RECORDER)
         (tmp_path / name).chmod(0o755)

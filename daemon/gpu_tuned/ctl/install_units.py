@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  pipx install --global gpu-tuned && gpu-tunedctl install-units
+  gpu-tunedctl install-units                     after `pipx install --global WHEEL`, or pip in a venv under /opt
   gpu-tunedctl install-units --root /tmp/look    the same files below another folder, to look at
 
 It starts and enables nothing, and leaves a policy alone that is there. The .deb and the .rpm bring their units along.
@@ -72,7 +72,8 @@ def refuse_hidden(paths: list[Path]) -> None:
         if hidden is not None:
             raise UsageError(
                 f"{path} is under {hidden}, which the service does not see (ProtectHome=, PrivateTmp=); install "
-                "gpu-tuned elsewhere: `pipx install --global gpu-tuned`, or a venv under /opt"
+                "gpu-tuned elsewhere: in a venv under /opt, or with pipx and PIPX_HOME=/opt/pipx "
+                "PIPX_BIN_DIR=/usr/local/bin, with the distribution's own Python"
             )
         if not _PLAIN_PATH.fullmatch(str(path)):
             raise UsageError(
