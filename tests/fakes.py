@@ -113,3 +113,6 @@ class FakeStore:
 
     def damage(self) -> str | None:
         return None
+
+    def refuse(self, why: str) -> str:
+        return why

@@ -110,6 +110,8 @@ class Store(Protocol):
         """Atomically and synced: when it returns, a power cut keeps either the old or the new state."""
 
     def damage(self) -> str | None: ...
+    def refuse(self, why: str) -> str:
+        """Set aside what `load` gave, which its reader cannot use; returns what to tell about it."""
 
 
 class Service(Protocol):

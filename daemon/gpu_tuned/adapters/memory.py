@@ -23,6 +23,9 @@ class MemoryStore:
     def damage(self) -> str | None:
         return None
 
+    def refuse(self, why: str) -> str:
+        return why
+
 
 class NoService:
     """`ports.Service` where there is no service manager."""

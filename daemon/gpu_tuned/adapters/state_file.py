@@ -46,7 +46,7 @@ class StateFile:
             return {}
         except (OSError, ValueError, RecursionError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-            self._damage = f"State file {self._path} cannot be used: {why}; {self._set_aside()}"
+            self._damage = self.refuse(why)
             return {}
 
     def save(self, state: Mapping[str, Any]) -> None:
@@ -73,6 +73,9 @@ class StateFile:
         """What was wrong with the file that `load` found, once; None when nothing was."""
         damage, self._damage = self._damage, None
         return damage
+
+    def refuse(self, why: str) -> str:
+        return f"State file {self._path} cannot be used: {why}; {self._set_aside()}"
 
     def _set_aside(self) -> str:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())

@@ -3,6 +3,10 @@
 An original is the value found just before the first write of one driver initialisation. It is written to disk
 before the write that it makes undoable, never overwritten while that initialisation lasts, and dropped when it ends:
 after a reboot or a driver reload the driver's own defaults are what is found.
+
+Every later version reads what an earlier one wrote (tests/golden/state). An earlier one passes over keys that it does
+not know, and refuses settings and values that it does not know; what it must not lose takes a new number in the
+file's head.
 """
 
 from __future__ import annotations

@@ -99,4 +99,5 @@ def _loaded(store: Store) -> tuple[Saved, str | None]:
     try:
         return core.from_json(raw), store.damage()
     except ValueError as error:
-        return Saved(), f"Saved state is not used: {error}"
+        # Kept, and not overwritten by the next save: a later version may have written it.
+        return Saved(), store.refuse(str(error))
