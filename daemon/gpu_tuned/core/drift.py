@@ -30,8 +30,6 @@ PAUSE_MAX_S = 600.0
 """The longest pause between two writes of a contested or refused setting."""
 RETRY_FIRST_S = 30.0
 """The first pause before a write that the driver refused is tried again."""
-REQUIRED_FIRST_S = 2.0
-"""The same for a required setting, whose longest pause is RETRY_FIRST_S."""
 QUIET_MIN_S = 60.0
 """A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
@@ -79,8 +77,7 @@ def look(
     notes: tuple[Note, ...] = ()
     if track.ours and not track.open:
         track, notes = _revert(track, setting, found, default, wish.required, poll_interval_s, moment)
-    # A rival is never given way to where the setting is required; a driver that says no is asked again after a pause.
-    due = (wish.required and track.state is not State.REFUSED) or moment.mono >= track.next_write
+    due = wish.required or moment.mono >= track.next_write
     return Step(track, goal if due else None, notes)
 
 
@@ -201,11 +198,9 @@ def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, m
     return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
 
-def failed(track: Track, wish: Wish | None, why: str, moment: Moment) -> Step:
+def failed(track: Track, why: str, moment: Moment) -> Step:
     """The driver refused a write, or said yes and did not do it. Tried again after a growing pause."""
-    required = wish is not None and wish.required
-    first_s, longest_s = (REQUIRED_FIRST_S, RETRY_FIRST_S) if required else (RETRY_FIRST_S, PAUSE_MAX_S)
-    pause_s = min(longest_s, max(first_s, 2 * track.pause_s))
+    pause_s = min(PAUSE_MAX_S, max(RETRY_FIRST_S, 2 * track.pause_s))
     track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
     return _refuse(track, why, moment)
 

@@ -94,11 +94,11 @@ class HostSettings:
             self._ledger.sync()
             self._kernel.set_numa_balancing(NumaBalancing(value))
         except GpuTunedError as error:
-            self._keep(drift.failed(track, self.wish, str(error), self._moment()))
+            self._keep(drift.failed(track, str(error), self._moment()))
             return
         after = self._kernel.numa_balancing()
         if after != value:
-            self._keep(drift.failed(track, self.wish, "the kernel took the write and kept its value", self._moment()))
+            self._keep(drift.failed(track, "the kernel took the write and kept its value", self._moment()))
             return
         self._ledger.after_write(None, SETTING, value)
         self._keep(drift.took(track, value, value, after, "as the policy says", self._moment()))

@@ -170,7 +170,7 @@ class Reconciler:
             for setting in first:
                 self._ledger.withdraw(uuid, setting)
             for setting in writes:
-                self._failed(book, setting, book.tracks[setting], f"not written: {error}")
+                self._keep(book, setting, drift.failed(book.tracks[setting], f"not written: {error}", self.moment()))
             return
         for setting, value in writes.items():
             if not self._write(book, setting, value) and setting in first:
@@ -195,12 +195,12 @@ class Reconciler:
         except (GpuLost, DriverAbsent):
             raise
         except DriverError as error:
-            self._failed(book, setting, track, str(error))
+            self._keep(book, setting, drift.failed(track, str(error), self.moment()))
             return not isinstance(error, (DriverRefused, DriverPermission, NotSupported))
         accepted = value if not setting.readable else accepted_as(value, _reading(track), after)
         if accepted is None:
             why = f"the driver reported success, but it reads {reading_text(after)}"
-            self._failed(book, setting, replace(track, observed=after), why)
+            self._keep(book, setting, drift.failed(replace(track, observed=after), why, self.moment()))
             return after != track.observed
         if track.open:
             found = None if isinstance(track.observed, Unread) else track.observed
@@ -211,9 +211,6 @@ class Reconciler:
         if setting in LOCKS:
             book.proofs.pop(setting, None)
         return True
-
-    def _failed(self, book: Book, setting: Setting, track: Track, why: str) -> None:
-        self._keep(book, setting, drift.failed(track, book.wishes.get(setting), why, self.moment()))
 
     def goal(self, book: Book, wish: Wish, seen: Reading | None) -> Goal | None:
         """What a wish means on this GPU, by what was found there before the first write."""
