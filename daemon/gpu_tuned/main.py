@@ -69,10 +69,14 @@ def hold(options: argparse.Namespace) -> int:
             lock.take()
     except StillInDriver as error:
         ghost = str(error)
+
+    def gone(pid: int | None) -> bool:
+        return ghost is not None if pid is None else was_killed(pid)
+
     # The socket before the driver: a missing or hanging driver must not silence `gpu-tunedctl status`.
     woken: list[Loop] = []
     desk = Desk(on_command=lambda: woken[0].wake() if woken else None)
-    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=was_killed)
+    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=gone)
     server.open()
     try:
         service, say = systemd.SystemdService(), speaker(sys.stderr)

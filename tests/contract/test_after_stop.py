@@ -133,6 +133,33 @@ def test_what_could_not_be_put_back_is_tried_again(host, after_stop) -> None:
         assert saved(daemon) == set()
 
 
+def test_what_was_set_by_hand_after_a_restore_is_not_undone_by_the_stop(host) -> None:
+    with Daemon(host, RESTORING).ready() as daemon:
+        assert daemon.ctl("restore").returncode == 0
+        assert host.gpu()["power_limit_w"] == 600
+        host.set(0, power_limit_w=450, gpu_clock_mhz="900-900")
+        daemon.stop()
+        assert host.gpu()["power_limit_w"] == 450
+        assert host.gpu()["gpu_clock_mhz"] == {"min": 900, "max": 900}
+
+
+def test_what_a_daemon_in_the_foreground_put_back_is_put_back(host, after_stop) -> None:
+    with Daemon(host, RESTORING).ready() as daemon:
+        daemon.stop()
+        assert host.gpu()["power_limit_w"] == 600
+        assert saved(daemon) == set()
+
+
+def test_state_that_cannot_be_used_is_told_and_no_success(host, after_stop) -> None:
+    with Daemon(host, RESTORING).ready() as daemon:
+        daemon.kill()
+        (daemon.state_dir / "state.json").write_text("garbage")
+        done = after_stop(daemon, active="deactivating", job="stop")
+        assert done.returncode == 5
+        assert "nothing could be put back" in done.stderr
+        assert daemon.writes() == []
+
+
 def test_beside_a_daemon_that_runs_nothing_is_written(host, after_stop) -> None:
     """Somebody runs it by hand, and the unit is down."""
     with Daemon(host, RESTORING).ready() as daemon:

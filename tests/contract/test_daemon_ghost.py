@@ -45,6 +45,7 @@ def test_the_next_daemon_waits_for_one_that_was_killed_and_writes_nothing_meanwh
         with Daemon(host, WISH) as daemon:
             daemon.until(lambda: f"process {ghost.pid}, a gpu-tuned that was killed" in daemon.said, "said")
             daemon.until(lambda: daemon.status()["driver"]["state"] == "not_answering", "status tells it")
+            assert "that was killed" in " ".join(daemon.ctl("status").stdout.split()), "and names who is in the way"
             assert host.calls() == {}, "the driver is not touched beside it"
             ghost.stdin.close()
             daemon.until(lambda: host.gpu()["power_limit_w"] == 500, "applied once it is gone")
@@ -83,7 +84,33 @@ def test_a_stop_does_not_wait_for_a_ghost(nvsim):
             wait_for_ghost(ghost.pid)
             daemon.start()
             daemon.until(lambda: f"process {ghost.pid}" in daemon.said, "waiting")
-            driver = daemon.status()["driver"]
-            assert (driver["state"], "was killed" in driver["message"]) == ("starting", True)
+            assert "was killed" in daemon.status()["driver"]["message"]
             daemon.stop(timeout_s=2.2)
         ghost.wait(10)
+
+
+@real
+def test_a_restore_that_was_killed_in_the_driver_is_waited_for_too(nvsim):
+    """It has one thread only: that one is no zombie, but SIGKILL is pending."""
+    host = nvsim("h200")
+    folder = host.root / "sys/bus/pci/drivers/nvidia"
+    with Daemon(host, "[daemon]\non_stop = 'restore'\n" + WISH.replace("[daemon]\n", "")).ready() as daemon:
+        daemon.turns(1)
+        daemon.signal(signal.SIGKILL)
+        daemon.process.wait(5)
+        holder = [sys.executable, "-c", HOLDS_AND_LOOKS, str(host.root / "run/gpu-tuned/writer.lock"), str(folder)]
+        with Stuck(folder) as stuck, subprocess.Popen(holder) as helper:
+            assert stuck.swallowed.wait(10)
+            helper.kill()
+            daemon.start()
+            daemon.until(lambda: f"process {helper.pid}, a gpu-tuned that was killed" in daemon.said, "waits")
+            stuck.free()
+            daemon.until(lambda: daemon.state("power_limit_w") == "held", "goes on")
+
+
+HOLDS_AND_LOOKS = """
+import os, sys
+from gpu_tuned.adapters.state_file import WriterLock
+WriterLock(sys.argv[1]).take()
+os.listdir(sys.argv[2])
+"""

@@ -51,6 +51,10 @@ def test_one_that_comes_later_is_told_and_one_that_goes_is_forgotten(nvsim):
         daemon.call("Apply")
         daemon.until(lambda: not daemon.status()["host"]["rivals"], "gone")
         assert "lactd.service" not in daemon.ctl("status").stdout
+        runs(host, "lactd.service")
+        daemon.call("Apply")
+        daemon.until(lambda: daemon.status()["host"]["rivals"], "seen again")
+        assert daemon.said.count("LACT (lactd.service)") == 1, "one that flaps is told once"
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_tuned.control import listen
 from gpu_tuned.control.desk import Desk
 from gpu_tuned.control.server import Server
 from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, UsageError
@@ -78,6 +79,23 @@ def test_a_living_daemon_that_is_too_busy_to_accept_is_left_alone(short: Path) -
                 client.setblocking(False)
                 client.connect_ex(str(path))
             refused(path, AlreadyRunning)
+        finally:
+            for client in waiting:
+                client.close()
+
+
+def test_a_dead_daemons_path_is_replaced_although_its_queue_is_full(short: Path) -> None:
+    """Anybody may connect, so anybody could keep the next daemon away."""
+    path = short / "sock"
+    with socket.socket(socket.AF_UNIX) as dead:
+        dead.bind(str(path))
+        dead.listen(0)
+        waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
+        try:
+            for client in waiting:
+                client.setblocking(False)
+                client.connect_ex(str(path))
+            listen.own(str(path), lambda pid: pid is None).close()
         finally:
             for client in waiting:
                 client.close()

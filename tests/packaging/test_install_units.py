@@ -91,6 +91,23 @@ def test_refused_where_the_service_could_not_see_it(place: str) -> None:
         install_units.refuse_hidden([Path(place) / "gpu-tuned"])
 
 
+def test_refused_in_a_home_wherever_the_links_to_it_lie(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As pipx makes them: the program in a home, its link in a folder that the service does see."""
+    links = tmp_path / "usr/local/bin"
+    links.mkdir(parents=True)
+    for name in ("gpu-tuned", "gpu-tunedctl"):
+        (installed / name).touch(0o755)
+        (links / name).symlink_to(installed / name)
+    monkeypatch.setattr(sys, "argv", [str(links / "gpu-tunedctl"), "install-units"])
+    assert install(tmp_path / "root") == 0, "allowed, as long as it lies where the service sees it"
+    monkeypatch.setattr(install_units, "HIDDEN", (str(tmp_path / "opt"),))
+    with pytest.raises(UsageError, match=f"^{installed}/gpu-tuned is under .* does not see"):
+        install(tmp_path / "other")
+    assert not (tmp_path / "other").exists()
+
+
 @pytest.mark.parametrize("place", ["/opt/gpu-tuned/bin", "/usr/local/bin", "/homework/bin", "/srv/root/bin"])
 def test_allowed_elsewhere(place: str) -> None:
     install_units.refuse_hidden([Path(place) / "gpu-tuned"])

@@ -232,6 +232,14 @@ def test_two_locks_on_two_drivers_do_not_meet(tmp_path: Path) -> None:
         pass
 
 
+def test_nobody_else_may_hold_the_lock(tmp_path: Path) -> None:
+    """Who may open the file may lock it. One that an earlier version made, or a wider umask, is narrowed."""
+    path = tmp_path / "lock"
+    path.touch(0o644)
+    with WriterLock(path):
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
 def test_a_lock_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(GpuTunedError, match=r"lock .* cannot be made"):

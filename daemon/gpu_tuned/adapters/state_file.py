@@ -183,7 +183,8 @@ class WriterLock:
     def _locked(self, how: int) -> int:
         try:
             os.makedirs(self._path.parent, mode=0o755, exist_ok=True)
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o644)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            os.fchmod(file, 0o600)  # who may open it may lock it, and keep every writer away
         except OSError as error:
             raise GpuTunedError(f"the writer's lock {self._path} cannot be made: {error.strerror}") from error
         try:

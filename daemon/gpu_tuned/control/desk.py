@@ -71,12 +71,13 @@ def patched(document: Mapping[str, Any], busy: Busy | None, now_s: float) -> Map
     """
     if busy is None or not stuck(busy, now_s):
         return document
-    since = rfc3339(busy.wall_s)
+    since, before = rfc3339(busy.wall_s), document["driver"]
+    known = before["message"] if before["state"] == "starting" else None  # who is in the driver before us
     driver = {
-        **document["driver"],
+        **before,
         "state": "not_answering",
         "not_answering_since": since,
-        "message": f"a call into the driver has not come back since {since}",
+        "message": known or f"a call into the driver has not come back since {since}",
     }
     return {**document, "driver": driver}
 

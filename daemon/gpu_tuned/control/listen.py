@@ -64,9 +64,10 @@ def inherited(fd: int) -> Listener:
     return Listener(sock)
 
 
-def own(path: str, was_killed: Callable[[int], bool]) -> Listener:
+def own(path: str, was_killed: Callable[[int | None], bool]) -> Listener:
     """Listen on `path`, open to everybody: reading is everybody's, and who may write is judged by call.
-    `was_killed` tells of a pid whether it was ended and only cannot leave: its socket answers nobody any more.
+    `was_killed` tells whether a process (None: one whose queue stays full, so that nobody can ask who it is) was
+    ended and only cannot leave: its socket answers nobody any more.
 
     Raises AlreadyRunning when somebody listens there, UsageError for a path that cannot be one, SocketTrouble.
     """
@@ -94,7 +95,7 @@ def own(path: str, was_killed: Callable[[int], bool]) -> Listener:
         raise
 
 
-def _clear(path: str, was_killed: Callable[[int], bool]) -> None:
+def _clear(path: str, was_killed: Callable[[int | None], bool]) -> None:
     """Remove what a dead daemon left, and only that: a connect must be refused, or lead to one that was killed."""
     try:
         found = os.lstat(path)
@@ -102,20 +103,20 @@ def _clear(path: str, was_killed: Callable[[int], bool]) -> None:
         return
     if not stat.S_ISSOCK(found.st_mode):
         raise SocketTrouble(f"socket path {path}: something that is no socket is there; move it away")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK) as probe:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(LOCK_WAIT_S)  # a full queue is waited for: whoever lives takes from it
         try:
             probe.connect(path)
+            gone = was_killed(peer_of(probe).pid)
         except ConnectionRefusedError:
-            os.unlink(path)
-            return
+            gone = True
         except FileNotFoundError:
             return
-        except BlockingIOError:
-            pass  # its queue is full: somebody listens, and is busy
-        else:
-            if was_killed(peer_of(probe).pid):
-                os.unlink(path)
-                return
+        except (BlockingIOError, TimeoutError):
+            gone = was_killed(None)
+        if gone:
+            os.unlink(path)
+            return
     raise AlreadyRunning(
         f"socket path {path}: a daemon answers there; end it, or give this one --socket and --state-dir of its own"
     )

@@ -44,7 +44,7 @@ class Server:
         inherited: Sequence[int] = (),
         group: str = "gpu-tuned",
         *,
-        was_killed: Callable[[int], bool] = lambda pid: False,
+        was_killed: Callable[[int | None], bool] = lambda pid: False,
         say_trouble: Callable[[str], None] = lambda text: None,
         limits: Limits | None = None,
         clock: Callable[[], float] = time.monotonic,

@@ -11,12 +11,12 @@ from gpu_tuned.core.model import GPU_SETTINGS, Setting
 @dataclass(frozen=True, slots=True)
 class Rival:
     """A service that can set GPUs. `unit`: as its own package names it. `settings`: what it can write.
-    `by_itself`: it writes at its start and after a resume; the others write when somebody asks them to."""
+    `by_itself`: when it writes without being asked, "" for one that writes only when somebody asks it to."""
 
     unit: str
     name: str
     settings: frozenset[Setting]
-    by_itself: bool = False
+    by_itself: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.unit})"
@@ -27,7 +27,12 @@ _DCGM = frozenset({Setting.POWER_LIMIT, Setting.APPLICATION_CLOCKS, Setting.COMP
 
 # From each one's own documentation and unit files. nvidia-persistenced is none: what it holds open suits us.
 RIVALS = (
-    Rival("lactd.service", "LACT", _LIMIT_AND_LOCKS, by_itself=True),
+    Rival(
+        "lactd.service",
+        "LACT",
+        _LIMIT_AND_LOCKS,
+        "at its start and after a resume what its configuration says, when it stops the board's defaults",
+    ),
     Rival("nvidia-dcgm.service", "DCGM", _DCGM),
     Rival("dcgm.service", "DCGM", _DCGM),
     Rival("zeusd.service", "Zeus", _LIMIT_AND_LOCKS | {Setting.PERSISTENCE_MODE}),
@@ -47,13 +52,14 @@ class Overlap:
         labels = _list(setting.label for setting in self.settings)
         keys = ", ".join(f'"{setting.value}"' for setting in self.settings)
         return (
-            f"{self.rival} runs here and sets {labels} too; of two writers the later one wins. Leave that to "
-            f"{self.rival.name} with watch = [{keys}], or end it: systemctl disable --now {self.rival.unit}"
+            f"{self.rival} runs here and can set {labels} too ({self.rival.by_itself}); of two writers the later one "
+            f"wins. Leave that to {self.rival.name} with watch = [{keys}], or end it: systemctl disable --now "
+            f"{self.rival.unit}"
         )
 
 
 def overlaps(running: Collection[str], held: Collection[Setting]) -> tuple[Overlap, ...]:
-    """Who among the `running` units sets by itself what we hold."""
+    """Who among the `running` units may set by itself what we hold."""
     found = [
         Overlap(rival, tuple(setting for setting in GPU_SETTINGS if setting in rival.settings and setting in held))
         for rival in RIVALS

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.drift import HANDED_BACK
 from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import GPU_SETTINGS
@@ -12,7 +11,7 @@ from gpu_tuned.ports import Say
 
 # The rest (policy in force, driver ready) was said by the daemon; said again after its end it would mislead.
 _WORTH_SAYING = frozenset(
-    {EventKind.RESTORED, EventKind.RESTORE_FAILED, EventKind.STATE_DAMAGED, EventKind.REINITIALISED}
+    {EventKind.RESTORED, EventKind.RESTORE_FAILED, EventKind.STATE_UNSAVED, EventKind.REINITIALISED}
 )
 
 
@@ -28,14 +27,17 @@ def only_restores(say: Say) -> Say:
 
 def put_back(steward: Steward, world: World, say: Say) -> None:
     """Restore every setting with a saved original, where the policy in force says on_stop = "restore" and something
-    is saved. Attaches, writes, lets go, and forgets what it put back: asked again after a stop, it must not undo what
-    somebody has set by hand since. Raises GpuTunedError where something could not be put back.
+    is saved. Attaches, writes, lets go. Raises GpuTunedError where something could not be put back, also because what
+    was saved cannot be read.
 
     `world.say` should be `only_restores(say)`."""
     steward.keeper.start()
     policy = steward.keeper.policy
     if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or steward.observing:
         return
+    if steward.ledger.damage is not None:
+        say(Event(EventKind.STATE_DAMAGED, steward.clock.now(), cause=steward.ledger.damage))
+        raise GpuTunedError(f"nothing could be put back: {steward.ledger.damage}")
     saved = steward.ledger.saved
     if not saved.host and not any(gpu.records for gpu in saved.gpus.values()):
         return
@@ -46,21 +48,7 @@ def put_back(steward: Steward, world: World, say: Say) -> None:
             failed.append(steward.fleet.message or "the driver does not answer")
     finally:
         world.gpus.detach()
-    _forget_what_is_back(steward, world)
     what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
     say(Event(EventKind.STOPPED, steward.clock.now(), detail={"what": what}))
     if failed:
         raise GpuTunedError("not everything could be put back: " + "; ".join(failed))
-
-
-def _forget_what_is_back(steward: Steward, world: World) -> None:
-    """Keep the originals of what failed, for the next try."""
-    ledger = steward.ledger
-    for uuid, book in steward.fleet.books.items():
-        for setting in GPU_SETTINGS:
-            if book.handed_back.get(setting) == HANDED_BACK:
-                ledger.put_back(uuid, setting)
-    for knob, record in ledger.saved.host.items():
-        if world.kernel.numa_balancing() == record.original:
-            ledger.put_back(None, knob)
-    ledger.sync()

@@ -66,6 +66,7 @@ class HostSettings:
         self.handed_back, self._why_handed_back = True, drift.HANDED_BACK
         self.track = drift.new_track(self._moment())
         if self._kernel.numa_balancing() == record.original:
+            self._ledger.use_up(None, SETTING)
             return
         words = f"numa balancing {text(record.original)}"
         try:
@@ -74,6 +75,7 @@ class HostSettings:
             failed.append(f"{words}: {error}")
             self._why_handed_back = f"restore failed: {error}; {drift.TAKES_UP}"
             return
+        self._ledger.use_up(None, SETTING)
         done.append(words)
 
     def _goal(self, wish: Wish | None, reading: Reading) -> Goal | None:

@@ -62,8 +62,8 @@ class Ledger:
         record until the next save, so that a write refused at every pass costs no save each."""
         self.saved = self.saved.without_record(uuid, setting)
 
-    def put_back(self, uuid: str | None, setting: Setting) -> None:
-        """What was found is in force again and nobody holds the setting: the original is used up. `sync` follows."""
+    def use_up(self, uuid: str | None, setting: Setting) -> None:
+        """What was found is in force again, and nobody holds the setting: no original any more. `sync` follows."""
         self._set(self.saved.without_record(uuid, setting))
 
     def after_write(self, uuid: str | None, setting: Setting, accepted: Value) -> None:

@@ -175,12 +175,12 @@ class Reconciler:
         for setting, value in writes.items():
             if not self._write(book, setting, value) and setting in first:
                 self._ledger.withdraw(uuid, setting)
-        self._settle()
+        self.settle()
         # What the writes changed is to be seen in the same turn: the limit enforced, for one.
         book.telemetry = self.gpus.see(uuid, Look()).telemetry
 
-    def _settle(self) -> None:
-        """What the driver accepted goes to disk too; failing here loses no original, so it is told elsewhere."""
+    def settle(self) -> None:
+        """What came of the writes goes to disk too; failing here loses no original, so it is told elsewhere."""
         try:
             self._ledger.sync()
         except GpuTunedError as error:

@@ -15,8 +15,9 @@ from gpu_tuned.loop.reconcile import Book, Reconciler
 def restore(
     book: Book, setting: Setting, reconciler: Reconciler, ledger: Ledger, done: list[str], failed: list[str]
 ) -> None:
-    """Nothing where it was never written. Afterwards it is left alone until somebody asks to apply; what was done and
-    what failed is added in words."""
+    """Nothing where it was never written. Afterwards it is left alone until somebody asks to apply, and its original
+    is used up: what somebody sets by hand from here on is not undone by a second restore. What was done and what
+    failed is added in words."""
     uuid, gpus = book.board.gpu.uuid, reconciler.gpus
     record = ledger.saved.record(uuid, setting)
     if record is None:
@@ -31,6 +32,7 @@ def restore(
     try:
         found = gpus.read(uuid, setting)
         if found == record.original:
+            ledger.use_up(uuid, setting)
             return
         gpus.write(uuid, setting, record.original)
         after = gpus.read(uuid, setting)
@@ -41,6 +43,7 @@ def restore(
         failed.append(f"{words}: {error}")
         _tell(EventKind.RESTORE_FAILED, book, setting, record, None, str(error), reconciler)
         return
+    ledger.use_up(uuid, setting)
     done.append(words + (" (assumed)" if record.assumed else ""))
     _tell(EventKind.RESTORED, book, setting, record, found, None, reconciler)
 

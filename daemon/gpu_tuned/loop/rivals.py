@@ -19,13 +19,15 @@ class Rivals:
         self._kernel, self._clock, self._say = kernel, clock, say
         self._running: Collection[str] = ()
         self._found: tuple[Overlap, ...] = ()
+        self._told: set[Overlap] = set()
 
     def look(self, held: Collection[Setting]) -> None:
         """`held`: the settings that are written here."""
         self._running = self._kernel.running(UNITS)
-        before, self._found = self._found, overlaps(self._running, held)
+        self._found = overlaps(self._running, held)
         for overlap in self._found:
-            if overlap not in before:
+            if overlap not in self._told:  # once, also of a service that systemd starts again and again
+                self._told.add(overlap)
                 self._say(Event(EventKind.RIVAL, self._clock.now(), cause=str(overlap)))
 
     def beside(self, held: Collection[Setting]) -> list[str]:

@@ -140,6 +140,7 @@ class Steward:
                 f"{uuid}: this GPU is not here" for uuid in self.ledger.written() if uuid not in self.fleet.books
             ]
             self.host.restore(done, failed)
+        self.reconciler.settle()
         return done, failed
 
     def _look_at(self, book: Book) -> None:

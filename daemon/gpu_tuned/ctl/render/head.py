@@ -54,7 +54,8 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
     troubles = []
     since = driver["not_answering_since"]
     if since:
-        text = silent_since(since, now)
+        text, message = silent_since(since, now), driver["message"] or since
+        text += "" if since in message else f": {message}"  # the usual message says only the same
         troubles.append(("bad", text + ("; below is what was seen before" if document["gpus"] else "")))
     elif driver["message"] and driver["state"] != "ok":
         style = "bad" if driver["state"] in ("absent", "mismatch") else "warn"
