@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,9 @@ from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.rivals import UNITS, Overlap, overlaps, suspects
 from gpu_tuned.ports import Clock, Kernel, Say
+
+Held = Callable[[], Collection[Setting]]
+"""Asked only where somebody runs: to gather the settings costs more than everything else here."""
 
 
 class Rivals:
@@ -21,18 +24,21 @@ class Rivals:
         self._found: tuple[Overlap, ...] = ()
         self._told: set[Overlap] = set()
 
-    def look(self, held: Collection[Setting]) -> None:
+    def look(self, held: Held) -> None:
         """`held`: the settings that are written here."""
         self._running = self._kernel.running(UNITS)
-        self._found = overlaps(self._running, held)
+        self._found = self._beside(held)
         for overlap in self._found:
             if overlap not in self._told:  # once, also of a service that systemd starts again and again
                 self._told.add(overlap)
                 self._say(Event(EventKind.RIVAL, self._clock.now(), cause=str(overlap)))
 
-    def beside(self, held: Collection[Setting]) -> list[str]:
+    def beside(self, held: Held) -> list[str]:
         """A sentence for each service that would be a rival if these were held."""
-        return [str(overlap) for overlap in overlaps(self._running, held)]
+        return [str(overlap) for overlap in self._beside(held)]
+
+    def _beside(self, held: Held) -> tuple[Overlap, ...]:
+        return overlaps(self._running, held()) if self._running else ()
 
     @property
     def rows(self) -> list[dict[str, Any]]:

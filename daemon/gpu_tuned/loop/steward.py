@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -87,9 +87,7 @@ class Steward:
             self.keeper.judge(self._judge)
             self._spread()
         self._tell_xids(heard)
-        self.rivals.look(
-            {s for book in self.fleet.books.values() for s, wish in book.wishes.items() if not wish.watched}
-        )
+        self.rivals.look(lambda: self._held(lambda book: book.wishes))
         for book in self.fleet.books.values():
             self._look_at(book)
         policy = self.keeper.policy
@@ -213,9 +211,12 @@ class Steward:
         numa = policy.numa_balancing if policy else None
         if self.host.track is not None or numa is not None:
             plan.add(None, Setting.NUMA_BALANCING, *self.host.planned(numa))
-        held = {s for book in self.fleet.books.values() for s, wish in wishes_of(book).items() if not wish.watched}
-        plan.rows["notes"] += self.rivals.beside(held)
+        plan.rows["notes"] += self.rivals.beside(lambda: self._held(wishes_of))
         return plan.rows
+
+    def _held(self, wishes_of: Callable[[Book], Mapping[Setting, Wish]]) -> set[Setting]:
+        """The settings that these wishes would write, on any GPU."""
+        return {s for book in self.fleet.books.values() for s, wish in wishes_of(book).items() if not wish.watched}
 
     def _tell_unmatched(self, policy: Policy) -> None:
         for rule in policy.unmatched([book.board.gpu for book in self.fleet.books.values()]):
