@@ -51,42 +51,51 @@ def test_the_next_daemon_waits_for_one_that_was_killed_and_writes_nothing_meanwh
             daemon.until(lambda: host.gpu()["power_limit_w"] == 500, "applied once it is gone")
 
 
-@real
-def test_the_next_daemon_waits_until_a_killed_one_is_out_of_the_driver(nvsim):
-    host = nvsim("h200")
-    with Daemon(host, WISH).ready() as first:
-        first.turns(1)
-        with Stuck(host.root / "sys/bus/pci/drivers/nvidia") as stuck:
-            assert stuck.swallowed.wait(10), "the daemon looks at the bus every turn"
-            ghost = first.process
-            first.signal(signal.SIGKILL)
-            wait_for_ghost(ghost.pid)
-            host.clear_writes()
-            first.start()
-            # Not asked before: until then a client would reach the dead one's socket.
-            first.until(lambda: f"process {ghost.pid}" in first.said, "waiting, and said so")
-            first.until(lambda: first.status()["driver"]["state"] == "not_answering", "status tells it")
-            assert first.writes() == [], "nothing is written beside it"
-        ghost.wait(10)
-        first.until(lambda: host.gpu()["power_limit_w"] == 500, "applied once the first one is gone")
-        first.until(lambda: first.state("power_limit_w") == "held", "and told so")
-
-
-@real
-def test_a_stop_does_not_wait_for_a_ghost(nvsim):
+@pytest.fixture
+def haunted(nvsim):
+    """A daemon that was killed inside the driver and cannot end: its host, the next one (not started yet), the
+    process that is left, and what keeps it there."""
     host = nvsim("h200")
     with Daemon(host, WISH).ready() as daemon:
         daemon.turns(1)
         with Stuck(host.root / "sys/bus/pci/drivers/nvidia") as stuck:
-            assert stuck.swallowed.wait(10)
+            assert stuck.swallowed.wait(10), "the daemon looks at the bus every turn"
             ghost = daemon.process
             daemon.signal(signal.SIGKILL)
             wait_for_ghost(ghost.pid)
-            daemon.start()
-            daemon.until(lambda: f"process {ghost.pid}" in daemon.said, "waiting")
-            assert "was killed" in daemon.status()["driver"]["message"]
-            daemon.stop(timeout_s=2.2)
+            host.clear_writes()
+            yield host, daemon, ghost, stuck
         ghost.wait(10)
+
+
+@real
+def test_the_next_daemon_waits_until_a_killed_one_is_out_of_the_driver(haunted):
+    host, daemon, ghost, stuck = haunted
+    daemon.start()
+    # Not asked before: until then a client would reach the dead one's socket.
+    daemon.until(lambda: f"process {ghost.pid}" in daemon.said, "waiting, and said so")
+    daemon.until(lambda: daemon.status()["driver"]["state"] == "not_answering", "status tells it")
+    assert daemon.writes() == [], "nothing is written beside it"
+    stuck.free()
+    daemon.until(lambda: host.gpu()["power_limit_w"] == 500, "applied once the first one is gone")
+    daemon.until(lambda: daemon.state("power_limit_w") == "held", "and told so")
+
+
+@real
+def test_a_stop_does_not_wait_for_a_ghost(haunted):
+    _, daemon, ghost, _ = haunted
+    daemon.start()
+    daemon.until(lambda: f"process {ghost.pid}" in daemon.said, "waiting")
+    assert "was killed" in daemon.status()["driver"]["message"]
+    daemon.stop(timeout_s=2.2)
+
+
+HOLDS_AND_LOOKS = """
+import os, sys
+from gpu_tuned.adapters.state_file import WriterLock
+WriterLock(sys.argv[1]).take()
+os.listdir(sys.argv[2])
+"""
 
 
 @real
@@ -106,11 +115,3 @@ def test_a_restore_that_was_killed_in_the_driver_is_waited_for_too(nvsim):
             daemon.until(lambda: f"process {helper.pid}, a gpu-tuned that was killed" in daemon.said, "waits")
             stuck.free()
             daemon.until(lambda: daemon.state("power_limit_w") == "held", "goes on")
-
-
-HOLDS_AND_LOOKS = """
-import os, sys
-from gpu_tuned.adapters.state_file import WriterLock
-WriterLock(sys.argv[1]).take()
-os.listdir(sys.argv[2])
-"""

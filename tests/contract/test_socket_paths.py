@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -68,37 +70,28 @@ def test_a_living_daemons_path_is_left_alone() -> None:
         answers(served)
 
 
-def test_a_living_daemon_that_is_too_busy_to_accept_is_left_alone(short: Path) -> None:
-    path = short / "sock"
-    with socket.socket(socket.AF_UNIX) as busy:
+@contextmanager
+def full_queue(path: Path) -> Iterator[None]:
+    """Somebody listens at `path`, accepts nobody, and more wait than the kernel keeps."""
+    with ExitStack() as sockets:
+        busy, *waiting = (sockets.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(4))
         busy.bind(str(path))
         busy.listen(0)
-        waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
-        try:
-            for client in waiting:
-                client.setblocking(False)
-                client.connect_ex(str(path))
-            refused(path, AlreadyRunning)
-        finally:
-            for client in waiting:
-                client.close()
+        for client in waiting:
+            client.setblocking(False)
+            client.connect_ex(str(path))
+        yield
+
+
+def test_a_living_daemon_that_is_too_busy_to_accept_is_left_alone(short: Path) -> None:
+    with full_queue(short / "sock"):
+        refused(short / "sock", AlreadyRunning)
 
 
 def test_a_dead_daemons_path_is_replaced_although_its_queue_is_full(short: Path) -> None:
     """Anybody may connect, so anybody could keep the next daemon away."""
-    path = short / "sock"
-    with socket.socket(socket.AF_UNIX) as dead:
-        dead.bind(str(path))
-        dead.listen(0)
-        waiting = [socket.socket(socket.AF_UNIX) for _ in range(3)]
-        try:
-            for client in waiting:
-                client.setblocking(False)
-                client.connect_ex(str(path))
-            listen.own(str(path), lambda pid: pid is None).close()
-        finally:
-            for client in waiting:
-                client.close()
+    with full_queue(short / "sock"):
+        listen.own(str(short / "sock"), lambda pid: pid is None).close()
 
 
 def test_a_successors_path_is_not_removed(short: Path) -> None:

@@ -28,7 +28,7 @@ def missing() -> str | None:
     if _container() == "systemd-nspawn":
         return "systemd-nspawn inside of systemd-nspawn may not make device nodes, which debootstrap does"
     if _lacking() and shutil.which("apt-get"):
-        with _alone("apt"):
+        with alone("apt"):
             _install(_lacking())
     lacking = _lacking()
     return f"missing: apt-get install {' '.join(lacking)}" if lacking else None
@@ -57,7 +57,7 @@ def _install(packages: list[str]) -> None:
 
 
 @contextlib.contextmanager
-def _alone(name: str) -> Iterator[None]:
+def alone(name: str) -> Iterator[None]:
     """Workers and other checkouts wait here for each other."""
     CACHE.mkdir(parents=True, exist_ok=True)
     with open(CACHE / f"{name}.lock", "w") as lock:
@@ -69,7 +69,7 @@ def base(suite: str) -> Path:
     """The tar of a freshly debootstrapped release; made when missing (about 100 s)."""
     key = hashlib.sha256(" ".join(INCLUDE).encode()).hexdigest()[:8]
     tar = CACHE / f"{suite}-{key}.tar"
-    with _alone(suite):
+    with alone(suite):
         if tar.exists():
             return tar
         making = Path(tempfile.mkdtemp(prefix=f"making-{suite}-", dir=CACHE))

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned import __version__
-from tests.machine.base import SUITES, missing
+from tests.machine.base import CACHE, SUITES, alone, missing
 from tests.machine.machine import DROP_IN, NVSIM_STATE, Machine
 
 TOP = Path(__file__).parents[2]
@@ -21,6 +21,9 @@ HERE = Path(__file__).parent
 # Mixed boards: what one has and the other lacks is told apart. The GeForce is GPU 0.
 BOARDS = "--gpu rtx-5090-575 --gpu h200"
 FIND = "find / -xdev"
+# There was no release yet, so the version before is what was here before; at a release it becomes that one's tag.
+PREVIOUS = "9e17fab0af81e3e7d7ed78d2624bb510d5ed9a68"
+PREVIOUS_VERSION = "0.0.9"  # it called itself as we do
 POLICY = """\
 [daemon]
 poll_interval_s = 0.5
@@ -67,6 +70,27 @@ def build_deb(into: Path, *arguments: str) -> Path:
     version = arguments[-1] if arguments else __version__
     with _lock():
         return Path(shutil.copy(TOP / "dist" / f"gpu-tuned_{version}_all.deb", into))
+
+
+def build_previous(into: Path) -> Path:
+    """The package of PREVIOUS, made from this repository's history by its own packaging/build, and kept."""
+    kept = CACHE / f"gpu-tuned_{PREVIOUS}.deb"
+    with alone("previous"):
+        if not kept.exists():
+            archive = subprocess.run(["git", "-C", str(TOP), "archive", PREVIOUS], capture_output=True, check=False)
+            if archive.returncode != 0:
+                pytest.skip(f"this checkout's history does not go back to {PREVIOUS}: {archive.stderr.decode()}")
+            tree = into / "tree"
+            tree.mkdir()
+            subprocess.run(["tar", "-x", "-C", str(tree)], input=archive.stdout, check=True)
+            command = [str(tree / "packaging" / "build"), "deb", "--version", PREVIOUS_VERSION]
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+            assert done.returncode == 0, (
+                f"{command}: exit {done.returncode}\n{done.stdout[-3000:]}{done.stderr[-3000:]}"
+            )
+            shutil.copy(tree / "dist" / f"gpu-tuned_{PREVIOUS_VERSION}_all.deb", kept.with_suffix(".new"))
+            kept.with_suffix(".new").rename(kept)
+    return kept
 
 
 @contextmanager

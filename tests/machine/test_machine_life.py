@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import random
 
 from tests.machine.conftest import readme_commands
 from tests.machine.machine import NVSIM_STATE, Machine, power_w
@@ -85,35 +84,6 @@ def test_a_restart_lets_go_of_nothing(running: Machine) -> None:
             running.sh("systemctl restart gpu-tuned")
         running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the restarts")
     watched.never_fell_back()
-
-
-def test_killed_at_random_moments(running: Machine) -> None:
-    """SIGKILL, 50 times: nothing uncapped, and the originals survive."""
-    chance = random.Random(20261122)
-    before = running.setting("power_limit_w")["original"]
-    with watching(running) as watched:
-        for count in range(50):
-            running.sh(f"sleep {chance.choice((0.0, 0.05, 0.15, 0.3))}")
-            if count % 5 == 0:
-                back_by_itself(running)
-                continue
-            running.kill()
-            # Not the automatic restart: the test would take 40 times RestartSec= longer. This one may be hit itself.
-            block = "--no-block" if count % 2 else ""
-            running.sh(f"systemctl reset-failed gpu-tuned; systemctl restart {block} gpu-tuned", check=False)
-        running.sh("systemctl reset-failed gpu-tuned; systemctl restart gpu-tuned")
-        running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force again")
-    watched.never_fell_back()
-    assert running.setting("power_limit_w")["original"] == before == 575
-
-
-def back_by_itself(running: Machine) -> None:
-    """SIGKILL, and nobody's help: another process within RestartSec= and a start, which knows the original."""
-    running.sh("systemctl reset-failed gpu-tuned; systemctl start gpu-tuned")
-    pid = running.status()["host"]["pid"]
-    running.kill()
-    running.until(lambda: running.status().get("host", {}).get("pid", pid) != pid, "started by systemd", timeout_s=10)
-    running.until(lambda: running.setting("power_limit_w").get("original") == 575, "the original is known")
 
 
 def test_a_stop_restores_where_the_policy_says_so(running: Machine) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.machine.conftest import FIND, POLICY, build_deb
+from gpu_tuned import __version__
+from tests.machine.conftest import BOARDS, FIND, POLICY, PREVIOUS_VERSION, build_deb, build_previous
 from tests.machine.machine import NVSIM_STATE, Machine, power_w
 from tests.machine.watch import watching
 
@@ -56,6 +57,27 @@ def test_upgrade_and_back(running: Machine, newer: Path) -> None:
     # The policy asks for a restore at a stop, and an upgrade is none, although it stops a process.
     assert not running.entries("GPU_TUNED_EVENT=restored")
     assert running.read("/etc/gpu-tuned/gpu-tuned.toml") == restoring
+
+
+def test_upgrade_from_the_version_before(running: Machine, deb: Path, tmp_path: Path) -> None:
+    """Its state is read, its limit and lock stay as they are, and nothing is restored although a stop would."""
+    shutil.copy(build_previous(tmp_path), running.root / "root/previous.deb")
+    running.sh("systemctl stop gpu-tuned; apt-get install -y --allow-downgrades /root/previous.deb", timeout_s=120)
+    running.sh(f"rm -rf /var/lib/gpu-tuned; nvsim create {BOARDS}")
+    restoring = POLICY.replace("[daemon]", '[daemon]\non_stop = "restore"')
+    running.write("/etc/gpu-tuned/gpu-tuned.toml", restoring)
+    running.sh("systemctl start gpu-tuned")
+    running.until(lambda: running.setting("power_limit_w").get("original") == 575, "saved by the version before")
+    with watching(running) as watched:
+        try:
+            assert running.status()["host"]["daemon_version"] == PREVIOUS_VERSION
+        finally:
+            running.sh(f"apt-get install -y /root/dist/{deb.name}", timeout_s=120)
+        running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the upgrade")
+    watched.never_fell_back()
+    assert running.status()["host"]["daemon_version"] == __version__
+    assert running.setting("power_limit_w")["original"] == 575
+    assert not running.entries("GPU_TUNED_EVENT=restored")
 
 
 def test_purge_leaves_nothing(running: Machine) -> None:

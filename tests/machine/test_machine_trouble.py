@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import time
 
 from tests.machine.conftest import POLICY
 from tests.machine.machine import NVSIM_STATE, Machine
@@ -38,29 +37,6 @@ def test_journalctl_x_explains_every_entry(running: Machine) -> None:
     assert len(ids) > 3
     known = running.out("journalctl --dump-catalog --no-pager")
     assert {found for found in ids if f"-- {found}" not in known} == set()
-
-
-def test_a_hanging_driver_call(running: Machine) -> None:
-    """`status` answers meanwhile; the watchdog makes a new process, and only that one, however long it hangs."""
-    first = running.status()["host"]["pid"]
-    running.nvsim("hang all 600")
-    document = running.until(
-        lambda: (found := running.status()) and found["driver"]["state"] == "not_answering" and found, "hang seen"
-    )
-    assert document["driver"]["not_answering_since"]
-    running.until(
-        lambda: running.status().get("host", {}).get("pid", first) != first,
-        "a new process by the watchdog",
-        timeout_s=50,
-    )
-    assert running.status()["driver"]["state"] in ("starting", "not_answering")
-    # Told ready after 20 s, and the watchdog's 30 s from there: by then it would have been ended as well.
-    past_s = time.monotonic() + 60
-    running.until(lambda: time.monotonic() > past_s, "past the watchdog", timeout_s=70)
-    running.nvsim("hang all 0")
-    running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force")
-    assert running.show("gpu-tuned.service", "NRestarts")["NRestarts"] == "1"
-    assert running.gpu()["power_limit_w"] == 450
 
 
 def test_a_hang_does_not_hold_up_a_stop(running: Machine) -> None:

@@ -1,5 +1,7 @@
 """Spreads tests over xdist's workers one by one, except that all tests of one booted machine stay on one worker.
 
+Those that mostly wait have a worker, and so a machine, of their own: they would hold up the others for minutes.
+
 That is what --dist loadgroup is for; with pytest 9 and xdist 3.8 its groups have no effect.
 """
 
@@ -22,6 +24,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Together(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             machine = _MACHINE.search(nodeid)
-            return f"machine-{machine[1]}" if machine else nodeid
+            kind = "waits" if "test_machine_waits" in nodeid else "machine"
+            return f"{kind}-{machine[1]}" if machine else nodeid
 
     return Together(config, log)

@@ -72,7 +72,7 @@ def patched(document: Mapping[str, Any], busy: Busy | None, now_s: float) -> Map
     if busy is None or not stuck(busy, now_s):
         return document
     since, before = rfc3339(busy.wall_s), document["driver"]
-    known = before["message"] if before["state"] == "starting" else None  # who is in the driver before us
+    known = before["message"] if before["state"] == "starting" else None  # what it was at
     driver = {
         **before,
         "state": "not_answering",
