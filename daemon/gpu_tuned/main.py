@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
     from gpu_tuned.loop.policy_keeper import PolicyFiles
+    from gpu_tuned.loop.world import World
+    from gpu_tuned.ports import Desk, Say, Service, Store
 
 CONFIG = "/etc/gpu-tuned/gpu-tuned.toml"
 STATE_DIR = "/var/lib/gpu-tuned"
+RUN_DIR = "/run/gpu-tuned/state"
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
 
@@ -55,13 +58,12 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.late_driver import LateDriver
     from gpu_tuned.adapters.process import was_killed
-    from gpu_tuned.adapters.state_file import StateFile, WriterLock
+    from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.control.desk import Desk
     from gpu_tuned.control.server import Server
     from gpu_tuned.core.errors import StillInDriver
     from gpu_tuned.loop.listener import Listener
     from gpu_tuned.loop.run import Loop
-    from gpu_tuned.loop.steward import World
 
     lock, ghost = WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")), None
     try:
@@ -80,8 +82,8 @@ def hold(options: argparse.Namespace) -> int:
     server.open()
     try:
         service, say = systemd.SystemdService(), speaker(sys.stderr)
-        files, store = _policy_files(options.config), StateFile(options.state_dir)
-        world = _world(World, files, store, service, desk, say, observe=options.observe)
+        files = _policy_files(options.config)
+        world = _world(files, _stores(options), service, desk, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
         Listener(world.gpus, loop.heard).start()
         woken.append(loop)
@@ -102,16 +104,16 @@ def after_stop(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters import systemd_job
     from gpu_tuned.adapters.journal import speaker
     from gpu_tuned.adapters.memory import NobodyAsks, NoService
-    from gpu_tuned.adapters.state_file import StateFile, WriterLock
+    from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.loop.after_stop import only_restores, put_back
-    from gpu_tuned.loop.steward import Steward, World
+    from gpu_tuned.loop.steward import Steward
 
     if not systemd_job.stopped(options.after_stop):
         return 0
     with WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")):
         say = speaker(sys.stderr)
-        files, store = _policy_files(options.config), StateFile(options.state_dir)
-        world = _world(World, files, store, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
+        files, stores = _policy_files(options.config), _stores(options)
+        world = _world(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
         put_back(Steward(world, world.say), world, say)
     return 0
 
@@ -135,15 +137,15 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
     from gpu_tuned.core.errors import DriverAbsent
     from gpu_tuned.loop.run import Loop
-    from gpu_tuned.loop.steward import World
 
     files = _policy_files(config or CONFIG)
     files.parse(files.read())
-    loop = Loop(_world(World, files, MemoryStore(), NoService(), NobodyAsks(), lambda event: None, observe=True))
+    stores = MemoryStore(), MemoryStore()
+    loop = Loop(_world(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
     document = loop.look_once()
     if document["driver"]["state"] != "ok":
         raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
-    return {"format": document["format"], "mode": "offline", **document["plan"]}
+    return {"format": document["format"], "mode": "offline", **document["plan"]()}
 
 
 def first_policy(root: str | None, write: bool, replace: bool) -> FirstPolicy:
@@ -181,22 +183,41 @@ def _sysroot() -> str:
     return os.environ.get("GPU_TUNED_SYSROOT", "/")
 
 
-def _world(make: Any, files: PolicyFiles, store: Any, service: Any, desk: Any, say: Any, *, observe: bool) -> Any:
+def _world(
+    files: PolicyFiles, stores: tuple[Store, Store], service: Service, desk: Desk, say: Say, *, observe: bool
+) -> World:
+    """`stores`: for this boot, and for what outlives it."""
     from gpu_tuned.adapters.clock import SystemClock
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.nvml import Nvml
+    from gpu_tuned.loop.world import World
 
-    return make(
+    this_boot, lasting = stores
+    return World(
         gpus=Nvml(),
         kernel=SystemKernel(_sysroot()),
         clock=SystemClock(),
-        store=store,
+        this_boot=this_boot,
+        lasting=lasting,
         service=service,
         desk=desk,
         say=say,
         policy_files=files,
         observe=observe,
     )
+
+
+def _stores(options: argparse.Namespace) -> tuple[Store, Store]:
+    """Where this boot's state lies, and where the last good policy does. An observer keeps nothing: what it would
+    write is the writer's."""
+    from gpu_tuned.adapters.memory import MemoryStore
+    from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile
+
+    if options.observe:
+        return MemoryStore(), MemoryStore()
+    if options.state_dir != STATE_DIR:
+        return StateFile(options.state_dir), StateFile(options.state_dir, POLICY_FILE)
+    return StateFile(RUN_DIR), StateFile(STATE_DIR)
 
 
 def _options(argv: list[str]) -> argparse.Namespace:

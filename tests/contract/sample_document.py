@@ -20,6 +20,7 @@ def setting(name: str, value: Any, **changed: Any) -> dict[str, Any]:
         "in_order": True,
         "original": None,
         "original_assumed": False,
+        "original_late": False,
         "confirmed_at": None,
         "ceiling": False,
         "put_back": 0,
@@ -113,6 +114,9 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
         "host": {
             "name": "host",
             "in_order": True,
+            "message": None,
+            "gpus_here": gpus,
+            "gpus_wanted": None,
             "settings": [setting("numa_balancing", "off")],
             "daemon_version": "0.1.0",
             "pid": 123,

@@ -18,6 +18,8 @@ from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, StillInDriver
 
 FORMAT = 1
 FILE = "state.json"
+POLICY_FILE = "policy.json"
+"""Where both halves share a folder."""
 SIZE_LIMIT = 16 * 1024 * 1024
 """Bytes. A few kB a GPU are usual; what is larger is not ours, and is not read into memory."""
 DAMAGED_KEPT = 5
@@ -30,9 +32,9 @@ class StateFile:
     unreadable or of another format is set aside under a name with the time, reported once, never trusted.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder)
-        self._path = self._folder / FILE
+    def __init__(self, folder: str | Path, name: str = FILE) -> None:
+        self._folder, self._name = Path(folder), name
+        self._path = self._folder / name
         self._damage: str | None = None
 
     def load(self) -> Mapping[str, Any]:
@@ -52,7 +54,7 @@ class StateFile:
     def save(self, state: Mapping[str, Any]) -> None:
         """Raises GpuTunedError where the disk is full, read-only or not ours to write."""
         data = _encode(state)
-        new = self._folder / f".{FILE}.{os.getpid()}.new"
+        new = self._folder / f".{self._name}.{os.getpid()}.new"
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             try:
@@ -79,11 +81,11 @@ class StateFile:
 
     def _set_aside(self) -> str:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        aside = self._folder / f"{FILE}.damaged-{stamp}"
+        aside = self._folder / f"{self._name}.damaged-{stamp}"
         number = 1
         while os.path.lexists(aside):
             number += 1
-            aside = self._folder / f"{FILE}.damaged-{stamp}-{number}"
+            aside = self._folder / f"{self._name}.damaged-{stamp}-{number}"
         try:
             os.rename(self._path, aside)
         except OSError as error:
@@ -94,7 +96,7 @@ class StateFile:
     def _bound_damaged(self) -> None:
         """Keep the newest few: a disk that keeps damaging files must not fill up with them."""
         with contextlib.suppress(OSError):
-            damaged = [p for p in self._folder.iterdir() if p.name.startswith(f"{FILE}.damaged-")]
+            damaged = [p for p in self._folder.iterdir() if p.name.startswith(f"{self._name}.damaged-")]
             damaged.sort(key=lambda path: path.lstat().st_ctime_ns)
             for path in damaged[:-DAMAGED_KEPT]:
                 with contextlib.suppress(OSError):  # a folder stays: it was somebody's, not ours
@@ -104,7 +106,7 @@ class StateFile:
         """What a save that was killed left behind. Only the writer loads, so nobody is saving now."""
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
-                if path.name.startswith(f".{FILE}.") and path.name.endswith(".new"):
+                if path.name.startswith(f".{self._name}.") and path.name.endswith(".new"):
                     with contextlib.suppress(OSError):
                         path.unlink()
 

@@ -18,13 +18,14 @@ from gpu_tuned import __version__
 from gpu_tuned.control.desk import Command, Desk, DeskFull, rfc3339
 from gpu_tuned.control.framing import decode, encode
 from gpu_tuned.control.peers import Doorkeeper, Peer
+from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.ports import Answer
 
 INTERFACE = "io.gputuned.Control"
 FORMAT = 1
 RELEASE_MAX_S = 366 * 24 * 3600.0
 PRIVATE = "plan"
-"""A key of the published document that Status does not send: it is what Plan answers."""
+"""A key of the published document that Status does not send: it makes what Plan answers, when somebody asks."""
 
 _NOTHING_YET = "the daemon has just started and has not published its first status yet"
 
@@ -70,6 +71,11 @@ class _Control:
         if driver["state"] != "ok" and not document["gpus"]:  # "nothing to write" would be a guess
             raise _error("DriverTrouble", message=driver["message"] or f"the driver is {driver['state']}")
         plan = document.get(PRIVATE) or {}
+        if callable(plan):
+            try:
+                plan = plan()
+            except PolicyError as error:
+                raise _error("PolicyRefused", problems=list(error.problems)) from None
         return {
             "format": FORMAT,
             "mode": document["policy"]["mode"],

@@ -78,7 +78,9 @@ def _problems(document: Json) -> list[str]:
         problems.append("no policy is in force")
     for rule in judge.unmatched(document):
         problems.append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
-    for gpu in document["gpus"]:
+    if document["host"].get("message"):
+        problems.append(document["host"]["message"])
+    for gpu in judge.out_of_order(document):
         if gpu["state"] != "ok":
             who = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
             problems.append(f"{who} {gpu['state']}" + _told(gpu["message"]))
@@ -91,15 +93,18 @@ def _told(message: str | None) -> str:
 
 def page(document: Json, report: Json, ink: Ink) -> list[str]:
     if report["in_order"]:
-        return [f"{ink('good', 'in order')}: {_counted(document)}"]
+        away = [gpu for gpu in document["gpus"] if gpu["state"] != "ok"]
+        told = [f"{short_name(g['name'])} {short_pci(g['pci'])} {g['state']}{_told(g['message'])}" for g in away]
+        lines = [line for text in told for line in wrap(text, "  ", "    ")]
+        return [f"{ink('good', 'in order')}: {_counted(document)}", *lines]
     # A driver that does not answer proves nothing about the settings, neither way.
     lines = [ink("bad", "NOT IN ORDER" if document["driver"]["state"] == "ok" else "NOT VERIFIED")]
     for problem in report["problems"]:
         lines += wrap(problem, "  ", "    ")
     before: object = ()
-    away = {gpu["uuid"] for gpu in document["gpus"] if gpu["state"] != "ok"}  # told above, in one line each
+    told_of = {gpu["uuid"] for gpu in document["gpus"] if gpu["state"] != "ok"}  # told above, in one line each
     for row in report["differs"]:
-        if row["gpu"] in away:
+        if row["gpu"] in told_of:
             continue
         if row["gpu"] != before:
             before = row["gpu"]

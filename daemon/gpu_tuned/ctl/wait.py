@@ -31,7 +31,7 @@ examples:
 Ends with 0 as soon as every setting is in force, or refused with a reason, and also when the time is over and none
 that the policy marks `required` is missing. Ends with 1 where one is. Standard error says what is missing.
 """
-_PENDING = ("drifted", "waiting", "contested")
+_PENDING = ("drifted", "waiting", "contested", "absent")
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -65,6 +65,8 @@ def settled(document: Json) -> bool:
         return False
     if document["policy"]["state"] == "none":
         return True
+    if document["host"].get("message") or _unknown(document):
+        return False
     return not any(row["state"] in _PENDING and not row["in_order"] for _, row in _rows(document))
 
 
@@ -83,11 +85,23 @@ def tell(document: Json) -> int:
     for gpu, row in _rows(document):
         if not row["in_order"]:
             (bad if row["required"] else missing).append(_sentence(gpu, row))
+    if document["host"].get("message"):
+        bad.append(document["host"]["message"])
+    for gpu in _unknown(document):
+        words = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])} {gpu['state']}: {gpu['message']}"
+        missing.append(words)
+        # Which rules speak of it cannot be known, so any may.
+        bad += [f"required, and not known to be in force: {words}; {rule}" for rule in policy.get("required") or ()]
     for rule in judge.unmatched(document) if driver["state"] == "ok" else ():
         (bad if rule.get("required") else missing).append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
     _say(4, missing)
     _say(3, bad)
     return judge.DIFFERS if bad else judge.IN_ORDER
+
+
+def _unknown(document: Json) -> list[Json]:
+    """The GPUs that ought to be here, and of which not even the name is known."""
+    return [gpu for gpu in document["gpus"] if gpu.get("uuid") == "" and not gpu["in_order"]]
 
 
 def _rows(document: Json) -> list[tuple[Json | None, Json]]:

@@ -8,7 +8,8 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, ask, first, number
-from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_SUPPORTED
+from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_SUPPORTED, meaning
+from gpu_tuned.adapters.nvml.settings import ROWS
 from gpu_tuned.core.model import ApplicationClocks, Board, Gpu, PowerRange, Setting, Unread
 
 # nvmlDeviceArchitecture_t. GPU clock locks came with Volta, memory clock locks with Ampere [nvml.h].
@@ -19,9 +20,11 @@ SUPPORTED_REASONS = (
     "nvmlDeviceGetSupportedClocksThrottleReasons",
 )
 
-NO_APPLICATION_CLOCKS = {
-    NOT_SUPPORTED: "this GPU has no application clocks",
-    DEPRECATED: "this driver has given up application clocks (deprecated); lock the clocks instead",
+_WORDS = {
+    Setting.APPLICATION_CLOCKS: {
+        NOT_SUPPORTED: "this GPU has no application clocks",
+        DEPRECATED: "this driver has given up application clocks (deprecated); lock the clocks instead",
+    }
 }
 
 
@@ -32,14 +35,16 @@ def describe(handle: Any, index: int) -> Board:
         pci=sysfs_address(pynvml.nvmlDeviceGetPciInfo(handle).busId),
         name=str(pynvml.nvmlDeviceGetName(handle)),
     )
-    absent: dict[Setting, str] = {}
-    power = _power(handle, absent)
+    absent, unknown = _probed(handle)
+    power = _power(handle, absent, unknown)
     ladders = _ladders(handle)
     _, mask = first(SUPPORTED_REASONS, handle)
     mig = ask(pynvml.nvmlDeviceGetMigMode, handle)
     in_mig = not isinstance(mig, Unread) and mig[0] == 1
     _locks(handle, absent)
-    _modes(handle, in_mig, absent)
+    if in_mig and Setting.COMPUTE_MODE not in absent:
+        # nvml.h: with MIG on, the setter takes handles of MIG devices only.
+        absent[Setting.COMPUTE_MODE] = "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
     memory = tuple(ladders)
     return Board(
         gpu=gpu,
@@ -48,12 +53,13 @@ def describe(handle: Any, index: int) -> Board:
         memory_ladder_mhz=memory,
         gpu_ladder_mhz=ladders[memory[0]] if memory else (),
         gpu_ladders_mhz=ladders,
-        default_application_clocks=_application_clocks(handle, absent),
+        default_application_clocks=_default_application_clocks(handle, absent),
         max_gpu_mhz=number(pynvml.nvmlDeviceGetMaxClockInfo, handle, GRAPHICS) or 0,
         max_memory_mhz=number(pynvml.nvmlDeviceGetMaxClockInfo, handle, MEMORY) or 0,
         reasons_mask=~0 if isinstance(mask, Unread) else int(mask),
         mig=in_mig,
         absent=absent,
+        unknown=unknown,
     )
 
 
@@ -65,13 +71,37 @@ def sysfs_address(bus_id: str | bytes) -> str:
     return f"{int(domain, 16):04x}:{bus}:{device}"
 
 
-def _power(handle: Any, absent: dict[Setting, str]) -> PowerRange | None:
-    """The range of the power limit. That it can be *set* is not said by it: laptops refuse at the write."""
+def _probed(handle: Any) -> tuple[dict[Setting, str], dict[Setting, str]]:
+    """The settings that the board does not have, and those of which that is not known yet, each with the reason."""
+    absent: dict[Setting, str] = {}
+    unknown: dict[Setting, str] = {}
+    for setting, row in ROWS.items():
+        if row.probe is None:
+            continue
+        name, arguments = row.probe
+        code = _refusal(getattr(pynvml, name), handle, *arguments)
+        if code in FOR_GOOD:
+            absent[setting] = _WORDS.get(setting, {}).get(code) or MEANINGS[code][1]
+        elif code and setting is Setting.POWER_LIMIT:
+            unknown[setting] = f"its range is not known: {meaning(code)[1]}"
+    return absent, unknown
+
+
+def _power(handle: Any, absent: dict[Setting, str], unknown: dict[Setting, str]) -> PowerRange | None:
+    """The range of the power limit. That it can be *set* is not said by it: laptops refuse at the write. A call that
+    failed for the moment makes it unknown, and it is asked for again."""
+    if Setting.POWER_LIMIT in absent:
+        absent[Setting.POWER_LIMIT] = f"no power limit to manage: {absent[Setting.POWER_LIMIT]}"
+    if Setting.POWER_LIMIT in absent or Setting.POWER_LIMIT in unknown:
+        return None
     limits = ask(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
     default = ask(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)
+    if isinstance(default, Unread) and _refusal(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle) in FOR_GOOD:
+        absent[Setting.POWER_LIMIT] = f"no power limit to manage: {default.why}"
+        return None
     for answer in (limits, default):
         if isinstance(answer, Unread):
-            absent[Setting.POWER_LIMIT] = f"no power limit to manage: {answer.why}"
+            unknown[Setting.POWER_LIMIT] = f"its range is not known: {answer.why}"
             return None
     return PowerRange(min_mw=int(limits[0]), max_mw=int(limits[1]), default_mw=int(default))
 
@@ -105,24 +135,9 @@ def _locks(handle: Any, absent: dict[Setting, str]) -> None:
         absent[Setting.MEMORY_CLOCK] = "memory clock locks came with Ampere; this GPU is older"
 
 
-def _modes(handle: Any, in_mig: bool, absent: dict[Setting, str]) -> None:
-    for setting, call in (
-        (Setting.PERSISTENCE_MODE, pynvml.nvmlDeviceGetPersistenceMode),
-        (Setting.COMPUTE_MODE, pynvml.nvmlDeviceGetComputeMode),
-    ):
-        code = _refusal(call, handle)
-        if code in FOR_GOOD:
-            absent[setting] = MEANINGS[code][1]
-    if in_mig and Setting.COMPUTE_MODE not in absent:
-        # nvml.h: with MIG on, the setter takes handles of MIG devices only.
-        absent[Setting.COMPUTE_MODE] = "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
-
-
-def _application_clocks(handle: Any, absent: dict[Setting, str]) -> ApplicationClocks | None:
+def _default_application_clocks(handle: Any, absent: dict[Setting, str]) -> ApplicationClocks | None:
     """The default pair. GeForce boards have none, and drivers from R595 on give them up for every board."""
-    code = _refusal(pynvml.nvmlDeviceGetApplicationsClock, handle, MEMORY)
-    if code in FOR_GOOD:
-        absent[Setting.APPLICATION_CLOCKS] = NO_APPLICATION_CLOCKS.get(code) or MEANINGS[code][1]
+    if Setting.APPLICATION_CLOCKS in absent:
         return None
     memory = number(pynvml.nvmlDeviceGetDefaultApplicationsClock, handle, MEMORY)
     graphics = number(pynvml.nvmlDeviceGetDefaultApplicationsClock, handle, GRAPHICS)

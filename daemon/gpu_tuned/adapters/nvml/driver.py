@@ -19,7 +19,7 @@ from gpu_tuned.adapters.nvml.board import describe
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.adapters.nvml.events import EventWatch
 from gpu_tuned.adapters.nvml.reads import Reader
-from gpu_tuned.adapters.nvml.writes import write
+from gpu_tuned.adapters.nvml.settings import write
 from gpu_tuned.core.errors import (
     DriverAbsent,
     DriverError,
@@ -137,21 +137,48 @@ class Nvml:
         _ctypes.dlclose(library._handle)
         return True
 
+    def describe_left_out(self) -> tuple[Board, ...]:
+        """Try again, on the same connection, to describe the GPUs that could not be described; the events of one that
+        comes are heard from the next attach on."""
+        found = []
+        for index in list(self._left_out):
+            try:
+                board = self._describe(index)
+            except DriverError as error:
+                self._left_out[index] = str(error)
+            else:
+                del self._left_out[index]
+                found.append(board)
+        return tuple(found)
+
+    def describe(self, uuid: str) -> Board:
+        """Describe one attached GPU anew. Raises DriverError."""
+        return self._describe(self._board_of(uuid).index)
+
+    def _board_of(self, uuid: str) -> Board:
+        self._reader(uuid)
+        return self._boards[uuid]
+
     def _enumerate(self) -> None:
+        failed: DriverError | None = None
         for index in range(pynvml.nvmlDeviceGetCount()):
             try:
-                with translated():
-                    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                    board = describe(handle, index)
-                    reader = Reader(handle, board)
-            except (DriverAbsent, DriverMismatch):
-                raise
+                self._describe(index)
             except DriverError as error:
                 # One GPU that cannot be used must not cost the others.
-                self._left_out[index] = str(error)
-                continue
-            uuid = board.gpu.uuid
-            self._boards[uuid], self._handles[uuid], self._readers[uuid] = board, handle, reader
+                self._left_out[index], failed = str(error), error
+        if not self._boards and isinstance(failed, (DriverAbsent, DriverMismatch)):
+            raise failed
+
+    def _describe(self, index: int) -> Board:
+        """Raises DriverError."""
+        with translated():
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            board = describe(handle, index)
+            reader = Reader(handle, board)
+        uuid = board.gpu.uuid
+        self._boards[uuid], self._handles[uuid], self._readers[uuid] = board, handle, reader
+        return board
 
     def _reader(self, uuid: str) -> Reader:
         reader = self._readers.get(uuid)

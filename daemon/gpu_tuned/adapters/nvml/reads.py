@@ -15,14 +15,12 @@ from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, ask, fields, first, number
-from gpu_tuned.adapters.nvml.errors import FOR_GOOD
-from gpu_tuned.core.errors import DriverTrouble
+from gpu_tuned.adapters.nvml.calls import MEMORY, SM, ask, fields, first
+from gpu_tuned.adapters.nvml.errors import FOR_GOOD, WHOLE
+from gpu_tuned.adapters.nvml.settings import ROWS
+from gpu_tuned.core.errors import DriverError, DriverTrouble
 from gpu_tuned.core.model import (
-    NO_GETTER,
-    ApplicationClocks,
     Board,
-    ComputeMode,
     PowerLimit,
     Reading,
     Seen,
@@ -45,12 +43,6 @@ DEAR = (270, 271)
 DEAR_EVERY = 3
 HARDWARE_BITS = 0x8 | 0x40 | 0x80
 
-COMPUTE_MODES = {
-    0: ComputeMode.DEFAULT,
-    1: ComputeMode.DEFAULT,  # exclusive thread: gone since CUDA 8, behaves as default
-    2: ComputeMode.PROHIBITED,
-    3: ComputeMode.EXCLUSIVE_PROCESS,
-}
 UNKNOWN_PSTATE = 32
 
 CURRENT_REASONS = (
@@ -70,63 +62,78 @@ class Reader:
         self._power_ids = [REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT]
         self._counter_ids = list(COUNTERS)
         self._counted = 0
+        self._gone: DriverError | None = None  # what the last look heard of the whole GPU
         self._reasons_call, _ = first(CURRENT_REASONS, handle)
         self._temperature_call, _ = first(TEMPERATURES, handle, GPU_SENSOR)
 
     def see(self, look: Look) -> Seen:
         """One look. Raises GpuLost, DriverAbsent, DriverMismatch, and DriverTrouble where every getter
         failed."""
+        self._gone = None
         milliwatts = self._power_fields()
         readings: dict[Setting, Reading] = {
-            setting: self._read(setting, milliwatts)
-            for setting in (Setting.PERSISTENCE_MODE, Setting.POWER_LIMIT, Setting.COMPUTE_MODE)
+            Setting.PERSISTENCE_MODE: self.read(Setting.PERSISTENCE_MODE),
+            Setting.POWER_LIMIT: self._power_limit(milliwatts),
+            Setting.COMPUTE_MODE: self.read(Setting.COMPUTE_MODE),
         }
         telemetry = self._telemetry(milliwatts)
-        failures = [reading.why for reading in readings.values() if isinstance(reading, Unread)]
-        if len(failures) == len(readings) and telemetry == Telemetry():
-            raise DriverTrouble(failures[0])
+        if telemetry == Telemetry():
+            if self._gone is not None:
+                raise self._gone
+            failures = [reading.why for reading in readings.values() if isinstance(reading, Unread)]
+            if len(failures) == len(readings):
+                raise DriverTrouble(failures[0])
         readings[Setting.GPU_CLOCK] = self.read(Setting.GPU_CLOCK)
         readings[Setting.MEMORY_CLOCK] = self.read(Setting.MEMORY_CLOCK)
         if look.application_clocks or Setting.APPLICATION_CLOCKS in self._board.absent:
             readings[Setting.APPLICATION_CLOCKS] = self.read(Setting.APPLICATION_CLOCKS)
-        return Seen(readings, telemetry, self._counters(telemetry.reasons or 0) if look.counters else None)
+        if not look.counters:
+            return Seen(readings, telemetry)
+        mig = self._ask(pynvml.nvmlDeviceGetMigMode, self._handle)
+        in_mig = False if isinstance(mig, Unread) else mig[0] == 1
+        return Seen(readings, telemetry, self._counters(telemetry.reasons or 0), in_mig)
 
     def read(self, setting: Setting) -> Reading:
-        """One setting by its own call: what a write is judged by. Raises as `see`."""
-        return self._read(setting, {})
-
-    def _read(self, setting: Setting, milliwatts: Mapping[int, int]) -> Reading:
+        """One setting by its own call: what a write is judged by. Never raises: whether the whole GPU is gone, `see`
+        tells."""
         absent = self._board.absent.get(setting)
         if absent is not None and not (setting is Setting.COMPUTE_MODE and self._board.mig):
             return Unread(absent)
-        if not setting.readable:
-            return NO_GETTER
-        if setting is Setting.POWER_LIMIT:
-            limit = milliwatts.get(REQUESTED_LIMIT)
-            if limit is None:
-                limit = ask(pynvml.nvmlDeviceGetPowerManagementLimit, self._handle)
-            return limit if isinstance(limit, Unread) else PowerLimit(int(limit))
-        if setting is Setting.PERSISTENCE_MODE:
-            mode = ask(pynvml.nvmlDeviceGetPersistenceMode, self._handle)
-            return mode if isinstance(mode, Unread) else bool(mode)
-        if setting is Setting.COMPUTE_MODE:
-            mode = ask(pynvml.nvmlDeviceGetComputeMode, self._handle)
-            if isinstance(mode, Unread):
-                return mode
-            return COMPUTE_MODES.get(mode) or Unread(f"the driver answers compute mode {mode}, unknown here")
-        if setting is Setting.APPLICATION_CLOCKS:
-            memory = ask(pynvml.nvmlDeviceGetApplicationsClock, self._handle, MEMORY)
-            if isinstance(memory, Unread):
-                return memory
-            graphics = ask(pynvml.nvmlDeviceGetApplicationsClock, self._handle, GRAPHICS)
-            return graphics if isinstance(graphics, Unread) else ApplicationClocks(int(memory), int(graphics))
-        return Unread(f"{setting.label} is no setting of a GPU")
+        row = ROWS.get(setting)
+        return row.read(self._ask, self._handle) if row else Unread(f"{setting.label} is no setting of a GPU")
+
+    def _power_limit(self, milliwatts: Mapping[int, int]) -> Reading:
+        """The requested limit, from the batch where it has it: its own call takes ten times as long."""
+        limit_mw = milliwatts.get(REQUESTED_LIMIT)
+        if limit_mw is None or Setting.POWER_LIMIT in self._board.absent:
+            return self.read(Setting.POWER_LIMIT)
+        return PowerLimit(limit_mw)
+
+    def _ask(self, call: Any, *arguments: Any) -> Any:
+        """One call's failure is that call's, also where its code speaks of the whole GPU: one getter was seen to
+        answer so for ever while all others went on."""
+        try:
+            return ask(call, *arguments)
+        except WHOLE as error:
+            self._gone = error
+            return Unread(str(error))
+
+    def _number(self, call: Any, *arguments: Any) -> int | None:
+        answer = self._ask(call, *arguments)
+        return None if isinstance(answer, Unread) else int(answer)
+
+    def _fields(self, ids: list[int]) -> dict[int, tuple[int, int]]:
+        try:
+            return fields(self._handle, ids)
+        except WHOLE as error:
+            self._gone = error
+            return {}
 
     def _power_fields(self) -> dict[int, int]:
         """Field id -> milliwatts, of those that answered. One that this driver does not have is not asked
         again."""
         values = {}
-        for field_id, (code, value) in fields(self._handle, self._power_ids).items():
+        for field_id, (code, value) in self._fields(self._power_ids).items():
             if not code:
                 values[field_id] = value
             elif code in FOR_GOOD:
@@ -139,17 +146,17 @@ class Reader:
         handle = self._handle
         power = milliwatts.get(POWER_INSTANT, milliwatts.get(POWER_AVERAGE))
         enforced = milliwatts.get(CURRENT_LIMIT)
-        pstate = number(pynvml.nvmlDeviceGetPerformanceState, handle)
-        utilization = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
-        reasons = number(self._reasons_call, handle) if self._reasons_call else None
-        temperature = number(self._temperature_call, handle, GPU_SENSOR) if self._temperature_call else None
+        pstate = self._number(pynvml.nvmlDeviceGetPerformanceState, handle)
+        utilization = self._ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+        reasons = self._number(self._reasons_call, handle) if self._reasons_call else None
+        temperature = self._number(self._temperature_call, handle, GPU_SENSOR) if self._temperature_call else None
         return Telemetry(
-            power_mw=number(pynvml.nvmlDeviceGetPowerUsage, handle) if power is None else power,
+            power_mw=self._number(pynvml.nvmlDeviceGetPowerUsage, handle) if power is None else power,
             enforced_limit_mw=(
-                number(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle) if enforced is None else enforced
+                self._number(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle) if enforced is None else enforced
             ),
-            gpu_clock_mhz=number(pynvml.nvmlDeviceGetClockInfo, handle, SM),
-            memory_clock_mhz=number(pynvml.nvmlDeviceGetClockInfo, handle, MEMORY),
+            gpu_clock_mhz=self._number(pynvml.nvmlDeviceGetClockInfo, handle, SM),
+            memory_clock_mhz=self._number(pynvml.nvmlDeviceGetClockInfo, handle, MEMORY),
             temperature_c=temperature,
             utilization_percent=None if isinstance(utilization, Unread) else int(utilization.gpu),
             pstate=None if pstate == UNKNOWN_PSTATE else pstate,
@@ -161,7 +168,7 @@ class Reader:
         self._counted += 1
         ids = [field_id for field_id in self._counter_ids if dear or field_id not in DEAR]
         values = {}
-        for field_id, (code, value) in fields(self._handle, ids).items():
+        for field_id, (code, value) in self._fields(ids).items():
             if not code:
                 values[field_id] = value
             elif code in FOR_GOOD:

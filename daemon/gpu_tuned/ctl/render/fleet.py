@@ -25,7 +25,8 @@ def fleet(document: Json, now: float, ink: Ink) -> list[str]:
     lines = [*_common(gpus, document["policy"], names, ink), "", ink("dim", head)]
     driver_ok = document["driver"]["state"] == "ok"
     for gpu, model in zip(gpus, models, strict=True):
-        who = f"{gpu['index']!s:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
+        number_or_dash = str(gpu["index"]) if gpu["index"] >= 0 else "-"
+        who = f"{number_or_dash:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
         lines += _one(gpu, who, driver_ok, now, ink)
     return lines
 
@@ -117,9 +118,10 @@ def _seconds(gpu: Json) -> tuple[str, str]:
 def state_of(gpu: Json) -> tuple[str, str]:
     """The one word for a GPU among many, and its style."""
     if gpu["state"] != "ok":
-        return gpu["state"].upper(), "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        return gpu["state"] if gpu["in_order"] else gpu["state"].upper(), style
     states = [s["state"] for s in gpu["settings"] if not s["in_order"]]
-    for state in ("contested", "refused", "drifted", "waiting"):
+    for state in ("contested", "refused", "absent", "drifted", "waiting", "restored"):
         if state in states:
             return state.upper(), "bad" if state in ("contested", "refused") else "warn"
     if not gpu["in_order"]:

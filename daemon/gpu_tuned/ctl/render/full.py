@@ -31,7 +31,14 @@ FAULTS = {
     "hw_slowdown": "hardware slowdown",
 }
 _ROOMY = ("held", "watched", "differs")  # short enough for ", required" beside them; for others a note says it
-_LOUD = {"contested": "bad", "refused": "bad", "drifted": "warn", "waiting": "warn"}
+_LOUD = {
+    "contested": "bad",
+    "refused": "bad",
+    "absent": "bad",
+    "drifted": "warn",
+    "waiting": "warn",
+    "restored": "warn",
+}
 
 
 def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = False) -> list[str]:
@@ -39,7 +46,7 @@ def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = F
     observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
     lines = _who(gpu, ink)
     if not here or gpu["message"]:
-        style = "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
         words = gpu["state"].upper() if not here else "note"
         # While the whole driver is away the first lines say why.
         why = f": {gpu['message']}" if gpu["message"] and document["driver"]["state"] == "ok" else ""
@@ -134,7 +141,7 @@ def state_words(setting: Json, now: float) -> str:
         state = f"confirmed {moment(setting['confirmed_at'], now)}"
     elif state == "watched" and not setting["in_order"]:
         state = "differs"
-    elif state in _LOUD:
+    elif state in _LOUD and not setting["in_order"]:
         state = state.upper()
     return f"{state}, required" if setting["required"] and state in _ROOMY else state
 
