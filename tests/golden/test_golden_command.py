@@ -32,6 +32,7 @@ EXPECTED_CODES = {
     "raised": 0,
     "released": 1,
     "rival": 0,
+    "stalled": 0,
     "starting": 1,
     "troubles": 1,
     "two": 0,

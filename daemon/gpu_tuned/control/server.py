@@ -99,7 +99,7 @@ class Server:
                 try:
                     self._turn()
                 except Exception as error:
-                    self._troubles.add(f"the control socket: {error!r}")
+                    self._troubles.add(f"one turn failed: {error!r}")
                     time.sleep(0.1)  # a selector that fails at once would fail again at once
         finally:
             self._end()
@@ -132,7 +132,7 @@ class Server:
     def _timeout_s(self) -> float | None:
         if self._hungry:
             return 0.0
-        limited = self._deaf or any(client.watched is None for client in self._clients)
+        limited = self._deaf or self._troubles.owed or any(client.watched is None for client in self._clients)
         return SWEEP_S if limited else None
 
     def _accept(self, sock: socket.socket) -> None:
@@ -145,7 +145,7 @@ class Server:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._troubles.add(f"the control socket accepts nobody for a moment: {error.strerror}")
+                    self._troubles.add(f"nobody is let in for a second: {error.strerror}")
                     self._deafen()
                     return
                 continue  # the client went away before it was let in
@@ -242,6 +242,7 @@ class Server:
     def _sweep(self) -> None:
         """Time limits, once a second."""
         now_s = self._swept_s = self._clock()
+        self._troubles.tell_owed()
         if self._deaf:
             self._hear()
         for client in list(self._clients):
