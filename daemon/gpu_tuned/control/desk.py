@@ -124,8 +124,10 @@ class Desk:
 
     def publish(self, document: Mapping[str, Any]) -> None:
         """Replace the status document; the caller never changes it afterwards."""
-        host = document.get("host", {})
-        self._document = document if "stalled" in host else {**document, "host": {**host, "stalled": []}}
+        host = document.get("host")
+        if isinstance(host, Mapping) and "stalled" not in host:  # what the loop does not know of
+            document = {**document, "host": {**host, "stalled": []}}
+        self._document = document
         self.published.set()
 
     def say(self, event: Mapping[str, Any]) -> None:

@@ -47,7 +47,7 @@ def run(options: Options) -> int:
         why = ""
         try:
             document = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
-        except NotReachable as error:  # not started yet, or starting again
+        except (NotReachable, client.Busy) as error:  # not started yet, starting again, or in a crowd
             why = str(error)
         if document is not None and settled(document):
             return tell(document)
