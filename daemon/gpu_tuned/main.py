@@ -41,8 +41,18 @@ def daemon() -> None:
     try:
         sys.exit(hold(options) if options.after_stop is None else after_stop(options))
     except GpuTunedError as error:
-        print(f"gpu-tuned: {error}", file=sys.stderr)
+        from gpu_tuned.adapters.stream import put_now
+
+        put_now(f"gpu-tuned: {error}", sys.stderr)
         sys.exit(error.exit_code)
+    except Exception:
+        # As the interpreter would have it, which waits for whoever reads standard error.
+        from traceback import format_exc
+
+        from gpu_tuned.adapters.stream import put_now
+
+        put_now(format_exc(), sys.stderr)
+        sys.exit(1)
 
 
 def hold(options: argparse.Namespace) -> int:
@@ -52,16 +62,19 @@ def hold(options: argparse.Namespace) -> int:
     life = Life()
     life.listen_to_signals()  # before the other imports: until then SIGHUP ends a process
     import threading
+    import time
 
     from gpu_tuned.adapters import systemd
-    from gpu_tuned.adapters.journal import speaker
+    from gpu_tuned.adapters.background import BackgroundStore
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.late_driver import LateDriver
     from gpu_tuned.adapters.process import was_killed
+    from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.control.desk import Desk
     from gpu_tuned.control.server import Server
     from gpu_tuned.core.errors import StillInDriver
+    from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.listener import Listener
     from gpu_tuned.loop.run import Loop
 
@@ -75,15 +88,25 @@ def hold(options: argparse.Namespace) -> int:
     def gone(pid: int | None) -> bool:
         return ghost is not None if pid is None else was_killed(pid)
 
+    say = speaker(sys.stderr)
+    this_boot, on_disk = _stores(options)
+    lasting = BackgroundStore(on_disk)
+
+    def say_trouble(text: str) -> None:
+        say(Event(EventKind.SOCKET_TROUBLE, time.time(), cause=text))
+
     # The socket before the driver: a missing or hanging driver must not silence `gpu-tunedctl status`.
     woken: list[Loop] = []
-    desk = Desk(on_command=lambda: woken[0].wake() if woken else None)
-    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=gone)
+    desk = Desk(
+        on_command=lambda: woken[0].wake() if woken else None,
+        stalls=lambda: [stall for stall in (say.stall(), lasting.stall()) if stall is not None],
+    )
+    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
     server.open()
     try:
-        service, say = systemd.SystemdService(), speaker(sys.stderr)
+        service = systemd.SystemdService()
         files = _policy_files(options.config)
-        world = _world(files, _stores(options), service, desk, say, observe=options.observe)
+        world = _world(files, (this_boot, lasting), service, desk, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
         Listener(world.gpus, loop.heard).start()
         woken.append(loop)
@@ -95,6 +118,8 @@ def hold(options: argparse.Namespace) -> int:
         life.run(loop, service, late, managed=systemd.is_main_process())
     finally:
         server.close()
+        lasting.close()
+        say.close()
     return life.leave()
 
 
@@ -102,8 +127,8 @@ def after_stop(options: argparse.Namespace) -> int:
     """What gpu-tuned.service's ExecStopPost= does, and a package's removal once the service is down: a restart and a
     crash leave every setting as it is."""
     from gpu_tuned.adapters import systemd_job
-    from gpu_tuned.adapters.journal import speaker
     from gpu_tuned.adapters.memory import NobodyAsks, NoService
+    from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.loop.after_stop import only_restores, put_back
     from gpu_tuned.loop.steward import Steward
@@ -114,7 +139,10 @@ def after_stop(options: argparse.Namespace) -> int:
         say = speaker(sys.stderr)
         files, stores = _policy_files(options.config), _stores(options)
         world = _world(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
-        put_back(Steward(world, world.say), world, say)
+        try:
+            put_back(Steward(world, world.say), world, say)
+        finally:
+            say.close()
     return 0
 
 
@@ -211,13 +239,13 @@ def _stores(options: argparse.Namespace) -> tuple[Store, Store]:
     """Where this boot's state lies, and where the last good policy does. An observer keeps nothing: what it would
     write is the writer's."""
     from gpu_tuned.adapters.memory import MemoryStore
-    from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile
+    from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile, volatile
 
     if options.observe:
         return MemoryStore(), MemoryStore()
     if options.state_dir != STATE_DIR:
-        return StateFile(options.state_dir), StateFile(options.state_dir, POLICY_FILE)
-    return StateFile(RUN_DIR), StateFile(STATE_DIR)
+        return volatile(options.state_dir), StateFile(options.state_dir, POLICY_FILE)
+    return volatile(RUN_DIR), StateFile(STATE_DIR)
 
 
 def _options(argv: list[str]) -> argparse.Namespace:

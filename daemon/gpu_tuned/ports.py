@@ -161,6 +161,17 @@ class LateDriver(Protocol):
 
 
 Say = Callable[[Event], None]
+"""Tells people and logs of an event; never waits and never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Something beside the loop stands still: `what` is "events" (nobody reads them) or "state" (nothing can be
+    saved), `since` the wall clock in seconds since the epoch, `message` says it to a person."""
+
+    what: str
+    since: float
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,17 +96,17 @@ COMMON = ("-h", "--socket", "--timeout", "--no-color", "--version")
 
 
 def verbs() -> str:
-    from gpu_tuned.ctl.main import VERBS, module_of
     from gpu_tuned.ctl.parser import parser_of
+    from gpu_tuned.ctl.verbs import VERBS, module_of
 
     lines = []
-    for verb, summary in VERBS.items():
+    for verb, row in VERBS.items():
         parser = parser_of(verb)
         usage = parser.format_usage().removeprefix("usage: ")
         for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout SECONDS\]", r"\[--no-color\]", r"\[--version\]"):
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
-        lines += [roff(summary[:1].upper() + summary[1:] + "."), options(parser, COMMON)]
+        lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON)]
         example = module_of(verb).EXAMPLES.strip().removeprefix("examples:").strip("\n")
         lines += [".PP", ".nf", roff(example), ".fi"]
     some = parser_of(next(iter(VERBS)))
@@ -115,10 +115,11 @@ def verbs() -> str:
 
 
 def exit_codes() -> str:
-    from gpu_tuned.ctl.main import EXIT_CODES
+    from gpu_tuned.ctl.verbs import EXIT_CODES
 
-    text = EXIT_CODES.partition("\n")[2].rstrip("\n")
-    return "\n".join([".nf", roff(text), ".fi"])
+    return "\n".join(
+        f".TP\n\\fB{code}\\fR\n{roff(text[:1].upper() + text[1:])}." for code, text in EXIT_CODES.items()
+    )
 
 
 # --- the keys of a policy -----------------------------------------------------------------------------------------

@@ -125,6 +125,7 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
             "poll_interval_s": 2,
             "sequence": sequence,
             "rivals": [],
+            "stalled": [],
         },
         "plan": {
             "changes": [

@@ -209,6 +209,19 @@ class EventKind(Enum):
         "The policy is in force, and cannot be kept for a start with bad files: {cause}",
     )
 
+    UNTOLD = (
+        "untold",
+        "a24685d22f184ca8965896ae4022de16",
+        Priority.WARNING,
+        "Events before this one that could not be told: {count} ({cause})",
+    )
+    SOCKET_TROUBLE = (
+        "socket_trouble",
+        "fe812187b2434f3f905ea009dcfaac40",
+        Priority.WARNING,
+        "The control socket: {cause}",
+    )
+
     def __init__(self, word: str, message_id: str, priority: Priority, words: str) -> None:
         self.word = word
         self.message_id = message_id
@@ -245,6 +258,14 @@ def message(event: Event) -> str:
         **event.detail,
     }
     return " ".join(event.kind.words.format_map(fields).split())
+
+
+def words(event: Event) -> str:
+    """As `message`; where the event's detail lacks a part, its name and what there is, rather than nothing."""
+    try:
+        return message(event)
+    except (LookupError, ValueError, TypeError):
+        return f"{event.kind.word}: {event.cause or dict(event.detail)}"
 
 
 def to_wire(event: Event) -> dict[str, Any]:

@@ -8,7 +8,6 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.full import FAULTS
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
@@ -16,12 +15,9 @@ from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl throttle
@@ -44,11 +40,6 @@ WORDS = {
 }
 SAMPLED = "~ sampled: this board has no counter for it, so what falls between two looks is not seen"
 _STYLES = {"fault": "bad", "limit": "warn"}
-
-
-def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("gpu", nargs="?", metavar="GPU", help="this GPU alone: index, PCI address or UUID")
-    parser.add_argument("--json", action="store_true", help="print seconds as JSON")
 
 
 def run(options: Options) -> int:

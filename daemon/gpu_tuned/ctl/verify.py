@@ -7,29 +7,20 @@ import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl verify && start-the-job    only where all is as wished
   gpu-tunedctl verify --json | jq '.differs[] | [.pci, .setting, .message]'
 """
-
-
-def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("gpu", nargs="?", metavar="GPU", help="this GPU alone: index, PCI address or UUID")
-    parser.add_argument("--json", action="store_true", help="print what differs as JSON")
 
 
 def run(options: Options) -> int:

@@ -10,7 +10,6 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge
 from gpu_tuned.ctl.commands import duration_s
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.words import label, origin, short_name, short_pci, value
 
 TYPE_CHECKING = False
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 FOR_S = 15.0
 AGAIN_S = 0.2
 EXAMPLES = """\
@@ -28,8 +26,9 @@ examples:
   gpu-tunedctl wait --for 60s && start-the-job
   systemctl start gpu-tuned.target              does this, with 15s
 
-Ends with 0 as soon as every setting is in force, or refused with a reason, and also when the time is over and none
-that the policy marks `required` is missing. Ends with 1 where one is. Standard error says what is missing.
+Ends with 0 as soon as every setting is in force, or refused with a reason, and
+also when the time is over and none that the policy marks `required` is missing.
+Ends with 1 where one is. Standard error says what is missing.
 """
 _PENDING = ("drifted", "waiting", "contested", "absent")
 
@@ -48,7 +47,7 @@ def run(options: Options) -> int:
         why = ""
         try:
             document = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
-        except NotReachable as error:  # not started yet, or starting again
+        except (NotReachable, client.Busy) as error:  # not started yet, starting again, or in a crowd
             why = str(error)
         if document is not None and settled(document):
             return tell(document)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpu_tuned.ctl import judge
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, wrap
-from gpu_tuned.ctl.render.words import ago, epoch, silent_since
+from gpu_tuned.ctl.render.words import ago, epoch, moment, silent_since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,4 +83,6 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
         troubles.append(("bad", document["host"]["message"]))
     troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
     troubles += [("warn", f"warning: {rival['message']}") for rival in document["host"].get("rivals", [])]
+    for stall in document["host"].get("stalled", []):
+        troubles.append(("warn", f"warning: since {moment(stall['since'], now, True)} {clean(stall['message'])}"))
     return troubles
