@@ -33,6 +33,25 @@ def test_the_recorded_load_gives_its_seconds_of_power_cap_and_no_alarm(nvsim):
         assert not [line for line in daemon.said.splitlines() if "warning" in line]
 
 
+def test_a_cap_is_shown_at_once_and_marked_until_the_counter_is_read(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 400")).ready() as daemon:
+        host.load(0, 100)
+        looks = []
+
+        def uncounted():
+            looks.append(reasons(daemon)["sw_power_cap"])
+            return looks[-1]["uncounted_s"]
+
+        daemon.until(uncounted, "seen")
+        shown = looks[-1]
+        assert (shown["kind"], shown["limiter"], shown["sampled"]) == ("own", "own", False)
+        assert shown["start_s"] >= shown["uncounted_s"] > 0
+        host.load(0, 0)
+        daemon.until(lambda: not reasons(daemon)["sw_power_cap"]["uncounted_s"], "counted")
+        assert reasons(daemon)["sw_power_cap"]["start_s"] > 0
+
+
 def test_a_cap_of_ours_is_called_ours(nvsim):
     host = nvsim("h200")
     with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 400")).ready() as daemon:

@@ -7,9 +7,22 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import Any
 
-from gpu_tuned.core.model import Board, ClockLock, Gpu, PowerLimit, Setting, Telemetry, Unread, Value, watts, wire
+from gpu_tuned.core.model import (
+    Board,
+    ClockLock,
+    Gpu,
+    PowerLimit,
+    Reading,
+    Setting,
+    Telemetry,
+    Unread,
+    Value,
+    watts,
+    wire,
+)
 from gpu_tuned.core.plan import Refusal
 from gpu_tuned.core.saved import Record
+from gpu_tuned.core.throttle import Capping, capping
 from gpu_tuned.core.track import Track
 from gpu_tuned.core.wish import Auto, Ceiling, Percent, Symbol, Wish, target_text
 
@@ -86,12 +99,19 @@ def telemetry_row(telemetry: Telemetry) -> dict[str, Any]:
     }
 
 
-def own_cap(board: Board, tracks: Mapping[Setting, Track]) -> bool:
-    """Whether a power limit of ours, below the board's default, is in force: then a power cap is what was wished."""
+def capping_of(
+    board: Board, tracks: Mapping[Setting, Track], telemetry: Telemetry, found: Reading | None = None
+) -> Capping:
+    """What a power cap is, by the limit as it was found (by default: as it was read last) and what of it is ours."""
     track = tracks.get(Setting.POWER_LIMIT)
-    if track is None or board.power is None or not track.ours or not isinstance(track.observed, PowerLimit):
-        return False
-    return track.goal is not None and track.observed.limit_mw < board.power.default_mw
+    reading = track.observed if found is None and track is not None else found
+    ours = None if track is None or not track.ours else _held(track) or track.accepted
+    return capping(
+        telemetry,
+        reading.limit_mw if isinstance(reading, PowerLimit) else None,
+        ours.limit_mw if isinstance(ours, PowerLimit) else None,
+        board.power.default_mw if board.power else None,
+    )
 
 
 def change_row(gpu: Gpu | None, setting: Setting, found: Any, wanted: Value, wish: Wish, why: str) -> dict[str, Any]:

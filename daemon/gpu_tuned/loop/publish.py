@@ -27,7 +27,6 @@ def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) ->
         if (track := book.tracks.get(setting)) is not None
         and not (setting in LOCKS and not track.ours and book.wishes.get(setting) is None)
     ]
-    own = report.own_cap(book.board, book.tracks)
     fault = book.throttle.fault
     last = book.last_put_back
     return {
@@ -41,7 +40,7 @@ def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) ->
         "settings": rows,
         "telemetry": report.telemetry_row(book.telemetry),
         "throttle": {
-            "reasons": book.throttle.report(mono_s, own),
+            "reasons": book.throttle.report(mono_s),
             "fault": None
             if fault is None
             else {"reason": fault.reason.word, "since": report.timestamp(book.wall_of(fault.since_s))},

@@ -21,6 +21,7 @@ from gpu_tuned.core.errors import (
     NotSupported,
 )
 from gpu_tuned.core.events import Event, EventKind
+from gpu_tuned.core.lock_proof import LockWatch, Proof
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     LOCKS,
@@ -36,7 +37,7 @@ from gpu_tuned.core.model import (
     reading_text,
 )
 from gpu_tuned.core.plan import Goal, Refusal, accepted_as, goal_of
-from gpu_tuned.core.proof import LockWatch, Proof
+from gpu_tuned.core.report import capping_of
 from gpu_tuned.core.saved import Record, accepted_for
 from gpu_tuned.core.throttle import Throttle
 from gpu_tuned.core.track import Moment, Note, State, Step, Track
@@ -108,13 +109,12 @@ class Reconciler:
         seen = self.gpus.see(book.board.gpu.uuid, look)
         moment = self.moment()
         book.telemetry, book.looked = seen.telemetry, moment
-        for change in book.throttle.observe(moment.mono, seen.telemetry.reasons, seen.counters_ns):
+        capping = capping_of(book.board, book.tracks, seen.telemetry, seen.readings.get(Setting.POWER_LIMIT))
+        for change in book.throttle.observe(moment.mono, seen.telemetry.reasons, seen.counters_ns, capping):
             kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
             detail = {"reason": change.reason.label, "duration_s": round(change.duration_s or 0.0, 1)}
             self.say(book, Note(kind, cause=change.reason.word, detail=detail), None)
         if seen.counters_ns is not None:
-            if book.throttle.went_back:
-                self.renew(book, "the driver's counters started again")
             self._ledger.note_counters(book.board.gpu.uuid, seen.counters_ns)
         return seen
 
@@ -153,6 +153,7 @@ class Reconciler:
             told |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
             if step.write is not None:
                 writes[setting] = step.write
+        book.throttle.capping = capping_of(book.board, book.tracks, book.telemetry)
         return {setting: writes[setting] for setting in GPU_SETTINGS if setting in writes}
 
     def act(self, book: Book, writes: Mapping[Setting, Value]) -> None:
@@ -178,6 +179,7 @@ class Reconciler:
         self.settle()
         # What the writes changed is to be seen in the same turn: the limit enforced, for one.
         book.telemetry = self.gpus.see(uuid, Look()).telemetry
+        book.throttle.capping = capping_of(board, book.tracks, book.telemetry)
 
     def settle(self) -> None:
         """What came of the writes goes to disk too; failing here loses no original, so it is told elsewhere."""
