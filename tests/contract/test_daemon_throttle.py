@@ -26,7 +26,7 @@ def test_the_recorded_load_gives_its_seconds_of_power_cap_and_no_alarm(nvsim):
         )
         daemon.turns(12)  # counters take turns
         cap = reasons(daemon)["sw_power_cap"]
-        assert abs(cap["start_s"] - 15.36) < 0.15
+        assert abs(cap["start_s"] - 15.36) < 0.15, daemon.ctl("throttle", "--json").stdout
         assert (cap["kind"], cap["sampled"]) == ("limit", False)
         assert daemon.status()["gpus"][0]["throttle"]["fault"] is None
         assert "fault" not in daemon.said

@@ -118,6 +118,15 @@ def test_an_idle_gpu_that_shows_the_bit_was_not_capped() -> None:
     assert found[("benign", None)]["start_s"] == 80 and found[("benign", None)]["active"]
 
 
+def test_the_end_of_work_is_no_idle_time() -> None:
+    """The bit stays for a moment after the work, when nothing runs any more."""
+    throttle = Throttle()
+    throttle.observe(0, 0x4, {74: 0}, OWN)
+    throttle.observe(2, 0x4, None, IDLE)
+    throttle.observe(4, 0, {74: 2 * S}, IDLE)
+    assert {key: shown["start_s"] for key, shown in caps(throttle, 4).items()} == {("own", "own"): 2}
+
+
 def test_a_counter_that_never_comes_again_takes_no_memory_and_loses_nothing() -> None:
     throttle = Throttle()
     throttle.observe(0, 0, {74: 0})

@@ -74,9 +74,11 @@ class Meter:
         return capping.limiter
 
     def sample(self, from_s: float, to_s: float, bit: bool, before: Capping, now: Capping) -> float:
-        """Take the bit: half of the time since the last look belongs to the look at either end. Returns the seconds
-        that it adds."""
+        """Take the bit: half of the time since the last look belongs to the look at either end. It was an idle GPU's
+        where both looks saw the bit and nothing at work: at the end of work the bit stays for a moment. Returns the
+        seconds that it adds."""
         middle_s, seconds = (from_s + to_s) / 2, 0.0
+        idle = before.idle and now.idle and self.bit and bit
         for start_s, end_s, is_set, capping in ((from_s, middle_s, self.bit, before), (middle_s, to_s, bit, now)):
             if end_s - start_s < 1e-6:
                 continue
@@ -85,7 +87,7 @@ class Meter:
                 self._exposed_s[limiter] = self._exposed_s.get(limiter, 0.0) + end_s - start_s
             if is_set:
                 seconds += end_s - start_s
-                self._wait(start_s, end_s, self.account(capping))
+                self._wait(start_s, end_s, self.account(Capping(capping.limiter, idle)))
         self.bit = bit
         if not self.counted:
             self.settle()
