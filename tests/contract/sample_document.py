@@ -60,8 +60,10 @@ def gpu(index: int = 0) -> dict[str, Any]:
                 {
                     "reason": "sw_power_cap",
                     "kind": "own",
+                    "limiter": "own",
                     "active": True,
                     "sampled": False,
+                    "uncounted_s": 2.0,
                     "minute_s": 15.36,
                     "hour_s": 15.36,
                     "day_s": 15.36,

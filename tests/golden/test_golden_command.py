@@ -18,6 +18,7 @@ from tests.golden.kept import document, documents, reply
 
 ENTRY = "from gpu_tuned.main import control; control()"
 EXPECTED_CODES = {
+    "another_limit": 0,
     "ceiling": 0,
     "eight": 5,
     "eight_in_order": 0,

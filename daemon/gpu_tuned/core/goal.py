@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gpu_tuned.core.ladder import OffLadder, gpu_rungs, lock_on, nearest_rung
 from gpu_tuned.core.model import (
     UNLOCKED,
     ApplicationClocks,
@@ -103,15 +104,8 @@ def _as_toml(target: Target | None) -> str:
     return f"{watts(target.limit_mw)}" if isinstance(target, PowerLimit) else "..."
 
 
-def nearest_rung(ladder_mhz: tuple[int, ...], wanted_mhz: int) -> int:
-    """The clock of a ladder closest to a wanted one, the lower of two equally close."""
-    if wanted_mhz in ladder_mhz:  # as in every pass over an unchanged host; a ladder may have 389 rungs
-        return wanted_mhz
-    return min(ladder_mhz, key=lambda rung_mhz: (abs(rung_mhz - wanted_mhz), rung_mhz))
-
-
 def gpu_clock(wish: Wish, board: Board, found: Found) -> Goal:
-    return _lock(board.gpu_ladder_mhz, wish)
+    return _lock(gpu_rungs(board), wish)
 
 
 def memory_clock(wish: Wish, board: Board, found: Found) -> Goal:
@@ -121,17 +115,8 @@ def memory_clock(wish: Wish, board: Board, found: Found) -> Goal:
 def _lock(ladder_mhz: tuple[int, ...], wish: Wish) -> Goal:
     if not isinstance(wish.target, ClockLock):
         return UNLOCKED
-    lock = wish.target
-    if not ladder_mhz:
-        return lock
-    lowest_mhz = min(ladder_mhz)
-    asked = ClockLock(lock.min_mhz or lowest_mhz, lock.max_mhz)
-    nearest = ClockLock(nearest_rung(ladder_mhz, asked.min_mhz), nearest_rung(ladder_mhz, asked.max_mhz))
-    if nearest != asked:
-        off = [str(mhz) for mhz in dict.fromkeys((asked.min_mhz, asked.max_mhz)) if mhz not in ladder_mhz]
-        verb = "is no clock" if len(off) == 1 else "are no clocks"
-        return Refusal(f"{' and '.join(off)} MHz {verb} of this board", nearest)
-    return asked
+    fitted = lock_on(ladder_mhz, wish.target)
+    return Refusal(fitted.why, fitted.nearest) if isinstance(fitted, OffLadder) else fitted.lock
 
 
 def application_clocks(wish: Wish, board: Board, found: Found) -> Goal:

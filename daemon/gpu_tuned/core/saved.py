@@ -35,13 +35,19 @@ class Saved:
     host: Mapping[Setting, Track] = field(default_factory=dict)
     policy: Mapping[str, Any] | None = None
     fitted: Mapping[str, Any] | None = None
+    throttled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def of_boot(self, boot_id: str) -> Saved:
         """What of it is still true in this boot. After a reboot the driver's own values are what is found."""
         return self if self.boot_id == boot_id else Saved(boot_id)
 
 
-def to_json(boot_id: str, gpus: Iterable[GpuState], host: Mapping[Setting, Track]) -> dict[str, Any]:
+def to_json(
+    boot_id: str,
+    gpus: Iterable[GpuState],
+    host: Mapping[Setting, Track],
+    throttled: Mapping[str, Mapping[str, Any]] | None = None,
+) -> dict[str, Any]:
     """This boot's half. A GPU whose UUID is not known has nothing that could be remembered."""
     return {
         "boot_id": boot_id,
@@ -57,6 +63,7 @@ def to_json(boot_id: str, gpus: Iterable[GpuState], host: Mapping[Setting, Track
             for state in gpus
             if state.gpu.uuid
         },
+        **({"throttled": throttled} if throttled else {}),
     }
 
 
@@ -88,6 +95,7 @@ def from_json(raw: Mapping[str, Any], moment: Moment) -> Saved:
             host=_tracks(raw.get("host", {}), moment),
             policy=raw.get("policy"),
             fitted=raw.get("fitted"),
+            throttled=dict(raw.get("throttled", {})),
         )
     except (KeyError, TypeError, AttributeError, OverflowError) as error:
         raise ValueError(f"not a saved state: {error!r}") from error

@@ -10,10 +10,12 @@ from typing import Any
 from gpu_tuned.core import drift
 from gpu_tuned.core.goal import Refusal
 from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState, Presence
+from gpu_tuned.core.ladder import Fitted, gpu_rungs, lock_on
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     ClockLock,
     PowerLimit,
+    Reading,
     Setting,
     Telemetry,
     Unread,
@@ -23,6 +25,7 @@ from gpu_tuned.core.model import (
     wire,
 )
 from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.throttle import Capping, capping
 from gpu_tuned.core.track import State, Track
 from gpu_tuned.core.wish import Auto, Ceiling, MatchBy, Percent, Symbol, Wish, target_text
 
@@ -64,7 +67,7 @@ def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) ->
         "since": timestamp(track.since if here else state.since),
         "required": bool(wish and wish.required),
         "reason": wish.reason if wish else None,
-        "message": track.message if here else state.why,
+        "message": (track.message or _rounded(track, state)) if here else state.why,
         "in_order": track.in_order if here else wish is None or wanted_away(state, short),
         "original": wire(original.value) if original else None,
         "original_assumed": bool(original and original.assumed),
@@ -74,6 +77,16 @@ def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) ->
         "put_back": track.put_back,
         "every_s": round(track.every_s, 1) if track.every_s is not None else None,
     }
+
+
+def _rounded(track: Track, state: GpuState) -> str | None:
+    """What became of an end of a wished range that is no clock of this board."""
+    wish, board = track.wish, state.board
+    if wish is None or board is None or not isinstance(wish.target, ClockLock) or track.goal is None:
+        return None
+    rungs = gpu_rungs(board) if wish.setting is Setting.GPU_CLOCK else board.memory_ladder_mhz
+    fitted = lock_on(rungs, wish.target)
+    return fitted.rounded if isinstance(fitted, Fitted) else None
 
 
 def wanted_away(state: GpuState, short: bool) -> bool:
@@ -177,14 +190,17 @@ def telemetry_row(telemetry: Telemetry) -> dict[str, Any]:
     }
 
 
-def own_cap(state: GpuState) -> bool:
-    """Whether a power limit of ours, below the board's default, is in force: then a power cap is what was wished."""
-    track, board = state.tracks.get(Setting.POWER_LIMIT), state.board
-    if track is None or board is None or board.power is None or not track.ours:
-        return False
-    if track.goal is None or not isinstance(track.observed, PowerLimit):
-        return False
-    return track.observed.limit_mw < board.power.default_mw
+def capping_of(state: GpuState, telemetry: Telemetry, found: Reading | None) -> Capping:
+    """What a power cap is, by the limit as it was found (None: as it was read last) and what of it is ours."""
+    track, power = state.tracks.get(Setting.POWER_LIMIT), state.board.power if state.board else None
+    reading = track.observed if found is None and track is not None else found
+    ours = None if track is None or not track.ours else _held(track) or track.accepted
+    return capping(
+        telemetry,
+        reading.limit_mw if isinstance(reading, PowerLimit) else None,
+        ours.limit_mw if isinstance(ours, PowerLimit) else None,
+        power.default_mw if power else None,
+    )
 
 
 def exceptions(states: Mapping[str, GpuState], short: bool) -> list[str]:

@@ -31,9 +31,11 @@ class Ledger:
         """The GPUs of this boot, each away until it is met."""
         return [next_run(state) for state in self.found.gpus.values()]
 
-    def sync(self, gpus: Iterable[GpuState], host: GpuState) -> None:
+    def sync(
+        self, gpus: Iterable[GpuState], host: GpuState, throttled: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
         """Save what is known of this boot, where it changed. Raises GpuTunedError where that fails."""
-        raw = to_json(self._boot_id, gpus, host.tracks)
+        raw = to_json(self._boot_id, gpus, host.tracks, throttled)
         if raw != self._on_disk:
             self._this_boot.save(raw)
             self._on_disk = raw

@@ -7,6 +7,8 @@ write is read back; one refusal leaves the others alone. What is known changes i
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from typing import Any
 
 from gpu_tuned.core import gpu_state
 from gpu_tuned.core.drift import HANDED_BACK, TAKES_UP
@@ -22,11 +24,11 @@ from gpu_tuned.core.errors import (
 )
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Said
+from gpu_tuned.core.lock_proof import LockWatch, Proof
 from gpu_tuned.core.model import LOCKS, Board, ClockLock, Reading, Seen, Setting, Unread, Value, reading_text, text
 from gpu_tuned.core.originals import Original
-from gpu_tuned.core.proof import LockWatch, Proof
 from gpu_tuned.core.settings import ROWS
-from gpu_tuned.core.status import own_cap
+from gpu_tuned.core.status import capping_of
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
 from gpu_tuned.core.track import Note, State
 from gpu_tuned.loop.inventory import Inventory, key_of
@@ -41,8 +43,18 @@ class Reconciler:
     """Brings GPUs and the host to what is wished. Raises GpuLost, DriverAbsent, DriverMismatch and DriverTrouble
     where nothing of a GPU can be read; every other trouble is a state of one setting."""
 
-    def __init__(self, gpus: Device, knobs: Device, inventory: Inventory, save: Save, clock: Clock, say: Say) -> None:
-        self._gpus, self._knobs, self._inventory = gpus, knobs, inventory
+    def __init__(
+        self,
+        gpus: Device,
+        knobs: Device,
+        inventory: Inventory,
+        save: Save,
+        clock: Clock,
+        say: Say,
+        throttled: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`throttled`: what an earlier run in this boot counted, by UUID."""
+        self._gpus, self._knobs, self._inventory, self._kept = gpus, knobs, inventory, throttled or {}
         self._save, self._clock, self._say = save, clock, say
         self._proofs: dict[tuple[str, Setting], tuple[float, LockWatch]] = {}
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
@@ -54,11 +66,20 @@ class Reconciler:
         seen = self._gpus.see(board.gpu.uuid, EVERYTHING)
         throttle = self.throttles.get(board.gpu.uuid)
         if throttle is None:
-            max_gap_s = max(MAX_GAP_S, 3 * poll_interval_s)
-            throttle = self.throttles[board.gpu.uuid] = Throttle(board.reasons_mask, max_gap_s=max_gap_s)
-        throttle.rebase()
+            throttle = self.throttles[board.gpu.uuid] = self._begun(board, poll_interval_s)
+        else:
+            throttle.rebase()
         self._first[board.gpu.uuid] = seen
         self._take(gpu_state.met(state, board, seen, binding, self._inventory.moment()))
+
+    def _begun(self, board: Board, poll_interval_s: float) -> Throttle:
+        """The seconds of an earlier run in this boot, or none."""
+        max_gap_s = max(MAX_GAP_S, 3 * poll_interval_s)
+        kept = self._kept.get(board.gpu.uuid)
+        if kept is not None:
+            with suppress(ValueError):
+                return Throttle.from_json(kept, self._clock.monotonic(), board.reasons_mask, max_gap_s)
+        return Throttle(board.reasons_mask, max_gap_s=max_gap_s)
 
     def meet_host(self) -> None:
         """The first look at the host's own settings."""
@@ -81,6 +102,7 @@ class Reconciler:
         proofs = self._prove(state, seen)
         change = gpu_state.looked(state, seen, proofs, poll_interval_s, moment)
         state = self._take(Change(change.state, change.writes, faults + change.said))
+        self._cap(state)
         if writes and change.writes:
             self._act(state, change.writes)
 
@@ -89,7 +111,9 @@ class Reconciler:
         if throttle is None:
             return ()
         said = []
-        for change in throttle.observe(self._clock.monotonic(), seen.telemetry.reasons, seen.counters_ns):
+        capping = capping_of(state, seen.telemetry, seen.readings.get(Setting.POWER_LIMIT))
+        at_s = self._clock.monotonic()
+        for change in throttle.observe(at_s, seen.telemetry.reasons, seen.counters_ns, capping):
             kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
             detail = {"reason": change.reason.label, "duration_s": round(change.duration_s or 0.0, 1)}
             said.append(Said(Note(kind, cause=change.reason.word, detail=detail)))
@@ -107,7 +131,13 @@ class Reconciler:
         self.settle()
         if due and state.gpu is not HOST:
             seen = self._gpus.see(state.gpu.uuid, Look())
-            self._take(Change(gpu_state.with_telemetry(self._now(state), seen.telemetry)))
+            self._cap(self._take(Change(gpu_state.with_telemetry(self._now(state), seen.telemetry))))
+
+    def _cap(self, state: GpuState) -> None:
+        """What a power cap is from now on: a decision or a write may have made it ours."""
+        throttle = self.throttles.get(state.gpu.uuid)
+        if throttle is not None:
+            throttle.capping = capping_of(state, state.telemetry, None)
 
     def _saved(self, state: GpuState, first: list[Setting], due: list[Setting]) -> list[Setting]:
         """Save before the first write of these settings; which of `due` may then be written. A required one always:
@@ -207,7 +237,7 @@ class Reconciler:
         fault = throttle.fault
         since_s = None if fault is None else state.wall_of(fault.since_s)
         return {
-            "reasons": throttle.report(self._clock.monotonic(), own_cap(state)),
+            "reasons": throttle.report(self._clock.monotonic()),
             "fault": None if fault is None else {"reason": fault.reason.word, "since": since_s},
         }
 

@@ -168,5 +168,6 @@ class Loop:
             if wished:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
             self._world.service.stopping("settings stay on the GPUs")
+            self.steward.reconciler.settle()
         self._world.gpus.detach()
         self.say(Event(EventKind.STOPPED, self._clock.now(), detail={"what": what}))

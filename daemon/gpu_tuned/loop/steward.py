@@ -30,6 +30,8 @@ APPLICATION_CLOCKS_EVERY = 5
 COUNTERS_EVERY = 10
 """Costly getters take turns: one look in so many, a different one for each GPU."""
 DEFAULT_INTERVAL_S = 2.0
+SAVE_EVERY_S = 60.0
+"""How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
 DESCRIBE_AGAIN_S = 30.0
 """The longest pause before a board that could not be described in full is asked again."""
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
@@ -52,7 +54,10 @@ class Steward:
         host = gpu_state.host(self.ledger.found.host, knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
         self.keeper = PolicyKeeper(world.policy_files, self.ledger, self.clock, say)
-        self.reconciler = Reconciler(world.gpus, knobs, self.inventory, self._save, self.clock, naming)
+        self.reconciler = Reconciler(
+            world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled
+        )
+        self._saved_at_s = self.clock.monotonic()
         self.fleet = Fleet(world.gpus, world.kernel, self.inventory, self.reconciler, self.clock, say)
         self.publisher = Publisher(world, self)
         self._turns = 0
@@ -105,7 +110,7 @@ class Steward:
                 self._look_at(self.inventory.states[key])
         if any(row.wish is not None or row.left for row in self.inventory.host.tracks.values()):
             self.reconciler.look(self.inventory.host, Look(), self.interval_s, writes=not self.observing)
-        if self.inventory.unsaved:
+        if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
             self.reconciler.settle()
         self._turns += 1
         if self.fleet.attached:
@@ -161,7 +166,9 @@ class Steward:
         return any(state.board is not None for state in self.inventory.states.values())
 
     def _save(self) -> None:
-        self.ledger.sync(self.inventory.states.values(), self.inventory.host)
+        throttled = {uuid: throttle.to_json() for uuid, throttle in self.reconciler.throttles.items()}
+        self._saved_at_s = self.clock.monotonic()
+        self.ledger.sync(self.inventory.states.values(), self.inventory.host, throttled)
         self.inventory.unsaved = False
 
     def _look_at(self, state: GpuState) -> None:

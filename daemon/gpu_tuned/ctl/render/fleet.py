@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.full import fault_words, slowed_by
+from gpu_tuned.ctl.render.full import fault_words, limited_elsewhere, slowed_by
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, wrap
 from gpu_tuned.ctl.render.words import label, moment, number, origin, short_name, short_pci, span, value
 
@@ -97,6 +97,8 @@ def _one(gpu: Json, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str
         tail.append(("warn", f"last Xid {xid['xid']}, {moment(xid['at'], now)}"))
     if here:
         tail += [exception(setting) for setting in gpu["settings"] if not setting["in_order"]]
+        other = limited_elsewhere(gpu)
+        tail += [("warn", other)] if other else []
         fault_on = gpu["throttle"]["fault"]
         if fault_on:
             since = moment(fault_on["since"], now)
