@@ -15,7 +15,7 @@ from gpu_tuned.ctl.options import QUICK, Options, quick
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from types import ModuleType
 
     from gpu_tuned.core.leftover import FirstPolicy
@@ -34,6 +34,7 @@ VERBS = {
     "throttle": "what slowed the GPUs down, in seconds by reason",
     "check": "validate policy files, without a daemon",
     "init": "a first policy for this host, from what is and what was there",
+    "probe": "what one GPU answers to every read-only call, to be sent to somebody",
     "wait": "until the settings are in force, for so long at most",
     "install-units": "the systemd units, after an install with pip or pipx",
 }
@@ -53,12 +54,14 @@ def run(
     offline_plan: Callable[[str | None], Json],
     problems: Callable[[str], list[str]],
     first_policy: Callable[[str | None, bool, bool], FirstPolicy],
+    probe: Callable[[str | None], Iterator[str]],
 ) -> int:
     """Run one command line and return its exit code.
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
+    `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -74,7 +77,7 @@ def run(
 
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
-        options.first_policy = first_policy
+        options.first_policy, options.probe = first_policy, probe
         _prepare_output()
         code: int = module_of(verb).run(options)
         sys.stdout.flush()

@@ -190,6 +190,10 @@ static int line_parse(struct recording *r, const char *key, const char *value)
         return snprintf(r->driver, sizeof r->driver, "%s", value) > 0;
     if (strcmp(key, "nvml") == 0)
         return snprintf(r->nvml, sizeof r->nvml, "%s", value) > 0;
+    if (strcmp(key, "pci_device_id") == 0)
+        return sscanf(value, "%x", &r->pci_device_id) == 1;
+    if (strcmp(key, "pci_subsystem_id") == 0)
+        return sscanf(value, "%x", &r->pci_subsystem_id) == 1;
     if (strcmp(key, "cuda") == 0)
         return sscanf(value, "%d", &r->cuda) == 1;
     if (strcmp(key, "otherwise") == 0)

@@ -14,6 +14,7 @@ struct field_answer { unsigned field, scope; nvmlReturn_t code; unsigned us; int
 struct recording {
     char driver[32], nvml[32];
     int cuda;
+    unsigned pci_device_id, pci_subsystem_id;
     nvmlReturn_t otherwise;
     int n_calls, n_fields;
     struct answer *calls;

@@ -116,7 +116,8 @@ void board_from_recording(const struct recording *r, struct board *b)
     b->cc_minor = recorded_uint(r, "nvmlDeviceGetCudaComputeCapability", -1, 1, 0);
     b->cores = recorded_uint(r, "nvmlDeviceGetNumGpuCores", -1, 0, 0);
     b->bus_width = recorded_uint(r, "nvmlDeviceGetMemoryBusWidth", -1, 0, 0);
-    b->pci_device_id = 0x000010deu;
+    b->pci_device_id = r->pci_device_id;
+    b->pci_subsystem_id = r->pci_subsystem_id;
     b->pci_class = 0x030200;
     ladders(r, b);
     power_and_heat(r, b);
