@@ -12,6 +12,7 @@ import sys
 TYPE_CHECKING = False  # `typing` itself would be the dearest import of `gpu-tunedctl status`
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from typing import Any
 
     from gpu_tuned.core.leftover import FirstPolicy
@@ -30,7 +31,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe))
 
 
 def daemon() -> None:
@@ -191,6 +192,13 @@ def first_policy(root: str | None, write: bool, replace: bool) -> FirstPolicy:
         return policy_file.load_text(text, Path(CONFIG))
 
     return make(where, Nvml(), SystemKernel(where), parse, write=write, replace=replace)
+
+
+def probe(gpu: str | None) -> Iterator[str]:
+    """What one GPU answers to every question that NVML has; see adapters.nvml.probe."""
+    from gpu_tuned.adapters.nvml.probe import probe as dump
+
+    return dump(gpu)
 
 
 def _policy_files(config: str) -> PolicyFiles:

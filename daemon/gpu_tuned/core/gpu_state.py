@@ -283,9 +283,10 @@ def looked(
 ) -> Change:
     """Hold one look against the wishes. `proofs`: locks seen broken under load, with the evidence, or confirmed
     (None)."""
-    board = state.board
+    board = seen.board or state.board
     if board is None:
         return Change(state)
+    state = replace(state, board=board)
     said: tuple[Said, ...] = ()
     if seen.counters_ns is not None:
         why = why_new(state.initialisation, state.written(), board, seen, None)

@@ -164,10 +164,11 @@ class PowerRange:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What one GPU allows: read once when NVML attaches, constant until it detaches.
+    """What one GPU allows: read when NVML attaches; ladders again where a look shows that they moved.
 
-    `memory_ladder_mhz` and `gpu_ladder_mhz` (for the highest memory clock) are NVML's supported clocks,
-    descending; empty where the driver names none. `reasons_mask` is which event reasons it can report.
+    `memory_ladder_mhz` and `gpu_ladder_mhz` (of all memory clocks together) are NVML's supported clocks,
+    descending; empty where the driver names none. `gpu_ladders_mhz` has the rungs by memory clock.
+    `reasons_mask` is which event reasons it can report. `no_xids` says why its Xid errors will not be heard of.
     `absent` says, for a setting the board does not have, why (the driver's answer); `unknown`, for one that the
     driver could not describe for the moment, why not yet.
     """
@@ -185,6 +186,7 @@ class Board:
     mig: bool = False
     absent: Mapping[Setting, str] = field(default_factory=dict)
     unknown: Mapping[Setting, str] = field(default_factory=dict)
+    no_xids: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,6 +217,7 @@ class Telemetry:
     utilization_percent: int | None = None
     pstate: int | None = None
     reasons: int | None = None  # NVML's clocks event reasons, a bit mask
+    recovery_action: str | None = None  # what the driver asks for to get this GPU well again, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,10 +225,12 @@ class Seen:
     """One look at one GPU. A setting missing from `readings` was not looked at in this pass (costly getters rotate).
 
     `counters_ns`: the driver's cumulative nanoseconds by field id; None where not looked at in this pass; a field
-    the board does not have is missing. `mig`: whether MIG is on, None where not looked at or not known.
+    the board does not have is missing. `mig`: whether MIG is on, None where not looked at or not known. `board`: what
+    the board allows now, where this look showed that it moved.
     """
 
     readings: Mapping[Setting, Reading]
     telemetry: Telemetry
     counters_ns: Mapping[int, int] | None = None
     mig: bool | None = None
+    board: Board | None = None

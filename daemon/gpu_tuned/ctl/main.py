@@ -16,7 +16,7 @@ from gpu_tuned.ctl.verbs import module_of
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Json
@@ -27,12 +27,14 @@ def run(
     offline_plan: Callable[[str | None], Json],
     problems: Callable[[str], list[str]],
     first_policy: Callable[[str | None, bool, bool], FirstPolicy],
+    probe: Callable[[str | None], Iterator[str]],
 ) -> int:
     """Run one command line and return its exit code.
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
+    `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -48,7 +50,7 @@ def run(
 
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
-        options.first_policy = first_policy
+        options.first_policy, options.probe = first_policy, probe
         _prepare_output()
         code: int = module_of(verb).run(options)
         sys.stdout.flush()

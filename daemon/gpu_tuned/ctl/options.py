@@ -13,7 +13,7 @@ from gpu_tuned.ctl.verbs import VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Json
@@ -42,6 +42,7 @@ class Options:
     write: bool
     replace: bool
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
+    probe: Callable[[str | None], Iterator[str]]
 
 
 def default_socket() -> str:

@@ -131,6 +131,13 @@ VERBS = {
         },
         exits=(0, 2, 4, 5),
     ),
+    "probe": Verb(
+        "what one GPU answers to every read-only call, to be sent to somebody",
+        "probe",
+        gpu="needed where there are several: index, PCI address, UUID or the beginning of one",
+        exits=(0, 2, 5),
+        plain=True,
+    ),
     "wait": Verb("until the settings are in force, for so long at most", "wait", exits=(0, 1, 2, 3, 4)),
     "install-units": Verb("the systemd units, after an install with pip or pipx", "install_units", exits=(0, 2, 4)),
 }

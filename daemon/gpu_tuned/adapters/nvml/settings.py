@@ -13,6 +13,7 @@ from typing import Any
 
 import pynvml
 
+from gpu_tuned.adapters.nvml import plausible
 from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.core.errors import DriverRefused, NotSupported
@@ -65,7 +66,9 @@ def _no_value(value: Value) -> DriverRefused:
 
 def _read_persistence_mode(ask: Ask, handle: Any) -> Reading:
     mode = ask(pynvml.nvmlDeviceGetPersistenceMode, handle)
-    return mode if isinstance(mode, Unread) else bool(mode)
+    if isinstance(mode, Unread):
+        return mode
+    return bool(mode) if mode in (0, 1) else Unread(f"the driver answers persistence mode {mode}")
 
 
 def _write_persistence_mode(handle: Any, board: Board, value: Value) -> None:
@@ -76,7 +79,7 @@ def _write_persistence_mode(handle: Any, board: Board, value: Value) -> None:
 
 def _read_power_limit(ask: Ask, handle: Any) -> Reading:
     limit = ask(pynvml.nvmlDeviceGetPowerManagementLimit, handle)
-    return limit if isinstance(limit, Unread) else PowerLimit(int(limit))
+    return limit if isinstance(limit, Unread) else plausible.power_limit(int(limit))
 
 
 def _write_power_limit(handle: Any, board: Board, value: Value) -> None:
@@ -125,7 +128,11 @@ def _read_application_clocks(ask: Ask, handle: Any) -> Reading:
     if isinstance(memory, Unread):
         return memory
     graphics = ask(pynvml.nvmlDeviceGetApplicationsClock, handle, GRAPHICS)
-    return graphics if isinstance(graphics, Unread) else ApplicationClocks(int(memory), int(graphics))
+    if isinstance(graphics, Unread):
+        return graphics
+    if plausible.clock(memory) and plausible.clock(graphics):
+        return ApplicationClocks(int(memory), int(graphics))
+    return Unread(f"the driver answers application clocks of {memory} and {graphics} MHz, which are none")
 
 
 def _write_application_clocks(handle: Any, board: Board, value: Value) -> None:
