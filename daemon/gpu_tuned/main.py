@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
+    from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.world import World
     from gpu_tuned.ports import Desk, Say, Service, Store
@@ -31,7 +32,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, examine, policy_advice))
 
 
 def daemon() -> None:
@@ -159,6 +160,14 @@ def policy_problems(path: str) -> list[str]:
     return []
 
 
+def policy_advice(path: str) -> list[str]:
+    """What is known to go wrong with what a good policy file wishes, a sentence each; without a board."""
+    from gpu_tuned.core.advice import advise_offline
+
+    files = _policy_files(path)
+    return [str(advice) for advice in advise_offline(files.parse(files.read()))]
+
+
 def offline_plan(config: str | None) -> dict[str, Any]:
     """What the policy file would write now, without a daemon: looks at every board once and writes nothing.
 
@@ -199,6 +208,16 @@ def probe(gpu: str | None) -> Iterator[str]:
     from gpu_tuned.adapters.nvml.probe import probe as dump
 
     return dump(gpu)
+
+
+def examine(root: str | None, container: str | None) -> Diagnosis:
+    """What `gpu-tunedctl doctor` finds on the host below `root` (None: this one), or in a container; see looks.py."""
+    from gpu_tuned import looks
+
+    where = root or _sysroot()
+    if container is not None:
+        return looks.inside(container)
+    return looks.host(where, _policy_files(where.rstrip("/") + CONFIG))
 
 
 def _policy_files(config: str) -> PolicyFiles:

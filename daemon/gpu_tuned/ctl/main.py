@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
+    from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.ctl.kinds import Json
 
 
@@ -28,6 +29,8 @@ def run(
     problems: Callable[[str], list[str]],
     first_policy: Callable[[str | None, bool, bool], FirstPolicy],
     probe: Callable[[str | None], Iterator[str]],
+    examine: Callable[[str | None, str | None], Diagnosis],
+    advice: Callable[[str], list[str]],
 ) -> int:
     """Run one command line and return its exit code.
 
@@ -35,6 +38,8 @@ def run(
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
+    `advice(path)` is what is known to go wrong with what a good policy file wishes.
+    `examine(root, container)` is what the doctor finds on the host below `root`, or in a container by its name.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -51,6 +56,7 @@ def run(
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
         options.first_policy, options.probe = first_policy, probe
+        options.examine, options.advice = examine, advice
         _prepare_output()
         code: int = module_of(verb).run(options)
         sys.stdout.flush()

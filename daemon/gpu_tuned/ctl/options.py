@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
+    from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.ctl.kinds import Json
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
@@ -43,6 +44,11 @@ class Options:
     replace: bool
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
+    fix: bool
+    quiet: bool
+    container: str | None
+    examine: Callable[[str | None, str | None], Diagnosis]
+    advice: Callable[[str], list[str]]
 
 
 def default_socket() -> str:

@@ -138,6 +138,16 @@ VERBS = {
         exits=(0, 2, 5),
         plain=True,
     ),
+    "doctor": Verb(
+        "the host: what keeps its GPUs from running as they could",
+        "doctor",
+        flags={
+            "--fix": "print the commands that would help, and run none",
+            "--quiet": "leave out what is ok",
+            "--json": "print the findings as JSON, for programs",
+        },
+        exits=(0, 1, 2, 5),
+    ),
     "wait": Verb("until the settings are in force, for so long at most", "wait", exits=(0, 1, 2, 3, 4)),
     "install-units": Verb("the systemd units, after an install with pip or pipx", "install_units", exits=(0, 2, 4)),
 }
