@@ -9,12 +9,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.adapters.host_files import look
 from gpu_tuned.adapters.kernel import SystemKernel
 from gpu_tuned.adapters.patience import within
-from gpu_tuned.core.errors import PolicyError
+from gpu_tuned.core.errors import DriverTrouble, PolicyError
 from gpu_tuned.core.host_view import HostView, Place
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.policy import Expected, Policy
@@ -22,10 +22,13 @@ from gpu_tuned.core.verdict import Diagnosis
 
 if TYPE_CHECKING:
     from gpu_tuned.adapters.nvml.inspect import Inspection
+    from gpu_tuned.core.advice import Advice
     from gpu_tuned.loop.policy_keeper import PolicyFiles
 
 PATIENCE_S = 1.5
 """Seconds for the driver and for the search of old scripts, side by side; the doctor may take two in all."""
+SHOW_S = 10.0
+"""Seconds for the driver in `show`: a first attach without persistence mode takes some."""
 
 
 def host(where: str, files: PolicyFiles) -> Diagnosis:
@@ -89,6 +92,34 @@ def _old_settings(where: str) -> tuple[str, ...] | Unread:
     if found.unread and not at_boot:
         return Unread(f"{', '.join(list(found.unread)[:3])} could not be read, and nothing was found elsewhere")
     return at_boot
+
+
+def show(where: str, files: PolicyFiles, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
+    """One GPU from close by. `told`: the same in the daemon's status document. Raises UsageError where `gpu` names
+    none, or more than one; DriverError, also where looking would wake a sleeping GPU."""
+    from gpu_tuned.adapters.host_files import around
+    from gpu_tuned.core.advice import Case, advise
+    from gpu_tuned.core.show import document_of
+
+    kernel = SystemKernel(where)
+    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
+    if asleep:
+        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
+    from gpu_tuned.adapters.nvml.detail import look_at
+
+    view = within(SHOW_S, lambda: look_at(gpu), f"the driver has not answered within {SHOW_S:g} s")()
+    if isinstance(view, Unread):
+        raise DriverTrouble(view.why)
+    board = view.board
+    advice: tuple[Advice, ...] = ()
+    try:
+        policy: Policy = files.parse(files.read())
+    except PolicyError:
+        pass
+    else:
+        case = Case(board, policy.wishes_for(board.gpu), view.seen.readings, around(where, view.driver))
+        advice = advise(case, policy.accepted_for(board.gpu))
+    return document_of(view, told, advice)
 
 
 def _expected(files: PolicyFiles) -> Expected:

@@ -32,7 +32,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, examine, policy_advice))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, examine, policy_advice, show))
 
 
 def daemon() -> None:
@@ -218,6 +218,14 @@ def examine(root: str | None, container: str | None) -> Diagnosis:
     if container is not None:
         return looks.inside(container)
     return looks.host(where, _policy_files(where.rstrip("/") + CONFIG))
+
+
+def show(gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
+    """The document of `gpu-tunedctl show`; see looks.py."""
+    from gpu_tuned import looks
+
+    where = _sysroot()
+    return looks.show(where, _policy_files(where.rstrip("/") + CONFIG), gpu, told)
 
 
 def _policy_files(config: str) -> PolicyFiles:

@@ -14,6 +14,7 @@ from gpu_tuned.adapters.kernel import SystemKernel
 from gpu_tuned.adapters.kernel_log import kernel_log
 from gpu_tuned.adapters.pci_files import pci_gpus, text
 from gpu_tuned.adapters.unit_files import units
+from gpu_tuned.core.advice import Around
 from gpu_tuned.core.host_view import DriverView, HostView, Place, ServicesView
 from gpu_tuned.core.model import Unread
 
@@ -52,6 +53,20 @@ def look(root: str = "/") -> HostView:
         memory_nodes=_memory_nodes(root, base),
         log=log,
         log_from_s=log_from_s,
+    )
+
+
+def around(root: str, driver: str) -> Around:
+    """The few facts of the host that advice hangs on."""
+    real = Path(root).resolve() == Path("/")
+    base = "" if real else root.rstrip("/")
+    services = _services(base, _place(base))
+    runs, socket = services.mps_runs, services.persistenced_socket
+    return Around(
+        driver=driver,
+        mps=runs if isinstance(runs, bool) else None,
+        persistenced=socket if isinstance(socket, bool) else None,
+        laptop=SystemKernel(root).on_battery_host(),
     )
 
 

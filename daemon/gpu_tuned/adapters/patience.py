@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from gpu_tuned.core.errors import GpuTunedError
+from gpu_tuned.core.errors import DriverError
 from gpu_tuned.core.model import Unread
 
 T = TypeVar("T")
@@ -16,7 +16,7 @@ T = TypeVar("T")
 def within(seconds: float, work: Callable[[], T], otherwise: str) -> Callable[[], T | Unread]:
     """Start `work` now; the function that is returned waits for its result until `seconds` from now have passed.
 
-    `Unread` where it did not end, with `otherwise`, or failed with one of our errors. The thread is abandoned then:
+    `Unread` where it did not end, with `otherwise`, or with the driver's refusal. The thread is abandoned then:
     for a process that ends soon after."""
     end = time.monotonic() + seconds
     result: list[T | Unread | BaseException] = []
@@ -24,9 +24,9 @@ def within(seconds: float, work: Callable[[], T], otherwise: str) -> Callable[[]
     def run() -> None:
         try:
             result.append(work())
-        except GpuTunedError as error:
+        except DriverError as error:
             result.append(Unread(str(error)))
-        except BaseException as error:  # for the caller to raise: a mistake of ours must not look like a slow driver
+        except BaseException as error:  # for the caller to raise: a mistake must not look like a slow driver
             result.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

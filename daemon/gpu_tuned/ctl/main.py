@@ -31,6 +31,7 @@ def run(
     probe: Callable[[str | None], Iterator[str]],
     examine: Callable[[str | None, str | None], Diagnosis],
     advice: Callable[[str], list[str]],
+    looks: Callable[[str | None, Json | None], Json],
 ) -> int:
     """Run one command line and return its exit code.
 
@@ -38,6 +39,7 @@ def run(
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
+    `looks(gpu, told)` is the document of `show`; `told`: this GPU in the daemon's document, None without a daemon.
     `advice(path)` is what is known to go wrong with what a good policy file wishes.
     `examine(root, container)` is what the doctor finds on the host below `root`, or in a container by its name.
     """
@@ -56,9 +58,14 @@ def run(
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
         options.first_policy, options.probe = first_policy, probe
-        options.examine, options.advice = examine, advice
+        options.examine, options.advice, options.looks = examine, advice, looks
         _prepare_output()
-        code: int = module_of(verb).run(options)
+        run_once = module_of(verb).run
+        if options.every_s is not None:
+            from gpu_tuned.ctl.every import repeat
+
+            return repeat(run_once, options, options.every_s)
+        code: int = run_once(options)
         sys.stdout.flush()
         return code
     except SystemExit as stop:  # argparse: 0 after --help, 2 for usage

@@ -44,6 +44,8 @@ class Options:
     replace: bool
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
+    every_s: float | None = None
+    looks: Callable[[str | None, Json | None], Json]
     fix: bool
     quiet: bool
     container: str | None
