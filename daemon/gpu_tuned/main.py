@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
+    from gpu_tuned.ctl.kinds import Environment
     from gpu_tuned.loop.policy_keeper import PolicyFiles
 
 CONFIG = "/etc/gpu-tuned/gpu-tuned.toml"
@@ -27,7 +28,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, environment))
 
 
 def daemon() -> None:
@@ -161,6 +162,13 @@ def first_policy(root: str | None, write: bool, replace: bool) -> FirstPolicy:
         return policy_file.load_text(text, Path(CONFIG))
 
     return make(where, Nvml(), SystemKernel(where), parse, write=write, replace=replace)
+
+
+def environment() -> Environment:
+    """What `gpu-tunedctl env` asks; nothing else pays for it."""
+    from gpu_tuned.environment import verbs
+
+    return verbs
 
 
 def _policy_files(config: str) -> PolicyFiles:

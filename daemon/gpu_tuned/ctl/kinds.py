@@ -2,6 +2,12 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from collections.abc import Sequence
+    from typing import Any, Protocol
 
     Json = dict[str, Any]
+
+    class Environment(Protocol):
+        """What main hands to `env`: environment/verbs.py, which a sibling may not import."""
+
+        def explain(self, name: str, components: Sequence[str]) -> Json: ...

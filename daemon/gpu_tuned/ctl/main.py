@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 VERBS = {
     "status": "what is: every GPU, its settings, what slows it down",
@@ -33,6 +33,7 @@ VERBS = {
     "watch": "events as they come",
     "throttle": "what slowed the GPUs down, in seconds by reason",
     "check": "validate policy files, without a daemon",
+    "env": "environment variables of programs on GPUs: which are read, and which help",
     "init": "a first policy for this host, from what is and what was there",
     "wait": "until the settings are in force, for so long at most",
     "install-units": "the systemd units, after an install with pip or pipx",
@@ -53,12 +54,14 @@ def run(
     offline_plan: Callable[[str | None], Json],
     problems: Callable[[str], list[str]],
     first_policy: Callable[[str | None, bool, bool], FirstPolicy],
+    environment: Callable[[], Environment],
 ) -> int:
     """Run one command line and return its exit code.
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
-    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
+    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write. `environment()` is what
+    `env` asks (environment/verbs.py).
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -74,7 +77,7 @@ def run(
 
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
-        options.first_policy = first_policy
+        options.first_policy, options.environment = first_policy, environment
         _prepare_output()
         code: int = module_of(verb).run(options)
         sys.stdout.flush()

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 READ_S = 10.0
@@ -42,6 +42,10 @@ class Options:
     write: bool
     replace: bool
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
+    subverb: str
+    name: str
+    component: list[str]
+    environment: Callable[[], Environment]
 
 
 _FLAGS = {
