@@ -19,13 +19,15 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
+  gpu-tunedctl env list                                 profiles, and what the catalogue covers
+  gpu-tunedctl env show vllm --format compose           a profile, as the file that its reader takes
   gpu-tunedctl env explain VLLM_USE_V1                  who reads it, since and until when, what instead
   gpu-tunedctl env explain VLLM_USE_V1 --component vllm=0.10.0
 
 `gpu-tunedctl env VERB --help` tells the options of each. None of them needs a GPU, the daemon, or root.
 """
 
-SUBVERBS = {"explain": "env_explain"}
+SUBVERBS = {"list": "env_list", "explain": "env_explain", "show": "env_show"}
 """Sub-verb -> its module beside this one."""
 
 

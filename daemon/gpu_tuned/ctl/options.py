@@ -45,6 +45,11 @@ class Options:
     subverb: str
     name: str
     component: list[str]
+    pattern: str | None
+    profile: str
+    format: str
+    bare: bool
+    folder: str
     environment: Callable[[], Environment]
 
 

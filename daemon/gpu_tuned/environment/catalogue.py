@@ -178,6 +178,16 @@ class Catalogue:
         return {row[0]: row[1] for row in rows}
 
     @cached_property
+    def counts(self) -> dict[str, int]:
+        """How many names each component reads; a prefix counts as one."""
+        found: dict[str, int] = defaultdict(int)
+        for table in self._read:
+            for rows in table.values():
+                for component in {group.split("\t")[1] for _, group in rows}:
+                    found[component] += 1
+        return dict(found)
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a component reads or once read, for near misses; sorted."""
         return tuple(sorted({*self._read[0], *self.removed}))

@@ -50,3 +50,18 @@ def label(catalogue: Catalogue, component: str) -> str:
 
 def _part(catalogue: Catalogue, component: str) -> dict[str, str]:
     return {"label": label(catalogue, component), "role": catalogue.components[component].role.value}
+
+
+def components(catalogue: Catalogue) -> list[dict[str, Any]]:
+    """Every component: id, label, role, the version that was looked at, and how many names it reads."""
+    counts = catalogue.counts
+    return [
+        {
+            "id": row.id,
+            "label": row.label,
+            "role": row.role.value,
+            "looked_at": row.looked_at,
+            "names": counts.get(row.id, 0),
+        }
+        for row in catalogue.components.values()
+    ]
