@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl env list                                 profiles, and what the catalogue covers
-  gpu-tunedctl env show vllm --format compose           a profile, as the file that its reader takes
-  gpu-tunedctl env explain VLLM_USE_V1                  who reads it, since and until when, what instead
+  gpu-tunedctl env list                          profiles, what the catalogue has
+  gpu-tunedctl env show vllm --format compose    as the file that its reader takes
+  gpu-tunedctl env explain VLLM_USE_V1           who reads it, until when, what now
   gpu-tunedctl env explain VLLM_USE_V1 --component vllm=0.10.0
 
-`gpu-tunedctl env VERB --help` tells the options of each. None of them needs a GPU, the daemon, or root.
+`gpu-tunedctl env VERB --help` tells the options of each. None of them needs a
+GPU, the daemon, or root.
 """
 
 SUBVERBS = {"list": "env_list", "explain": "env_explain", "show": "env_show"}

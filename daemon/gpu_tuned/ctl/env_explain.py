@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-HELP = "what is known of a variable: who reads it, values, since, until, harm, evidence"
+HELP = "all that is known of a variable, who reads it, values, since, until, harm, evidence"
 EXAMPLES = """\
 examples:
   gpu-tunedctl env explain CUDA_DEVICE_MAX_CONNECTIONS
@@ -107,7 +107,8 @@ def _sentence(found: Json) -> str:
     standing = verdict["standing"]
     if standing == "read":
         how = ", by its presence: any value switches it on, 0 as well" if verdict["kind"] == "presence" else ""
-        return f"{_first(who)}{version} reads it{how}.{remark}"
+        until = f"; the last that does is {last}" if last else ""
+        return f"{_first(who)}{version} reads it{how}{until}.{remark}"
     if standing == "removed":
         until = f"; the last that did is {last}" if last else ""
         return f"{_first(who)}{version or ' of today'} does not read it{until}{likely}.{remark}"
@@ -126,7 +127,7 @@ def _sentence(found: Json) -> str:
     if standing == "unread" and found["guide"]:
         return f"It was looked for, and nothing that runs on GPUs reads it{likely}; the evidence is below."
     if standing == "unread":
-        return f"It is none of the names that {who} reads, which are known{likely}."
+        return f"It is none of the names that {who}{version} reads{', as far as they are known' if likely else ''}."
     return f"No component is known to read it. That proves nothing: your own programs may.{remark if first else ''}"
 
 
@@ -167,8 +168,8 @@ def _guide(row: Json, *, told: bool, instead: str) -> list[str]:
     """`told`: its legal values are above already; `instead` is what was said to set instead."""
     words = {"real": "real", "real-wrong-value": "real, but not with this value", "invented": "invented"}
     value = f"={row['doc_value']}" if row["doc_value"] else ""
-    lines = _row("guides", f"say {row['name']}{value}: {words.get(row['verdict'], row['verdict'])}")
-    lines += _row("harm", row["harm"] if row["harm"] not in ("", "none") else "")
+    harm = f"; harm: {row['harm']}" if row["harm"] not in ("", "none") else ""
+    lines = _row("guides", f"say {row['name']}{value}: {words.get(row['verdict'], row['verdict'])}{harm}")
     if not told:
         lines += _row("values", row["values"])
     lines += _row("better", row["replacement"] if row["replacement"] != instead else "")

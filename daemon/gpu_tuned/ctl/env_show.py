@@ -14,17 +14,18 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.options import Options
 
-HELP = "a profile of variables as a file: each line with its reason and since when"
+HELP = "a profile of variables as a file, each line with its reason and since when"
 FORMATS = ("env", "docker-env", "dockerfile", "compose", "systemd", "quadlet", "shell", "kubernetes", "cdi")
 """Those of environment/formats/table.py, which is not imported for a line of help; a test holds them together."""
 EXAMPLES = """\
 examples:
-  gpu-tunedctl env show vllm                             a .env file, as Compose reads it
+  gpu-tunedctl env show vllm                          a .env file, for Compose
   gpu-tunedctl env show vllm --format docker-env > vllm.env
   gpu-tunedctl env show llama-cpp --format systemd --bare
-  gpu-tunedctl env show mps-client --format cdi --write  to /etc/cdi, for --device
+  gpu-tunedctl env show mps-client --format cdi --write    into /etc/cdi
 
-A profile of your own: /etc/gpu-tuned/environment/NAME.toml, which may include ours. Only --write writes.
+A profile of your own is /etc/gpu-tuned/environment/NAME.toml, and may include
+ours. Only --write writes.
 """
 CDI_FOLDER = "/etc/cdi"
 WINS = (

@@ -217,7 +217,7 @@ def _given_up(catalogue: Catalogue, said: Verdict, gone: Removed) -> Verdict:
     after = catalogue.compare(gone.component, said.version, gone.first_without)
     if gone.state is State.GONE or gone.state is State.REWRITTEN:
         if before in (-1, 0):
-            return replace(said, standing=Standing.READ)
+            return replace(said, standing=Standing.READ, remark="")
         standing = Standing.REMOVED if gone.state is State.GONE else Standing.RENAMED
         return replace(said, standing=standing, certainty=Certainty.CERTAIN if after in (0, 1) else Certainty.LIKELY)
     standing = {

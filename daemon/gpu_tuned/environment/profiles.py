@@ -81,26 +81,33 @@ class Profile:
 
 
 Read = Callable[[str], "Mapping[str, Any]"]
-"""The document of a profile by its name; raises UsageError where there is none."""
+"""The document of a profile by its name."""
 
 
-def profile(name: str, read: Read, path: str) -> Profile:
-    """The profile `name` with everything it includes. `path` is what messages say.
+def profile(name: str, read: Read, paths: Mapping[str, str]) -> Profile:
+    """The profile `name` with everything it includes. `paths` says where each profile there is lies.
 
-    Raises UsageError with every problem found: a key, what was found, what is allowed.
+    Raises UsageError with every problem found: a file, a key, what was found, what is allowed.
     """
-    return _made(name, read, path, ())
+    return _made(name, read, paths, ())
 
 
-def _made(name: str, read: Read, path: str, within: tuple[str, ...]) -> Profile:
+def _made(name: str, read: Read, paths: Mapping[str, str], within: tuple[str, ...]) -> Profile:
+    said = f"{paths[within[-1]]}: include: " if within else ""
     if name in within:
-        raise UsageError(f"{path}: include: {' includes '.join([*within, name])}; a profile cannot include itself")
-    found = _Checked(read(name), f"{name}.toml" if within else path)
+        raise UsageError(f"{said}{' includes '.join([*within, name])}; a profile cannot include itself")
+    if name not in paths:
+        from difflib import get_close_matches
+
+        near = get_close_matches(name, paths, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(paths)) or 'none'}"
+        raise UsageError(f"{said}there is no profile {name!r}; {hint}")
+    found = _Checked(read(name), paths[name])
     lines: dict[str, Line] = {}
     left: list[Left] = []
     ipc, mount = found.text("ipc", ("", "host")), found.text("mount")
     for other in found.texts("include"):
-        part = _made(other, read, f"{other}.toml", (*within, name))
+        part = _made(other, read, paths, (*within, name))
         lines.update((line.name or line.value, line) for line in part.lines)
         left.extend(part.left)
         ipc, mount = ipc or part.ipc, mount or part.mount

@@ -30,12 +30,12 @@ class Shelf:
         self._folders = folders
 
     def names(self) -> list[str]:
-        """Every profile there is, in the order of what comes with us first by what it includes, then by name."""
+        """Every profile there is."""
         return sorted(self._paths())
 
     def profile(self, name: str) -> Profile:
         """Raises UsageError for one that is not there (with the nearest), cannot be read, or has something wrong."""
-        return profile(name, self._document, str(self._paths().get(name, name)))
+        return profile(name, self._document, {known: str(path) for known, path in self._paths().items()})
 
     def _paths(self) -> dict[str, Path]:
         found: dict[str, Path] = {}
@@ -45,15 +45,9 @@ class Shelf:
         return found
 
     def _document(self, name: str) -> dict[str, Any]:
-        paths = self._paths()
-        if name not in paths:
-            from difflib import get_close_matches
-
-            near = get_close_matches(name, paths, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(paths)) or 'none'}"
-            raise UsageError(f"there is no profile {name!r}; {hint}")
+        path = self._paths()[name]
         try:
-            return tomli.loads(paths[name].read_text(encoding="utf-8"))
+            return tomli.loads(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError, tomli.TOMLDecodeError) as error:
             said = error.strerror if isinstance(error, OSError) else error
-            raise UsageError(f"{paths[name]}: cannot be read: {said}") from None
+            raise UsageError(f"{path}: cannot be read: {said}") from None

@@ -30,10 +30,10 @@ def env(profile: Profile, label: str) -> str:
     def write(name: str, value: str) -> str:
         if _BARE.fullmatch(value):
             return f"{name}={value}"
-        refuse("'\\", name, value, "a .env file")  # each of its readers has its own way to escape
+        refuse("'\\$", name, value, "a .env file")  # each of its readers has its own way to escape
         return f"{name}='{value}'"
 
-    use = [f"env_file: {profile.name}.env    (in Compose; for docker run: --format docker-env)"]
+    use = [f"env_file: {profile.name}.env    (in Compose)", "for docker run there is --format docker-env"]
     lines = [*head(profile, label, *use), *_needs(profile), *assignments(profile, CONTAINER, write)]
     return _text([*lines, *options(profile), *left(profile)])
 
@@ -41,7 +41,7 @@ def env(profile: Profile, label: str) -> str:
 def docker_env(profile: Profile, label: str) -> str:
     """For docker run --env-file and podman's: a value is everything behind "=", quotes and # included."""
     use = [f"docker run --env-file {profile.name}.env --gpus device=GPU-... \\"]
-    use += [f"  {' '.join([*run_flags(profile), 'IMAGE'])}"]
+    use += [*(f"  {flag} \\" for flag in run_flags(profile)), "  IMAGE"]
     lines = [*head(profile, label, *use), *assignments(profile, CONTAINER, lambda name, value: f"{name}={value}")]
     return _text([*lines, *options(profile), *left(profile)])
 

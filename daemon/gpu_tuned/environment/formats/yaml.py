@@ -29,8 +29,8 @@ CDI_VERSION = "0.3.0"
 
 def compose(profile: Profile, label: str) -> str:
     """An override: docker compose -f compose.yaml -f FILE. "$" is doubled, which Compose would replace."""
-    use = "docker compose -f compose.yaml -f FILE up    (rename the service below to yours)"
-    lines = [*head(profile, label, use), "services:", f"  {_text(profile.name)}:"]
+    use = ["docker compose -f compose.yaml -f FILE up    (rename the service to yours)"]
+    lines = [*head(profile, label, *use), "services:", f"  {_text(profile.name)}:"]
     lines += ['    ipc: "host"'] if profile.ipc else []
     lines += ["    environment:"]
     for line in variables(profile, CONTAINER):
@@ -49,8 +49,8 @@ def kubernetes(profile: Profile, label: str) -> str:
     name = f"gpu-{profile.name}"
     paths = ", ".join(path for _, path in mounts(profile))
     use = [f"envFrom: [{{configMapRef: {{name: {name}}}}}] in the container"]
-    use += [f"volumeMounts for {paths}, from volumes that outlive the pod"] if paths else []
-    use += ["hostIPC: true in the pod, or an emptyDir with medium: Memory at /dev/shm"] if profile.ipc else []
+    use += [f"volumeMounts: {paths}" for paths in [paths] if paths]
+    use += ["hostIPC: true in the pod, or an emptyDir (medium: Memory) at /dev/shm"] if profile.ipc else []
     lines = [*head(profile, label, *use), 'apiVersion: "v1"', 'kind: "ConfigMap"']
     lines += ["metadata:", f"  name: {_text(name)}", "data:"]
     for line in variables(profile, CONTAINER):
