@@ -121,6 +121,9 @@ JUDGED = [
     ("VLLM_USE_V1", [Running("vllm", "latest")], Standing.REMOVED, Certainty.LIKELY),
     ("VLLM_USE_V1", [], Standing.REMOVED, Certainty.LIKELY),
     ("VLLM_USE_V1", [SGLANG], Standing.ELSEWHERE, Certainty.LIKELY),
+    ("OLLAMA_NUM_PARALLEL", [VLLM], Standing.ELSEWHERE, Certainty.LIKELY),
+    ("MAX_TOTAL_TOKENS", [VLLM], Standing.ELSEWHERE, Certainty.LOW),
+    ("HF_TOKEN", [VLLM], Standing.READ, Certainty.CERTAIN),
     ("TRANSFORMERS_CACHE", [VLLM, Running("transformers", "4.57.1")], Standing.READ, Certainty.CERTAIN),
     ("TRANSFORMERS_CACHE", [VLLM, Running("transformers", "5.1")], Standing.REMOVED, Certainty.CERTAIN),
     ("TRANSFORMERS_CACHE", [VLLM], Standing.REMOVED, Certainty.LIKELY),
@@ -170,6 +173,12 @@ JUDGED = [
 def test_judged(name: str, running: list[Running], standing: Standing, certainty: Certainty) -> None:
     verdict = shipped().judge(name, running)
     assert (verdict.standing, verdict.certainty) == (standing, certainty)
+
+
+def test_what_has_values_is_not_switched_by_its_presence() -> None:
+    llama = [Running("llama.cpp")]
+    assert shipped().judge("GGML_CUDA_NO_PINNED", llama).kind is Kind.PRESENCE
+    assert shipped().judge("KMP_BLOCKTIME", llama).kind is Kind.EXACT
 
 
 def test_a_verdict_says_what_to_set_instead() -> None:

@@ -123,8 +123,16 @@ class Catalogue:
     def _readers(self, name: str) -> Iterator[Reader]:
         """By the exact name, then by prefix, the longest first."""
         exact, prefixes = self._read
+        seen = set()
         for row in exact.get(name, ()):
-            yield _reader(name, row)
+            reader = _reader(name, row)
+            seen.add(reader.component)
+            yield reader
+        # A component whose legal values are known reads it, though no scan of it has the name (HF_TOKEN).
+        for value in (self.values[name],) if name in self.values else ():
+            for component in value.components:
+                if component not in seen:
+                    yield Reader(name, Kind.EXACT, component, "", "", "", value.source)
         for prefix in self.prefixes:
             if name.startswith(prefix) and len(name) > len(prefix):
                 for row in prefixes[prefix]:

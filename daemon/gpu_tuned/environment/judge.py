@@ -132,7 +132,11 @@ def judge(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> Verd
         return replace(found, certainty=Certainty.LOW) if doubtful else found
     if engines:
         found = _best(engines)
-        return replace(found, standing=Standing.ELSEWHERE) if engine_known else found
+        if not engine_known:
+            return found
+        # Of a general name ("PORT") the readers that are not here say little; of an engine's own they say much.
+        own = facts.namespace is not None and facts.namespace.component == found.component
+        return replace(found, standing=Standing.ELSEWHERE, certainty=Certainty.LIKELY if own else Certainty.LOW)
     if _SERVICE_LINK.fullmatch(name):
         return Verdict(name, Standing.READ, Certainty.LIKELY, "kubernetes", remark="a Service's link")
     return _of_nobody(catalogue, name, running, facts.prescribed, wrappers)
@@ -184,7 +188,10 @@ def _of_component(
     others = tuple(dict.fromkeys(row.component for row in readers if row.component != id))
     said = Verdict(name, Standing.READ, Certainty.CERTAIN, id, version, others=others)
     if reads:
-        first = next((row for row in reads if row.kind is Kind.PRESENCE), reads[0])
+        # One whose values are told has values: KMP_BLOCKTIME=0 is one, though llama.cpp only asks whether it is set.
+        valued = any(value.rule not in ("", "presence") for value in catalogue.facts(name).values)
+        first = next((row for row in reads if row.kind is Kind.PRESENCE and not valued), reads[0])
+        first = replace(first, kind=Kind.EXACT) if valued and first.kind is Kind.PRESENCE else first
         since = min((row.since for row in reads), key=bool)  # one that always read it makes the others' void
         said = replace(said, kind=first.kind, since=since, source=first.source)
     if gone is not None:
