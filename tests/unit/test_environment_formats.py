@@ -1,5 +1,5 @@
 """What `gpu-tunedctl env show` prints, read by those who are to read it: python-dotenv, sh, BuildKit's parser,
-systemd, a YAML parser, JSON schemas. Docker's and Podman's own programs: tests/machine."""
+systemd, a YAML parser, JSON schemas. Docker Compose and podman themselves: tests/packaging."""
 
 from __future__ import annotations
 
