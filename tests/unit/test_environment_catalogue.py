@@ -133,6 +133,7 @@ JUDGED = [
     ("HF_HUB_ENABLE_HF_TRANSFER", [], Standing.REMOVED, Certainty.LOW),
     ("HUGGINGFACE_HUB_CACHE", [TGI], Standing.READ, Certainty.CERTAIN),
     ("USE_TORCH", [VLLM], Standing.READ, Certainty.CERTAIN),
+    ("USE_TORCH", [Running("transformers", "5.0.0")], Standing.READ, Certainty.CERTAIN),
     # old names that still work, are rewritten, or stop the program
     ("NCCL_ASYNC_ERROR_HANDLING", [], Standing.RENAMED, Certainty.LIKELY),
     ("SGL_ENABLE_JIT_DEEPGEMM", [SGLANG], Standing.RENAMED, Certainty.CERTAIN),

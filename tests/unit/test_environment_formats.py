@@ -105,6 +105,8 @@ def _dockerfile_word(word: str) -> str:
 
 def as_compose(text: str) -> Environment:
     (service,) = YAML(typ="safe", pure=True).load(text)["services"].values()
+    # A lone "$" begins a name that Compose replaces.
+    assert all("$" not in value.replace("$$", "") for value in service["environment"].values())
     return {name: value.replace("$$", "$") for name, value in service["environment"].items()}
 
 
@@ -229,6 +231,11 @@ def test_systemd_takes_any_value(value: str, tmp_path: Path) -> None:
 @needs_systemd
 def test_a_wrong_assignment_would_be_seen(tmp_path: Path) -> None:
     assert verify(tmp_path, '[Service]\nEnvironment="X-Y=1"\n') != ""
+
+
+@pytest.mark.parametrize("format", ["systemd", "quadlet"])
+def test_what_systemd_would_replace_is_doubled(format: str) -> None:
+    assert 'Environment="X_VALUE=100%%h"' in FORMATS[format].write(with_value("100%h"), "X")
 
 
 def test_a_service_has_folders_of_its_own_and_no_address_of_a_container() -> None:
