@@ -19,6 +19,7 @@ from gpu_tuned.core.model import (
     Unread,
     Value,
 )
+from gpu_tuned.core.settings import factory_default
 from gpu_tuned.ports import DriverEvent, Look
 
 
@@ -48,7 +49,7 @@ class FakeGpu:
 
     def __post_init__(self) -> None:
         for setting in Setting:
-            default = self.board.factory_default(setting)
+            default = factory_default(self.board, setting)
             if default is not None and setting not in self.board.absent:
                 self.values.setdefault(setting, default)
 

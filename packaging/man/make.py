@@ -96,17 +96,17 @@ COMMON = ("-h", "--socket", "--timeout", "--no-color", "--version")
 
 
 def verbs() -> str:
-    from gpu_tuned.ctl.main import VERBS, module_of
     from gpu_tuned.ctl.parser import parser_of
+    from gpu_tuned.ctl.verbs import VERBS, module_of
 
     lines = []
-    for verb, summary in VERBS.items():
+    for verb, row in VERBS.items():
         parser = parser_of(verb)
         usage = parser.format_usage().removeprefix("usage: ")
         for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout SECONDS\]", r"\[--no-color\]", r"\[--version\]"):
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
-        lines += [roff(summary[:1].upper() + summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]
+        lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]
         example = module_of(verb).EXAMPLES.strip().removeprefix("examples:").strip("\n")
         lines += [".PP", ".nf", roff(example), ".fi"]
     some = parser_of(next(iter(VERBS)))
@@ -118,17 +118,18 @@ def sub_verbs(parser: argparse.ArgumentParser) -> list[str]:
     """The verbs of a verb that has some: `gpu-tunedctl env show`."""
     lines = []
     for action in parser._actions:
-        for name, part in action.choices.items() if isinstance(action, argparse._SubParsersAction) else ():
+        for part in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
             usage = re.sub(r"\s+\[-h\]", "", " ".join(part.format_usage().removeprefix("usage: ").split()))
             lines += [".PP", f"\\fB{roff(usage)}\\fR", ".br", roff(part.description or ""), options(part, COMMON)]
     return lines
 
 
 def exit_codes() -> str:
-    from gpu_tuned.ctl.main import EXIT_CODES
+    from gpu_tuned.ctl.verbs import EXIT_CODES
 
-    text = EXIT_CODES.partition("\n")[2].rstrip("\n")
-    return "\n".join([".nf", roff(text), ".fi"])
+    return "\n".join(
+        f".TP\n\\fB{code}\\fR\n{roff(text[:1].upper() + text[1:])}." for code, text in EXIT_CODES.items()
+    )
 
 
 # --- the keys of a policy -----------------------------------------------------------------------------------------

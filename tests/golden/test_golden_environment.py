@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gpu_tuned.ctl.env import SUBVERBS
 from gpu_tuned.ctl.main import run
 from gpu_tuned.main import environment
 from tests.golden.kept import compare
@@ -16,7 +17,7 @@ def env(*argv: str) -> int:
     def unused(*_: Any) -> Any:
         raise AssertionError("env asks for nothing else")
 
-    return run(["env", *argv], unused, unused, unused, environment)
+    return run(["env", *argv], unused, unused, unused, unused, environment)
 
 
 PRINTED = {
@@ -56,6 +57,17 @@ def test_printed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     compare(name, lines)
     # What is printed as a file for somebody else has the width that it needs.
     assert argv[0] == "show" or all(len(line) <= 80 for line in lines)
+
+
+@pytest.mark.parametrize("subverb", SUBVERBS)
+def test_the_help_of_a_sub_verb(
+    subverb: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert env(subverb, "--help") == 0
+    out = capsys.readouterr().out
+    assert "examples:" in out
+    assert [line for line in out.splitlines() if len(line) > 80] == []
 
 
 REFUSED = [

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gpu_tuned.adapters.policy_file import load_text
+from gpu_tuned.core.goal import Found, Refusal
 from gpu_tuned.core.leftover import Ask, Host, Place
 from gpu_tuned.core.model import (
     NO_GETTER,
@@ -25,8 +26,8 @@ from gpu_tuned.core.model import (
     Setting,
     Unread,
 )
-from gpu_tuned.core.plan import Refusal, goal_of
 from gpu_tuned.core.proposal import propose
+from gpu_tuned.core.settings import goal_of
 from gpu_tuned.core.wish import Symbol
 
 CONFIG = Path("/etc/gpu-tuned/gpu-tuned.toml")
@@ -118,7 +119,7 @@ def test_what_is_proposed_is_a_policy_that_no_board_refuses(host: Host) -> None:
             if setting is Setting.PERSISTENCE_MODE:
                 continue  # the rule for every board may speak to one that has none
             found = readings.get(setting)
-            goal = goal_of(wish, board, found, None)
+            goal = goal_of(wish, board, Found())
             assert not isinstance(goal, Refusal), (setting, wish, goal)
             if isinstance(goal, PowerLimit):
                 section = sections[int(wish.origin.path.split("[")[1].split("]")[0])]

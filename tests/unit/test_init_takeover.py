@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned.adapters.policy_file import load_text
+from gpu_tuned.core.goal import Found, Refusal
 from gpu_tuned.core.leftover import Ask, Host, Place
 from gpu_tuned.core.model import (
     NO_GETTER,
@@ -22,8 +23,8 @@ from gpu_tuned.core.model import (
     Reading,
     Setting,
 )
-from gpu_tuned.core.plan import Refusal, goal_of
 from gpu_tuned.core.proposal import propose
+from gpu_tuned.core.settings import goal_of
 from gpu_tuned.core.takeover import Line, line_of
 from gpu_tuned.core.wish import Target
 
@@ -199,7 +200,7 @@ def test_what_the_shipped_profile_would_add_is_told_with_its_cost() -> None:
     for taken in ('profile = "rtx-5090-inference"', 'profile = "rtx-5090-inference"\npower_limit_w = "max"'):
         policy = load_text(text.replace('# profile = "rtx-5090-inference"', taken), Path("/x/gpu-tuned.toml"))
         wish = policy.wishes_for(roomy.gpu)[Setting.POWER_LIMIT]
-        assert isinstance(goal_of(wish, roomy, PowerLimit(575_000), None), Refusal) == ("power" not in taken)
+        assert isinstance(goal_of(wish, roomy, Found(before=PowerLimit(575_000))), Refusal) == ("power" not in taken)
 
 
 @pytest.mark.parametrize("who", ["1", "GPU-5B1C9F2E-8D3A-4C1F-9A57-0E6B2D4F7C12", "02:00.0", "00000000:02:00.0"])

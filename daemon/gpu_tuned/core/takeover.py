@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from gpu_tuned.core.goal import Found, Refusal
 from gpu_tuned.core.leftover import Ask, Host
 from gpu_tuned.core.model import (
     LOCKS,
@@ -25,7 +26,7 @@ from gpu_tuned.core.model import (
     text,
     watts,
 )
-from gpu_tuned.core.plan import Refusal, goal_of
+from gpu_tuned.core.settings import factory_default, goal_of
 from gpu_tuned.core.wish import Origin, Target, Wish, target_text
 
 SNAP_MHZ = 15
@@ -106,7 +107,7 @@ def _judged(
     if isinstance(target, ClockLock) and not 0 <= target.min_mhz <= target.max_mhz:
         return "The minimum is above the maximum."
     harm = _harm(setting, target, board, host)
-    goal = goal_of(Wish(setting, target, OWN), board, found, None)
+    goal = goal_of(Wish(setting, target, OWN), board, Found())
     if isinstance(goal, Refusal):
         near = goal.nearest
         snapped = near if isinstance(near, ClockLock) and _near(target, near) and not harm else None
@@ -201,7 +202,7 @@ def _held(setting: Setting, board: Board, found: Reading | None, above: list[str
         if not above:
             return None
         return Line(setting, tuple(above), '"unlocked"', "takes back what may be locked now", UNLOCKED)
-    default = board.factory_default(setting)
+    default = factory_default(board, setting)
     if setting is Setting.COMPUTE_MODE and any(ask.target is ComputeMode.EXCLUSIVE_PROCESS for ask in asks):
         return Line(
             setting, tuple(above), '"default"', _beside(ComputeMode.DEFAULT, found, board), ComputeMode.DEFAULT
@@ -209,7 +210,7 @@ def _held(setting: Setting, board: Board, found: Reading | None, above: list[str
     if found is None or isinstance(found, Unread):
         return Line(setting, tuple(above)) if above else None
     changed = found != default and default is not None
-    refused = isinstance(goal_of(Wish(setting, found, OWN), board, found, None), Refusal)
+    refused = isinstance(goal_of(Wish(setting, found, OWN), board, Found()), Refusal)
     if refused or not (changed or (asks and isinstance(found, PowerLimit))) or not writable(found):
         return Line(setting, tuple(above)) if above else None
     if changed and isinstance(found, (PowerLimit, ApplicationClocks, ComputeMode)):
@@ -259,7 +260,7 @@ def profile_line(wish: Wish, board: Board, found: Reading | None, own: Target | 
     """What a shipped profile's key would add to a rule for this board, with its cost; "" for nothing. `own` is what
     the rule itself says."""
     said = f"{wish.setting.label} {target_text(wish.target)}"
-    goal = goal_of(Wish(wish.setting, wish.target, OWN), board, found, None)
+    goal = goal_of(Wish(wish.setting, wish.target, OWN), board, Found())
     if own is not None:
         return "" if own in (wish.target, goal) else f"{said}: no, the value above wins"
     if isinstance(goal, Refusal):

@@ -8,20 +8,17 @@ from __future__ import annotations
 
 import argparse
 
-from gpu_tuned.ctl.options import READ_S
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import ModuleType
 
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl env list                          profiles, what the catalogue has
-  gpu-tunedctl env show vllm --format compose    as the file that its reader takes
-  gpu-tunedctl env explain VLLM_USE_V1           who reads it, until when, what now
+  gpu-tunedctl env list                          the profiles, the catalogue
+  gpu-tunedctl env show vllm --format compose    a profile, as Compose takes it
+  gpu-tunedctl env explain VLLM_USE_V1           who reads it, and what instead
   gpu-tunedctl env explain VLLM_USE_V1 --component vllm=0.10.0
 
 `gpu-tunedctl env VERB --help` tells the options of each. None of them needs a

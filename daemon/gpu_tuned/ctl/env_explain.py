@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-HELP = "all that is known of a variable, who reads it, values, since, until, harm, evidence"
+HELP = "who reads a variable, its values, since, until, harm, evidence"
 EXAMPLES = """\
 examples:
   gpu-tunedctl env explain CUDA_DEVICE_MAX_CONNECTIONS
   gpu-tunedctl env explain LLAMA_ARG_MLOCK --component llama-cpp-python=0.3.34
 
-Exit codes: 0 it is read, or that cannot be said; 1 it is not (any more), or does harm by being there.
+Exit codes: 0 it is read, or that cannot be said; 1 it is not (any more), it is
+an old name, or it stops the program.
 """
 MOST_READERS = 12
 

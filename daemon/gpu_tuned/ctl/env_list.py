@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.options import Options
     from gpu_tuned.ctl.render.ink import Ink
 
-HELP = "the profiles, and the components whose variables are known; with a pattern, their names"
+HELP = "the profiles, and whose variables are known; names that match a pattern"
 EXAMPLES = """\
 examples:
   gpu-tunedctl env list
-  gpu-tunedctl env list 'VLLM_*PROFILER*'     names, old ones too, and who reads them
+  gpu-tunedctl env list 'VLLM_*PROFILER*'    names, old ones too, and readers
 
 Exit codes: 0; 1 where no name matches the pattern.
 """

@@ -6,7 +6,6 @@ import sys
 
 from gpu_tuned.core.leftover import Step
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import clean, say, wrap
 
 TYPE_CHECKING = False
@@ -16,23 +15,19 @@ if TYPE_CHECKING:
     from gpu_tuned.core.leftover import Change, FirstPolicy
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl init                        look: what it prints is a policy, the rest are comments
+  gpu-tunedctl init            look: it prints a policy, and comments on it
   gpu-tunedctl init > new.toml && gpu-tunedctl plan --config new.toml
-  gpu-tunedctl init --write                put it in place; prints the command that undoes it
+  gpu-tunedctl init --write    put it in place; prints how to undo it
 
-It reads units, scripts, cron jobs and sysctl files, and runs none of them. No GPU is written to.
+It reads units, scripts, cron jobs and sysctl files, and runs none of them. No
+GPU is written to.
 """
 DONE = {Step.MOVE: "moved", Step.EDIT: "edited", Step.LEAVE: "left"}
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("--write", action="store_true", help="write the policy, and disable what it replaces")
-    parser.add_argument(
-        "--replace", action="store_true", help="with --write: also where a policy is in place already"
-    )
     parser.add_argument("--root", metavar="DIR", help="take the host's files from below DIR (default: /)")
 
 

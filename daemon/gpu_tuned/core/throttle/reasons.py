@@ -10,7 +10,8 @@ from enum import Enum
 
 
 class Kind(str, Enum):
-    """How a reason is judged. A power cap is `OWN` while a power limit of ours is what caps the board."""
+    """How a reason is judged. A power cap is `OWN` where a power limit of ours is what caps the board, and `BENIGN`
+    where nothing is capped: an idle GPU may show its bit (power_cap.py)."""
 
     OWN = "own"
     LIMIT = "limit"
@@ -22,7 +23,8 @@ class Reason(Enum):
     """One reason: its name on the wire, bit, counter's field id, kind, and words for a person.
 
     The counter is cumulative nanoseconds since the driver initialised the GPU, None where NVML has none. 269
-    to 271 came with R575; whether a board answers them is seen, not assumed. Faults first, worst on top.
+    to 271 are the numbers from driver 580.82 on; the adapter hands the same counters of an older driver (251 to
+    253) over under these. Whether a board answers them is seen, not assumed. Faults first, worst on top.
     """
 
     HW_THERMAL = ("hw_thermal", 0x40, 270, Kind.FAULT, "heat (hardware)")
@@ -43,7 +45,3 @@ class Reason(Enum):
         self.counter = counter
         self.kind = kind
         self.label = label
-
-
-COUNTERS = tuple(sorted(r.counter for r in Reason if r.counter is not None))
-"""Every counter's field id, for one batched read."""

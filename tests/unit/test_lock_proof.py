@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpu_tuned.core.lock_proof import LockWatch, Proof
 from gpu_tuned.core.model import Board, ClockLock, Gpu, Setting, Telemetry
-from gpu_tuned.core.proof import LockWatch, Proof
 
 BOARD = Board(Gpu("GPU-1", "0000:01:00.0", "NVIDIA GeForce RTX 5090"), 0, max_gpu_mhz=3090, max_memory_mhz=14001)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from enum import Enum
 
 from gpu_tuned.core.model import Board, ClockLock, Setting, Telemetry
-from gpu_tuned.core.reasons import Reason
+from gpu_tuned.core.throttle import Reason
 
 SAMPLES = 3
 """Samples in a row that say the same. One alone may have caught a clock on its way."""
