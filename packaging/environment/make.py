@@ -199,7 +199,8 @@ def listed(found: dict[str, dict[str, Any]], words: dict[str, str]) -> Iterator[
         if key == "llama.cpp":
             version = version.replace("ggml-", "ggml ")
         brings = ",".join(row.get("brings", []))
-        yield "\t".join((key, row["label"], row["role"], row.get("versions", ""), version, brings))
+        rewrites = ",".join(f"{old}={new}" for old, new in row.get("rewrites", {}).items())
+        yield "\t".join((key, row["label"], row["role"], row.get("versions", ""), version, brings, rewrites))
 
 
 def ggml() -> Iterator[str]:

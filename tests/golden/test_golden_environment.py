@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -38,6 +40,8 @@ PRINTED = {
     "env_explain_elsewhere": (["explain", "OLLAMA_NUM_PARALLEL", "--component", "vllm"], 0),
     "env_explain_wrapper": (["explain", "GPU_MEMORY_UTILIZATION"], 0),
     "env_explain_many": (["explain", "CUDA_VISIBLE_DEVICES"], 0),
+    "env_explain_keys": (["explain", "PYTORCH_CUDA_ALLOC_CONF"], 0),
+    "env_explain_no_variable": (["explain", "nvidia-smi -lmc 3002"], 0),
     "env_show_vllm_compose": (["show", "vllm", "--format", "compose"], 0),
     "env_show_llama_cpp_dockerfile": (["show", "llama-cpp", "--format", "dockerfile"], 0),
     "env_show_mps_client_cdi": (["show", "mps-client", "--format", "cdi"], 0),
@@ -57,6 +61,17 @@ def test_printed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     compare(name, lines)
     # What is printed as a file for somebody else has the width that it needs.
     assert argv[0] == "show" or all(len(line) <= 80 for line in lines)
+
+
+def test_status_does_not_pay_for_it() -> None:
+    code = (
+        "import sys; from gpu_tuned.main import control\ntry: control()\nexcept SystemExit: pass\nprint(*sys.modules)"
+    )
+    for verb in ("status", "verify", "check"):
+        argv = [sys.executable, "-c", code, verb, *(["/dev/null"] if verb == "check" else ["--socket", "/nowhere"])]
+        done = subprocess.run(argv, capture_output=True, text=True)
+        assert "gpu_tuned.ctl" in done.stdout
+        assert "gpu_tuned.environment" not in done.stdout
 
 
 @pytest.mark.parametrize("subverb", SUBVERBS)

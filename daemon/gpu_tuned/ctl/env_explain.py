@@ -59,7 +59,7 @@ def run(options: Options) -> int:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
         ink = ink_for(sys.stdout, options.no_color)
-        style, words = STANDING[found["verdict"]["standing"]]
+        style, words = ("warn", "no variable") if _no_variable(found) else STANDING[found["verdict"]["standing"]]
         say([f"{ink('bold', clean(found['name']))}  {ink(style, words)}", *page(found)])
     return judge.IN_ORDER if found["verdict"]["standing"] in WELL else judge.DIFFERS
 
@@ -125,11 +125,18 @@ def _sentence(found: Json) -> str:
         return f"{_first(who)} reads it, which is not among what was named."
     if standing == "wrapper":
         return f"No component reads it; {who} does. Look at your image's entrypoint."
+    if _no_variable(found):
+        return "It is no environment variable; what is known of it stands below."
     if standing == "unread" and found["guide"]:
         return f"It was looked for, and nothing that runs on GPUs reads it{likely}; the evidence is below."
     if standing == "unread":
         return f"It is none of the names that {who}{version} reads{', as far as they are known' if likely else ''}."
     return f"No component is known to read it. That proves nothing: your own programs may.{remark if first else ''}"
+
+
+def _no_variable(found: Json) -> bool:
+    """Whether it is a command, an option or an instruction that a guide prescribes."""
+    return bool(found["guide"]) and all(row["kind"] not in ("env", "key") for row in found["guide"])
 
 
 def _near(found: Json) -> list[str]:

@@ -100,10 +100,12 @@ class Catalogue:
     @cached_property
     def components(self) -> dict[str, Component]:
         rows = (line.split("\t") for line in self._lines("components.tsv"))
-        return {
-            id: Component(id, label, Role(role), scheme, looked_at, tuple(filter(None, brings.split(","))))
-            for id, label, role, scheme, looked_at, brings in rows
-        }
+        found = {}
+        for id, label, role, scheme, looked_at, brings, rewrites in rows:
+            others = tuple(filter(None, brings.split(",")))
+            pairs = tuple((old, new) for old, _, new in (pair.partition("=") for pair in rewrites.split(",")) if old)
+            found[id] = Component(id, label, Role(role), scheme, looked_at, others, pairs)
+        return found
 
     @cached_property
     def _read(self) -> tuple[dict[str, list[_Row]], dict[str, list[_Row]]]:
@@ -178,6 +180,11 @@ class Catalogue:
     def recommended(self) -> tuple[Recommended, ...]:
         rows = ({**row, "title": row["name"]} for row in self._guide if row["table"] == "recommended")
         return tuple(_from_json(Recommended, row) for row in rows)
+
+    @cached_property
+    def rewrites(self) -> tuple[tuple[str, str], ...]:
+        """(old, new) of every component."""
+        return tuple(pair for component in self.components.values() for pair in component.rewrites)
 
     @cached_property
     def ggml_of_wheel(self) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from gpu_tuned.environment.catalogue import Catalogue
+from gpu_tuned.environment.facts import Prescribed
 from gpu_tuned.environment.judge import Running, Standing
 
 TYPE_CHECKING = False
@@ -36,11 +37,16 @@ def explain(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> di
             {**asdict(row), "state": row.state.value, **_part(catalogue, row.component)} for row in facts.removed
         ],
         "values": [asdict(row) for row in facts.values],
-        "guide": [asdict(row) for row in facts.prescribed],
+        "guide": [asdict(row) for row in (*facts.prescribed, *_keys(catalogue, name))],
         "advice": [asdict(row) for row in facts.recommended],
         "namespace": asdict(facts.namespace) if facts.namespace else None,
         "near": catalogue.near(name) if unheard else [],
     }
+
+
+def _keys(catalogue: Catalogue, name: str) -> list[Prescribed]:
+    """What a guide says of the keys inside of a value ("PYTORCH_CUDA_ALLOC_CONF:max_split_size_mb")."""
+    return [row for key, rows in catalogue.prescribed.items() if key.startswith(f"{name}:") for row in rows]
 
 
 def label(catalogue: Catalogue, component: str) -> str:

@@ -68,6 +68,8 @@ class Component:
     """The version that the catalogue was made from; "" or a text without order where it has none."""
     brings: tuple[str, ...]
     """Ids of what else runs in an engine's process and is no library of everybody."""
+    rewrites: tuple[tuple[str, str], ...]
+    """(old, new): names that begin with the old text are turned into those that begin with the new one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,10 @@ _PREFERENCE = (
 def judge(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> Verdict:
     """See Catalogue.judge."""
     facts = catalogue.facts(name)
+    if not facts.removed and all(row.kind is Kind.PREFIX for row in facts.readers):
+        for old, new in catalogue.rewrites:
+            if name.startswith(old) and not name.startswith(new):
+                return _rewritten(catalogue, name, new + name.removeprefix(old), running)
     versions = {part.component: part.version for part in running}
     brought = {
         id
@@ -140,6 +144,14 @@ def judge(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> Verd
     if _SERVICE_LINK.fullmatch(name):
         return Verdict(name, Standing.READ, Certainty.LIKELY, "kubernetes", remark="a Service's link")
     return _of_nobody(catalogue, name, running, facts.prescribed, wrappers)
+
+
+def _rewritten(catalogue: Catalogue, name: str, new: str, running: tuple[Running, ...]) -> Verdict:
+    """What becomes of an old name is what becomes of the new one."""
+    verdict = replace(catalogue.judge(new, running), name=name)
+    if verdict.standing is Standing.READ:
+        return replace(verdict, standing=Standing.RENAMED, replacement=new, remark=f"rewritten to {new}")
+    return replace(verdict, remark=f"rewritten to {new}")
 
 
 def _of_nobody(
@@ -210,6 +222,8 @@ def _of_component(
 
 
 def _given_up(catalogue: Catalogue, said: Verdict, gone: Removed) -> Verdict:
+    if gone.state is State.KEPT:
+        return said
     said = replace(
         said,
         last=gone.last,
@@ -218,8 +232,6 @@ def _given_up(catalogue: Catalogue, said: Verdict, gone: Removed) -> Verdict:
         remark=gone.remark,
         source=gone.source,
     )
-    if gone.state is State.KEPT:
-        return replace(said, replacement="")
     before = catalogue.compare(gone.component, said.version, gone.last)
     after = catalogue.compare(gone.component, said.version, gone.first_without)
     if gone.state is State.GONE or gone.state is State.REWRITTEN:
