@@ -175,7 +175,7 @@ def _removed(row: Json) -> list[str]:
 def _guide(row: Json, *, told: bool, instead: str) -> list[str]:
     """`told`: its legal values are above already; `instead` is what was said to set instead."""
     words = {"real": "real", "real-wrong-value": "real, but not with this value", "invented": "invented"}
-    value = f"={row['doc_value']}" if row["doc_value"] else ""
+    value = f"={row['doc_value']}" if row["doc_value"] and row["kind"] in ("env", "key") else ""
     harm = f"; harm: {row['harm']}" if row["harm"] not in ("", "none") else ""
     lines = _row("guides", f"say {row['name']}{value}: {words.get(row['verdict'], row['verdict'])}{harm}")
     if not told:
