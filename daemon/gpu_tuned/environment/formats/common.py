@@ -30,7 +30,7 @@ def comment(text: str, mark: str = "# ", rest: str = "") -> list[str]:
 def head(profile: Profile, label: str, *use: str) -> list[str]:
     """The first lines of a file: what it is for, what it was held against, and how it is used (one line each)."""
     lines = comment(f"For {profile.title}; held against {label} {profile.checked}.")
-    lines += comment(f"From gpu-tunedctl env show {profile.name}. An assignment behind # is an offer, not set.")
+    lines += comment(f"Made by gpu-tunedctl env show {profile.name}; what is behind # is only offered.")
     return [*lines, "#", *(f"#   {line}" for line in use)]
 
 
