@@ -45,7 +45,7 @@ def quadlet(profile: Profile, label: str) -> str:
         refuse("$", name, value, "a quadlet")  # it ends in ExecStart=, where systemd replaces it
         return f'Environment="{name}={_quoted(value.replace("%", "%%"))}"'
 
-    use = ["/etc/containers/systemd/NAME.container.d/10-gpu-tuned.conf    (podman 5 or newer)"]
+    use = ["/etc/containers/systemd/NAME.container.d/10-gpu-tuned.conf", "podman 5 or newer reads drop-ins"]
     use += ["systemctl daemon-reload && systemctl restart NAME", "NAME.container itself has the image and AddDevice="]
     lines = [*head(profile, label, *use), "", *_AFTER, *_TARGET, "", "[Container]"]
     lines += [f"Volume={volume}:{path}" for volume, path in mounts(profile)]
