@@ -110,6 +110,8 @@ BAD = [
     ('set = [{ name = "A", valeu = "1", why = "w" }]', "set[0].valeu: is no key; did you mean 'value'?"),
     ("set = 3", "set: must be tables, [[set]], found 3"),
     ("set = [", "cannot be read"),
+    ('set = [{ name = "A", value = "1", why = "w" }, { name = "A", value = "2", why = "w" }]', "set: says A twice"),
+    ('title = ""', "title: is missing: what it is for"),
 ]
 
 
@@ -125,7 +127,16 @@ def test_a_mistake_in_a_profile_is_named(tmp_path: Path, text: str, said: str) -
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
         shelf(tmp_path, mine='titel = "t"\nipc = "x"\nset = [{ name = "A-B", value = "1" }]').profile("mine")
-    assert len(str(refused.value).splitlines()) == 4
+    lines = str(refused.value).splitlines()
+    assert [line.partition(".toml: ")[2].split(":")[0] for line in lines] == [
+        *("titel", "ipc", "set[0].name", "set[0].why", "title", "component", "checked")
+    ]
+
+
+@pytest.mark.parametrize("name", ["My Server", "vllm_2", "-x"])
+def test_a_name_that_no_reader_takes_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UsageError, match="lower-case letters, digits and -, found"):
+        shelf(tmp_path, **{name: ONE}).profile(name)
 
 
 def test_a_profile_of_your_own_includes_ours_and_wins(tmp_path: Path) -> None:

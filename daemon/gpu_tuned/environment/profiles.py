@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+FILE = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?")
+"""What a profile may be called: it becomes a service, a ConfigMap and a CDI device of that name."""
 PLACES = ("cache", "models")
 """What a value may hold in braces: a folder for what was compiled, and one for models. Each format has its own."""
 
@@ -102,6 +104,8 @@ def _made(name: str, read: Read, paths: Mapping[str, str], within: tuple[str, ..
         near = get_close_matches(name, paths, 1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(paths)) or 'none'}"
         raise UsageError(f"{said}there is no profile {name!r}; {hint}")
+    if not FILE.fullmatch(name):
+        raise UsageError(f"{paths[name]}: a profile is called by lower-case letters, digits and -, found {name!r}")
     found = _Checked(read(name), paths[name])
     lines: dict[str, Line] = {}
     left: list[Left] = []
@@ -114,16 +118,21 @@ def _made(name: str, read: Read, paths: Mapping[str, str], within: tuple[str, ..
     for without in found.texts("without"):
         if lines.pop(without, None) is None:
             found.problem("without", f"{without!r} is in no profile that it includes")
+    said_here: set[str] = set()
     for key, active in (("set", True), ("offer", False), ("option", True)):
         for line in found.lines(key, active):
-            lines.pop(line.name or line.value, None)  # one that is said anew stands where it is said last
-            lines[line.name or line.value] = line
+            called = line.name or line.value
+            if called in said_here:
+                found.problem(key, f"says {called} twice")
+            said_here.add(called)
+            lines.pop(called, None)  # one that is said anew stands where it is said last
+            lines[called] = line
     left.extend(found.left())
     made = Profile(
         name=name,
-        title=found.text("title"),
-        component=found.text("component"),
-        checked=found.text("checked"),
+        title=found.needed("title"),
+        component=found.needed("component"),
+        checked=found.needed("checked"),
         lines=tuple(lines.values()),
         left=tuple(left),
         ipc=ipc,
@@ -141,11 +150,19 @@ KEYS = (
 LINE_KEYS = ("name", "value", "text", "why", "since", "source", "instead_of", "container")
 
 
+NEEDED = {
+    "title": 'is missing: what it is for, such as "our chat server"',
+    "component": 'is missing: whose variables they are, such as "vllm" (gpu-tunedctl env list --json)',
+    "checked": 'is missing: the version that the lines were held against, such as "0.33.0"',
+}
+
+
 class _Checked:
     """A document that is asked key by key, and remembers everything that was wrong."""
 
     def __init__(self, document: Mapping[str, Any], path: str) -> None:
-        self._document, self._path, self._problems = document, path, []  # type: Mapping[str, Any], str, list[str]
+        self._document, self._path = document, path
+        self._problems: list[str] = []
         self._no_other_key("", document, KEYS)
 
     def problem(self, key: str, text: str) -> None:
@@ -159,6 +176,12 @@ class _Checked:
         found = self._text(self._document, key, key)
         if allowed and found not in ("", *allowed):
             self.problem(key, f"must be {' or '.join(map(repr, filter(None, allowed)))}, found {found!r}")
+        return found
+
+    def needed(self, key: str) -> str:
+        found = self.text(key)
+        if not found and isinstance(self._document.get(key, ""), str):
+            self.problem(key, NEEDED[key])
         return found
 
     def texts(self, key: str) -> tuple[str, ...]:

@@ -42,10 +42,10 @@ def run_flags(profile: Profile) -> list[str]:
 
 def reason(line: Line, mark: str = "# ") -> list[str]:
     """Why a line is there, since when it is read, where that is known from, and what it takes the place of."""
-    known = f"since {line.since}; {line.source}" if line.since else line.source
+    known = "; ".join(filter(None, (f"since {line.since}" if line.since else "", line.source)))
     instead = f" In place of {', '.join(line.instead_of)}." if line.instead_of else ""
     why = line.why[0].upper() + line.why[1:]
-    return comment(f"{why} ({known}).{instead}", mark)
+    return comment(f"{why}{f' ({known})' if known else ''}.{instead}", mark)
 
 
 def options(profile: Profile, mark: str = "# ") -> list[str]:
