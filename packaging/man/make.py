@@ -19,15 +19,14 @@ from typing import Any, NoReturn
 from gpu_tuned import __version__
 from gpu_tuned.core import policy_parser
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.policy_values import SETTING_READERS
 from gpu_tuned.core.policy_words import Problems, Reader, Spot
 
 HERE = Path(__file__).resolve().parent
 TABLES: Mapping[str, Mapping[str, Reader]] = {
     "daemon": policy_parser._DAEMON,
     "host": policy_parser._HOST,
-    "gpu": {key: reader for key, reader in policy_parser._RULE.items() if key not in SETTING_READERS},
-    "settings": SETTING_READERS,
+    "gpu": {key: reader for key, reader in policy_parser._RULE.items() if key not in policy_parser._SETTINGS},
+    "settings": policy_parser._SETTINGS,
 }
 
 

@@ -21,6 +21,7 @@ def setting(name: str, value: Any, **changed: Any) -> dict[str, Any]:
         "original": None,
         "original_assumed": False,
         "original_late": False,
+        "written": False,
         "confirmed_at": None,
         "ceiling": False,
         "put_back": 0,

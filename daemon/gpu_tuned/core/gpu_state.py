@@ -227,7 +227,9 @@ def _with_originals(state: GpuState, seen: Seen, late: bool, moment: Moment) -> 
     new = {}
     for setting, reading in seen.readings.items():
         track = state.tracks.get(setting) or drift.new_track(moment)
-        original = track.original or originals.get(setting)
+        # Once something of ours was in force, what is read is no original any more.
+        ours = track.ours or track.accepted is not None or track.before is not None
+        original = track.original if ours else track.original or originals.get(setting)
         met = reading if track.met is None and not isinstance(reading, Unread) else track.met
         if original is not track.original or met is not track.met:
             new[setting] = replace(track, original=original, met=met)

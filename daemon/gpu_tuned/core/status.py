@@ -72,6 +72,7 @@ def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) ->
         "original": wire(original.value) if original else None,
         "original_assumed": bool(original and original.assumed),
         "original_late": bool(original and original.late),
+        "written": bool(original and original.written),
         "confirmed_at": timestamp(track.confirmed_at),
         "ceiling": bool(wish and isinstance(wish.target, Ceiling)),
         "put_back": track.put_back,

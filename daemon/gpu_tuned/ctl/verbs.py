@@ -132,7 +132,7 @@ VERBS = {
         exits=(0, 2, 4, 5),
     ),
     "probe": Verb(
-        "what one GPU answers to every read-only call, to be sent to somebody",
+        "what one GPU answers to every read-only call of NVML",
         "probe",
         gpu="needed where there are several: index, PCI address, UUID or the beginning of one",
         exits=(0, 2, 5),

@@ -61,6 +61,7 @@ class Fleet:
         self._unmet: dict[str, Board] = {}  # described while they sleep: looked at when they wake
         self._retry = Pause(clock, RETRY_MAX_S)
         self._missing = Pause(clock, MISSING_RETRY_S)
+        self._bus = Pause(clock, MISSING_RETRY_S)
         self._reattach = Pause(clock, REATTACH_MAX_S)
         self._lost: dict[str, Pause] = {}
         self._told: object = None
@@ -82,7 +83,10 @@ class Fleet:
             return self._attach(poll_interval_s)
         if changed:
             self._mark_unbound(signature[1])
-        if self._rebound(signature[1], changed) or self._back_on_bus():
+        back = self._bus.over and self._back_on_bus()
+        if back:
+            self._bus.longer(poll_interval_s)
+        if back or self._rebound(signature[1], changed):
             self.let_go(DriverState.STARTING, "GPUs are enumerated anew")
             return self._attach(poll_interval_s)
         return self._find_missing(changed, poll_interval_s)

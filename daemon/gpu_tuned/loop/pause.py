@@ -23,8 +23,11 @@ class Pause:
         return self._clock.monotonic() >= self._until_s
 
     def longer(self, first_s: float, longest_s: float | None = None) -> None:
-        """A try failed, or is due again later: twice as long as before, `first_s` the first time."""
+        """A try failed, or is due again later: twice as long as before; `first_s` the first time, and where the last
+        pause is long over."""
         longest_s = self._longest_s if longest_s is None else longest_s
+        if self._clock.monotonic() - self._until_s > longest_s:
+            self._length_s = 0.0
         self._length_s = min(longest_s, max(first_s, 2 * self._length_s))
         self._until_s = self._clock.monotonic() + self._length_s
 

@@ -179,7 +179,7 @@ def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple
     if raised(setting):
         assumed = " (assumed)" if setting["original_assumed"] else ""
         was = value(key, setting["original"])
-        found.append(("dim", f"raised: {was} was found before the first write{assumed}"))
+        found.append(("dim", f"raised: {was} was found at first{assumed}"))
     if setting["state"] == "watched" and not setting["in_order"] and not observing:
         found.append(("dim", "only watched, never written: the policy says so"))
     said = ", required" in state_words(setting, 0.0)
@@ -195,7 +195,11 @@ def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple
 def raised(setting: Json) -> bool:
     """Whether a limit stands above the value that was found before the first write."""
     original, now_is = setting["original"], setting["observed"]
-    return all(type(v) in (int, float) for v in (original, now_is)) and now_is > original
+    return (
+        setting.get("written", True)
+        and all(type(v) in (int, float) for v in (original, now_is))
+        and now_is > original
+    )
 
 
 def history(gpu: Json, now: float, ink: Ink) -> list[str]:
