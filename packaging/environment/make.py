@@ -175,6 +175,19 @@ def _owner(words: dict[str, str], word: str) -> str:
     return wider.get(word) or one(words, word, "namespaces.tsv")
 
 
+def exceptions() -> Iterator[str]:
+    """Names in a known namespace that others read, or that are options of a build: those in exceptions.tsv, and what
+    took the place of llama.cpp's old build options, which is a build option again."""
+    rows = {row["pattern"]: (row["kind"], row["who"]) for row in table("exceptions.tsv")}
+    for row in table("removed_names.tsv"):
+        if "build option" in row["component"] and re.fullmatch(r"[A-Z][A-Z0-9_]+", row["replacement"]):
+            rows[row["replacement"]] = ("option", "llama.cpp's CMake options (cmake -D)")
+    for pattern, (kind, who) in sorted(rows.items()):
+        if kind not in ("reader", "option"):
+            raise Unknown(f"exceptions.tsv: {pattern}: kind {kind!r}")
+        yield "\t".join((pattern, kind, who))
+
+
 def prescribed() -> Iterator[str]:
     facts = tomllib.loads((HERE / "prescribed.toml").read_text())
     for row in facts["variable"]:
@@ -228,6 +241,7 @@ def made() -> dict[str, str]:
     found, words = components()
     files: dict[str, Iterable[str]] = {
         "components.tsv": listed(found, words),
+        "exceptions.tsv": exceptions(),
         "ggml.tsv": ggml(),
         "namespaces.tsv": namespaces(words),
         "prescribed.jsonl": prescribed(),

@@ -40,6 +40,8 @@ PRINTED = {
     "env_explain_elsewhere": (["explain", "OLLAMA_NUM_PARALLEL", "--component", "vllm"], 0),
     "env_explain_wrapper": (["explain", "GPU_MEMORY_UTILIZATION"], 0),
     "env_explain_many": (["explain", "CUDA_VISIBLE_DEVICES"], 0),
+    "env_explain_build_option": (["explain", "GGML_CUDA"], 1),
+    "env_explain_plugin": (["explain", "NCCL_FASTRAK_CTRL_DEV"], 0),
     "env_explain_keys": (["explain", "PYTORCH_CUDA_ALLOC_CONF"], 0),
     "env_explain_no_variable": (["explain", "nvidia-smi -lmc 3002"], 0),
     "env_show_vllm_compose": (["show", "vllm", "--format", "compose"], 0),

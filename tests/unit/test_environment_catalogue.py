@@ -161,7 +161,9 @@ JUDGED = [
     ("CUDA_MADE_UP_HERE", [], Standing.UNKNOWN, Certainty.LOW),
     ("MY_OWN_APPLICATION", [], Standing.UNKNOWN, Certainty.LOW),
     ("HF_MADE_UP_HERE", [], Standing.UNKNOWN, Certainty.LOW),
-    # plugins, images, wrappers, Kubernetes
+    # plugins, builds, images, wrappers, Kubernetes
+    ("NCCL_FASTRAK_CTRL_DEV", [Running("nccl", "2.30.7")], Standing.UNKNOWN, Certainty.LOW),
+    ("GGML_CUDA", [Running("llama.cpp", "ggml 0.25.3")], Standing.UNREAD, Certainty.LIKELY),
     ("VLLM_ASCEND_ANYTHING", [VLLM], Standing.READ, Certainty.LIKELY),
     ("LMCACHE_SOME_SETTING", [VLLM], Standing.READ, Certainty.LIKELY),
     ("NV_CUDNN_VERSION_X", [], Standing.READ, Certainty.LIKELY),

@@ -104,8 +104,7 @@ def _sentence(found: Json) -> str:
     version = f" {verdict['version']}" if verdict["version"] else ""
     likely = "" if verdict["certainty"] == "certain" else f" ({verdict['certainty']})"
     remark = f" {verdict['remark'][0].upper()}{verdict['remark'][1:]}." if verdict["remark"] else ""
-    last, first = verdict["last"], verdict["first_without"]
-    standing = verdict["standing"]
+    last, standing = verdict["last"], verdict["standing"]
     if standing == "read":
         how = ", by its presence: any value switches it on, 0 as well" if verdict["kind"] == "presence" else ""
         until = f"; the last that does is {last}" if last else ""
@@ -129,9 +128,11 @@ def _sentence(found: Json) -> str:
         return "It is no environment variable; what is known of it stands below."
     if standing == "unread" and found["guide"]:
         return f"It was looked for, and nothing that runs on GPUs reads it{likely}; the evidence is below."
+    if standing == "unread" and found["elsewhere"]:
+        return f"It is one of {found['elsewhere']['who']} and no variable: no running program reads it{likely}."
     if standing == "unread":
         return f"It is none of the names that {who}{version} reads{', as far as they are known' if likely else ''}."
-    return f"No component is known to read it. That proves nothing: your own programs may.{remark if first else ''}"
+    return f"No component is known to read it. That proves nothing: your own programs may.{remark}"
 
 
 def _no_variable(found: Json) -> bool:

@@ -22,6 +22,7 @@ from functools import cached_property
 from gpu_tuned.environment import near, version
 from gpu_tuned.environment.facts import (
     Component,
+    Elsewhere,
     Facts,
     Kind,
     Namespace,
@@ -82,6 +83,11 @@ class Catalogue:
     def namespace(self, name: str) -> Namespace | None:
         """The longest prefix of namespaces.tsv that `name` begins with, or None: then absence says nothing."""
         return next((row for row in self.namespaces if name.startswith(row.prefix)), None)
+
+    def elsewhere(self, name: str) -> Elsewhere | None:
+        """Who else, in the namespace of `name`, may read it or builds with it; of several patterns the longest."""
+        found = [row for row in self.exceptions if _speaks_of(row.pattern, name)]
+        return max(found, key=lambda row: len(row.pattern), default=None)
 
     def component(self, word: str) -> Component | None:
         """A component by its id, in any case ("vLLM", "llama-cpp")."""
@@ -166,6 +172,10 @@ class Catalogue:
         """Longest prefix first."""
         rows = [Namespace(*line.split("\t")) for line in self._lines("namespaces.tsv")]
         return tuple(sorted(rows, key=lambda row: (-len(row.prefix), row.prefix)))
+
+    @cached_property
+    def exceptions(self) -> tuple[Elsewhere, ...]:
+        return tuple(Elsewhere(*line.split("\t")) for line in self._lines("exceptions.tsv"))
 
     @cached_property
     def prescribed(self) -> dict[str, list[Prescribed]]:

@@ -17,9 +17,11 @@ def explain(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> di
     """What is known of `name` where `running` runs (nothing named: anywhere).
 
     Keys: name, verdict (standing, certainty and the facts it rests on), readers, removed, values, guide (what a
-    well-known guide prescribes of it), advice (what a host should have), namespace, near. Every row has its source.
+    well-known guide prescribes of it), advice (what a host should have), namespace, elsewhere (who else may read it
+    in that namespace, or builds with it), near. Every row has its source.
     """
     facts, verdict = catalogue.facts(name), catalogue.judge(name, running)
+    other = catalogue.elsewhere(name)
     unheard = verdict.standing in (Standing.UNREAD, Standing.UNKNOWN, Standing.WRAPPER)
     return {
         "name": name,
@@ -40,7 +42,8 @@ def explain(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> di
         "guide": [asdict(row) for row in (*facts.prescribed, *_keys(catalogue, name))],
         "advice": [asdict(row) for row in facts.recommended],
         "namespace": asdict(facts.namespace) if facts.namespace else None,
-        "near": catalogue.near(name) if unheard else [],
+        "elsewhere": asdict(other) if other else None,
+        "near": catalogue.near(name) if unheard and other is None else [],
     }
 
 

@@ -138,6 +138,17 @@ class Namespace:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """A name, in a namespace that is otherwise known, that is no mistake of the namespace's owner."""
+
+    pattern: str
+    """One that ends in "*" stands for all that begin so."""
+    kind: str
+    """"reader": a plugin, a fork or a build may read it; "option": an option of a build, and no variable."""
+    who: str
+
+
+@dataclass(frozen=True, slots=True)
 class Prescribed:
     """A variable, option or command that a well-known tuning guide prescribes, checked line by line."""
 

@@ -169,6 +169,9 @@ def _of_nobody(
         said = replace(said, replacement=invented.replacement, remark=invented.note, source=evidence)
     if wrappers:
         return replace(_best(wrappers), replacement=said.replacement)
+    other = catalogue.elsewhere(name)
+    if other is not None and other.kind == "reader":
+        return replace(said, remark=f"{other.who} may read it")
     # An entrypoint may read what no component does; that is known of some names by their note alone.
     certain = Certainty.LIKELY if invented and invented.readers else Certainty.CERTAIN
     if space is not None and space.closed == "yes":
@@ -178,6 +181,8 @@ def _of_nobody(
         # Certain where the owner runs in a version that was looked at, or an older one of a known release.
         sure = certain if any(found.component == owner.id for found in running) and newer != 1 else Certainty.LIKELY
         said = replace(said, standing=Standing.UNREAD, certainty=sure, component=owner.id, version=version)
+        if other is not None:
+            said = replace(said, certainty=Certainty.LIKELY, source=other.who, remark=f"one of {other.who}")
         return said if said.source else replace(said, source=space.known_from, remark=space.advice)
     if invented is not None:
         return replace(said, standing=Standing.UNREAD, certainty=certain)
