@@ -1,5 +1,5 @@
-"""Ports that remember, for tests of the loop without a process: a driver that behaves or is told not to, a clock moved
-by hand."""
+"""Ports that remember, for tests of the loop without a process: a driver that behaves or is told not to, a clock
+moved by hand."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ class FakeGpu:
     """One board that takes what it allows, rounds power to whole watts, and remembers every write.
 
     The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers;
-    `undescribed`, why it cannot be described when the driver is attached; `refuses`, what a write of a setting raises;
-    `unreadable`, why a setting cannot be read; `counters_ns`, what the driver counts.
+    `undescribed`, why it cannot be described when the driver is attached; `refuses`, what a write of a setting
+    raises; `unreadable`, why a setting cannot be read; `counters_ns`, what the driver counts.
     """
 
     board: Board

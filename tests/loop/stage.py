@@ -1,4 +1,4 @@
-"""A whole loop on fakes: a host with GPUs, policies as texts, a clock turned by hand, restarts. One turn is one call."""
+"""A whole loop on fakes: a host with GPUs, policies as texts, a clock turned by hand, restarts. A turn is a call."""
 
 from __future__ import annotations
 

@@ -372,7 +372,7 @@ def test_a_gpu_that_answers_and_is_lost_again_is_asked_less_and_less_often() -> 
         stage.turn()
         stage.gpu.lost = False
         stage.turn()
-    assert len([kind for kind in stage.said() if kind == "gpu_waiting"]) < 40
+    assert len([kind for kind in stage.said() if kind == "gpu_waiting"]) < 50
 
 
 # --- believed without evidence
@@ -409,8 +409,9 @@ def test_a_board_with_no_wish_counts_with_its_limit_in_force() -> None:
 
 
 def test_over_budget_at_a_first_start_only_required_limits_that_lower_are_written() -> None:
+    rule = '[[gpu]]\nmatch = {{ pci = "0000:0{}:00.0" }}\npersistence_mode = true\npower_limit_w = {}\n{}\n'
     rules = "".join(
-        f'[[gpu]]\nmatch = {{ pci = "0000:0{i}:00.0" }}\npersistence_mode = true\npower_limit_w = {watts}\n{required}\n'
+        rule.format(i, watts, required)
         for i, watts, required in ((1, 600, 'required = ["power_limit_w"]'), (2, 650, ""))
     )
     stage = Stage("[host]\ngpu_power_budget_w = 1000\n" + rules, board(0), board(1)).turn(2)
@@ -469,8 +470,13 @@ def test_what_is_away_is_planned_as_what_cannot_be() -> None:
 
 def test_every_row_that_is_not_in_order_has_its_reason() -> None:
     stage = Stage(CAP).turn(2)
-    for step in (lambda: stage.load(policy("persistence_mode = true")), lambda: stage.ask("restore"),
-                 lambda: stage.load(CAP), lambda: stage.ask("restore", gpu="0", setting="power_limit_w")):  # fmt: skip
+    steps = (
+        lambda: stage.load(policy("persistence_mode = true")),
+        lambda: stage.ask("restore"),
+        lambda: stage.load(CAP),
+        lambda: stage.ask("restore", gpu="0", setting="power_limit_w"),
+    )
+    for step in steps:
         step()
         rows = stage.gpu_row()["settings"]
         assert all(row["in_order"] or row["message"] for row in rows), rows

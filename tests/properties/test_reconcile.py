@@ -85,6 +85,7 @@ def run(
     """A few looks, two seconds apart, of a loop over one fake board on which `found` was set before."""
     gpu = FakeGpu(board, {setting: value for setting, value in found.items() if setting not in board.absent})
     gpus, clock = FakeGpus(gpu), FakeClock()
+    gpus.attach()
     host = gpu_state.host({}, {}, Moment(0.0, 0.0))
     inventory = Inventory(host, clock, lambda event: None)
     reconciler = Reconciler(gpus, gpus, inventory, lambda: None, clock, lambda event: None)
