@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
+    from gpu_tuned.ctl.kinds import Environment
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.world import World
     from gpu_tuned.ports import Desk, Say, Service, Store
@@ -31,7 +32,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, environment))
 
 
 def daemon() -> None:
@@ -199,6 +200,13 @@ def probe(gpu: str | None) -> Iterator[str]:
     from gpu_tuned.adapters.nvml.probe import probe as dump
 
     return dump(gpu)
+
+
+def environment() -> Environment:
+    """What `gpu-tunedctl env` asks; nothing else pays for it."""
+    from gpu_tuned.environment import verbs
+
+    return verbs
 
 
 def _policy_files(config: str) -> PolicyFiles:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 
 def run(
@@ -28,6 +28,7 @@ def run(
     problems: Callable[[str], list[str]],
     first_policy: Callable[[str | None, bool, bool], FirstPolicy],
     probe: Callable[[str | None], Iterator[str]],
+    environment: Callable[[], Environment],
 ) -> int:
     """Run one command line and return its exit code.
 
@@ -35,6 +36,7 @@ def run(
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
+    `environment()` is what `env` asks (environment/verbs.py).
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -51,6 +53,7 @@ def run(
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
         options.first_policy, options.probe = first_policy, probe
+        options.environment = environment
         _prepare_output()
         code: int = module_of(verb).run(options)
         sys.stdout.flush()

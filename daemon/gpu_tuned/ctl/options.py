@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
@@ -43,6 +43,15 @@ class Options:
     replace: bool
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
+    subverb: str
+    name: str
+    component: list[str]
+    pattern: str | None
+    profile: str
+    format: str
+    bare: bool
+    folder: str
+    environment: Callable[[], Environment]
 
 
 def default_socket() -> str:
