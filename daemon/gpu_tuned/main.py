@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
     from gpu_tuned.core.verdict import Diagnosis
+    from gpu_tuned.ctl.kinds import Environment
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.world import World
     from gpu_tuned.ports import Desk, Say, Service, Store
@@ -32,7 +33,8 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, examine, policy_advice, show))
+    offline = (offline_plan, policy_problems, first_policy, probe, examine, policy_advice, show, environment)
+    sys.exit(run(sys.argv[1:], *offline))
 
 
 def daemon() -> None:
@@ -226,6 +228,13 @@ def show(gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
 
     where = _sysroot()
     return looks.show(where, _policy_files(where.rstrip("/") + CONFIG), gpu, told)
+
+
+def environment() -> Environment:
+    """What `gpu-tunedctl env` asks; nothing else pays for it."""
+    from gpu_tuned.environment import verbs
+
+    return verbs
 
 
 def _policy_files(config: str) -> PolicyFiles:

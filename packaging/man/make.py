@@ -105,12 +105,22 @@ def verbs() -> str:
         for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout SECONDS\]", r"\[--no-color\]", r"\[--version\]"):
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
-        lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON)]
+        lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]
         example = module_of(verb).EXAMPLES.strip().removeprefix("examples:").strip("\n")
         lines += [".PP", ".nf", roff(example), ".fi"]
     some = parser_of(next(iter(VERBS)))
     lines += [".SH OPTIONS OF EVERY VERB", options(some, ("--json", "--all"))]
     return "\n".join(line for line in lines if line)
+
+
+def sub_verbs(parser: argparse.ArgumentParser) -> list[str]:
+    """The verbs of a verb that has some: `gpu-tunedctl env show`."""
+    lines = []
+    for action in parser._actions:
+        for part in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            usage = re.sub(r"\s+\[-h\]", "", " ".join(part.format_usage().removeprefix("usage: ").split()))
+            lines += [".PP", f"\\fB{roff(usage)}\\fR", ".br", roff(part.description or ""), options(part, COMMON)]
+    return lines
 
 
 def exit_codes() -> str:

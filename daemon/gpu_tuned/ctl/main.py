@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.verdict import Diagnosis
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 
 def run(
@@ -32,6 +32,7 @@ def run(
     examine: Callable[[str | None, str | None], Diagnosis],
     advice: Callable[[str], list[str]],
     looks: Callable[[str | None, Json | None], Json],
+    environment: Callable[[], Environment],
 ) -> int:
     """Run one command line and return its exit code.
 
@@ -42,6 +43,7 @@ def run(
     `looks(gpu, told)` is the document of `show`; `told`: this GPU in the daemon's document, None without a daemon.
     `advice(path)` is what is known to go wrong with what a good policy file wishes.
     `examine(root, container)` is what the doctor finds on the host below `root`, or in a container by its name.
+    `environment()` is what `env` asks (environment/verbs.py).
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -59,6 +61,7 @@ def run(
         options.offline_plan, options.problems = offline_plan, problems
         options.first_policy, options.probe = first_policy, probe
         options.examine, options.advice, options.looks = examine, advice, looks
+        options.environment = environment
         _prepare_output()
         run_once = module_of(verb).run
         if options.every_s is not None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.verdict import Diagnosis
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
@@ -51,6 +51,15 @@ class Options:
     container: str | None
     examine: Callable[[str | None, str | None], Diagnosis]
     advice: Callable[[str], list[str]]
+    subverb: str
+    name: str
+    component: list[str]
+    pattern: str | None
+    profile: str
+    format: str
+    bare: bool
+    folder: str
+    environment: Callable[[], Environment]
 
 
 def default_socket() -> str:

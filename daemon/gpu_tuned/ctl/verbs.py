@@ -159,6 +159,7 @@ VERBS = {
         },
         exits=(0, 1, 2, 5),
     ),
+    "env": Verb("which environment variables GPU programs read, and which help", "env", exits=(0, 1, 2, 4)),
     "wait": Verb("until the settings are in force, for so long at most", "wait", exits=(0, 1, 2, 3, 4)),
     "install-units": Verb("the systemd units, after an install with pip or pipx", "install_units", exits=(0, 2, 4)),
 }
