@@ -33,8 +33,8 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    offline = (offline_plan, policy_problems, first_policy, probe, examine, policy_advice, show, environment)
-    sys.exit(run(sys.argv[1:], *offline))
+    offline = (offline_plan, policy_problems, first_policy, probe, environment)
+    sys.exit(run(sys.argv[1:], *offline, _Looks()))
 
 
 def daemon() -> None:
@@ -162,14 +162,6 @@ def policy_problems(path: str) -> list[str]:
     return []
 
 
-def policy_advice(path: str) -> list[str]:
-    """What is known to go wrong with what a good policy file wishes, a sentence each; without a board."""
-    from gpu_tuned.core.advice import advise_offline
-
-    files = _policy_files(path)
-    return [str(advice) for advice in advise_offline(files.parse(files.read()))]
-
-
 def offline_plan(config: str | None) -> dict[str, Any]:
     """What the policy file would write now, without a daemon: looks at every board once and writes nothing.
 
@@ -212,22 +204,28 @@ def probe(gpu: str | None) -> Iterator[str]:
     return dump(gpu)
 
 
-def examine(root: str | None, container: str | None) -> Diagnosis:
-    """What `gpu-tunedctl doctor` finds on the host below `root` (None: this one), or in a container; see looks.py."""
-    from gpu_tuned import looks
+class _Looks:
+    """`ctl.kinds.Looks`: what doctor, show and check look at; looks.py is imported by the one that looks."""
 
-    where = root or _sysroot()
-    if container is not None:
-        return looks.inside(container)
-    return looks.host(where, _policy_files(where.rstrip("/") + CONFIG))
+    def examine(self, root: str | None, container: str | None) -> Diagnosis:
+        from gpu_tuned import looks
 
+        where = root or _sysroot()
+        if container is not None:
+            return looks.inside(container)
+        return looks.host(where, _policy_files(where.rstrip("/") + CONFIG))
 
-def show(gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
-    """The document of `gpu-tunedctl show`; see looks.py."""
-    from gpu_tuned import looks
+    def show(self, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
+        from gpu_tuned import looks
 
-    where = _sysroot()
-    return looks.show(where, _policy_files(where.rstrip("/") + CONFIG), gpu, told)
+        where = _sysroot()
+        return looks.show(where, _policy_files(where.rstrip("/") + CONFIG), gpu, told)
+
+    def advice(self, path: str) -> list[str]:
+        from gpu_tuned.core.advice import advise_offline
+
+        files = _policy_files(path)
+        return [str(advice) for advice in advise_offline(files.parse(files.read()))]
 
 
 def environment() -> Environment:

@@ -37,6 +37,6 @@ def run(options: Options) -> int:
             code = judge.USAGE
         else:
             print(f"{file}: good")
-            for advice in options.advice(file):
+            for advice in options.looks.advice(file):
                 say(wrap(advice, "  ", "    "))
     return code

@@ -40,7 +40,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def run(options: Options) -> int:
-    found = options.examine(options.root, options.container)
+    found = options.looks.examine(options.root, options.container)
     if options.json:
         json.dump(document(found), sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.core.verdict import Diagnosis
-    from gpu_tuned.ctl.kinds import Environment, Json
+    from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 
 def run(
@@ -29,10 +28,8 @@ def run(
     problems: Callable[[str], list[str]],
     first_policy: Callable[[str | None, bool, bool], FirstPolicy],
     probe: Callable[[str | None], Iterator[str]],
-    examine: Callable[[str | None, str | None], Diagnosis],
-    advice: Callable[[str], list[str]],
-    looks: Callable[[str | None, Json | None], Json],
     environment: Callable[[], Environment],
+    looks: Looks | None = None,
 ) -> int:
     """Run one command line and return its exit code.
 
@@ -40,10 +37,7 @@ def run(
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
-    `looks(gpu, told)` is the document of `show`; `told`: this GPU in the daemon's document, None without a daemon.
-    `advice(path)` is what is known to go wrong with what a good policy file wishes.
-    `examine(root, container)` is what the doctor finds on the host below `root`, or in a container by its name.
-    `environment()` is what `env` asks (environment/verbs.py).
+    `environment()` is what `env` asks (environment/verbs.py), `looks` what `doctor`, `show` and `check` do.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -60,8 +54,9 @@ def run(
             options = parser_of(verb).parse_args([*before, *after], Options())
         options.offline_plan, options.problems = offline_plan, problems
         options.first_policy, options.probe = first_policy, probe
-        options.examine, options.advice, options.looks = examine, advice, looks
         options.environment = environment
+        if looks is not None:
+            options.looks = looks
         _prepare_output()
         run_once = module_of(verb).run
         if options.every_s is not None:

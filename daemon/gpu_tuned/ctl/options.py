@@ -16,8 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.core.verdict import Diagnosis
-    from gpu_tuned.ctl.kinds import Environment, Json
+    from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
@@ -45,12 +44,10 @@ class Options:
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
     every_s: float | None = None
-    looks: Callable[[str | None, Json | None], Json]
+    looks: Looks
     fix: bool
     quiet: bool
     container: str | None
-    examine: Callable[[str | None, str | None], Diagnosis]
-    advice: Callable[[str], list[str]]
     subverb: str
     name: str
     component: list[str]

@@ -40,7 +40,7 @@ _SEVERITIES = {"harm": "bad", "caution": "warn"}
 
 def run(options: Options) -> int:
     told, trouble = _told(options)
-    shown = options.looks(told["uuid"] if told else options.gpu, told)
+    shown = options.looks.show(told["uuid"] if told else options.gpu, told)
     if options.json:
         json.dump(shown, sys.stdout, indent=2)
         sys.stdout.write("\n")
