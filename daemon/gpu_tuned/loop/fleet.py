@@ -215,7 +215,7 @@ class Fleet:
         self._meet_gpu(state, board, poll_interval_s, binding)
 
     def fall_asleep(self, state: GpuState) -> None:
-        why = "asleep: not woken up to be looked at"
+        why = "not woken up to be looked at"
         self._inventory.take(gpu_state.away(state, Presence.ASLEEP, why, self._inventory.moment()))
 
     def _meet_gpu(self, state: GpuState, board: Board, poll_interval_s: float, binding: str | None = None) -> None:
