@@ -59,8 +59,9 @@ def test_garbage_that_was_there_before_the_daemon(nvsim):
     host.field(0, "all", "double=nan")
     with Daemon(host, POLICY).ready() as daemon:
         daemon.turns(4)
-        first, last = daemon.status()["gpus"]
-        assert (first["name"], first["pci"]) == ("NV�]0;owned��[31m�fake line ��", "-")
+        gpus = {gpu["pci"]: gpu for gpu in daemon.status()["gpus"]}
+        assert gpus["-"]["name"] == "NV�]0;owned��[31m�fake line ��"
+        last = gpus["0000:03:00.0"]
         assert [row["state"] for row in last["settings"] if not row["in_order"]] == []
         for verb in (["status"], ["status", "--all"], ["verify"], ["plan"], ["throttle"], ["restore", "nosuch"]):
             done = daemon.ctl(*verb, check=False)
@@ -82,3 +83,5 @@ def test_a_jetson_and_a_host_without_proc_are_told_as_they_are(nvsim):
         daemon.turns(2)
         (gpu,) = daemon.status()["gpus"]
         assert [row["state"] for row in gpu["settings"] if row["setting"] == "power_limit_w"] == ["held"]
+        head = daemon.ctl("status").stdout.splitlines()[0]
+        assert head.endswith("driver 580.159.04"), head
