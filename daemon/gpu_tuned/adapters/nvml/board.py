@@ -40,7 +40,7 @@ _BUS_ID = re.compile(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])")
 
 def describe(handle: Any, index: int) -> Board:
     """One board. Raises NVML's own errors where its UUID, or its name, by which rules match, cannot be had;
-    DriverTrouble.     Any other call's failure costs what that call would have told."""
+    DriverTrouble. Any other call's failure costs what that call would have told."""
     gpu = Gpu(
         uuid=words(pynvml.nvmlDeviceGetUUID, handle),
         pci=_address(handle),
