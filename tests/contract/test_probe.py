@@ -193,6 +193,34 @@ def test_a_recordings_costs_are_those_of_its_calls(nvsim: MakeHost, tmp_path: Pa
     assert 0.03 <= host.ask(took) < 1
 
 
+def test_a_real_h100_is_read_as_its_recording_says(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h100-recorded"),
+        """
+board = nvml.attach()[0]
+seen = nvml.see(board.gpu.uuid, Look(application_clocks=True, counters=True))
+t = seen.telemetry
+out["board"] = [board.gpu.name, board.power.min_mw, board.power.max_mw, board.memory_ladder_mhz,
+                len(board.gpu_ladder_mhz), board.reasons_mask, board.absent, board.no_xids]
+out["readings"] = readings(seen)
+out["counters"] = seen.counters_ns
+out["telemetry"] = [t.power_mw, t.enforced_limit_mw, t.gpu_clock_mhz, t.memory_clock_mhz, t.pstate, t.reasons]
+""",
+    )
+    assert out["board"] == ["NVIDIA H100 80GB HBM3", 200000, 700000, [2619, 1593], 110, 0x1FF, {}, None]
+    assert out["readings"] == {
+        "persistence_mode": True,
+        "power_limit_w": 700,
+        "compute_mode": "default",
+        "application_clocks_mhz": {"memory": 2619, "gpu": 1980},
+        "gpu_clock_mhz": "no getter",
+        "memory_clock_mhz": "no getter",
+    }
+    assert out["counters"]["78"] == 16178708384
+    assert set(out["counters"]) == {"74", "76", "77", "78", "79", "269", "270", "271"}
+    assert out["telemetry"] == [74521, 700000, 390, 2619, 0, 1]
+
+
 @pytest.mark.parametrize(
     "line", ["call = x", "call = nvmlDeviceGetName 0 1 ?", "field = 1 2", "colour = red", "call = a 0 0 >0"]
 )
