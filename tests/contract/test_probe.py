@@ -283,7 +283,26 @@ def test_without_a_driver_the_command_says_so(nvsim: MakeHost) -> None:
     host.run("unload")
     done = ctl(host)
     assert (done.returncode, done.stderr) == (5, "gpu-tunedctl: the NVIDIA driver is not loaded\n")
-    host.run("load-driver")
+
+
+def test_a_gpu_that_cannot_be_reached_does_not_keep_the_others_from_being_asked(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "rtx-5090-575")
     host.lose(0)
-    assert (done := ctl(host)).returncode == 5
-    assert "lost" in done.stderr and "Traceback" not in done.stderr
+    assert '"NVIDIA%20GeForce%20RTX%205090' in ctl(host).stdout
+    host.lose(1)
+    done = ctl(host)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("Name one by its index, UUID or bus address: none can be reached\n")
+
+
+def test_a_call_that_says_the_gpu_is_lost_is_a_line_like_any(nvsim: MakeHost, tmp_path: Path) -> None:
+    host = nvsim("h200")
+    host.answer("nvmlDeviceGetPciInfo_v3", 3)
+    host.answer("nvmlDeviceGetPowerUsage", 15)
+    (lines,) = dumped(host)
+    assert any(line.startswith("call = nvmlDeviceGetPowerUsage 15 ") for line in lines)
+    assert not any("pci" in line for line in lines)
+    again = dumped(replayed(tmp_path, [lines]))[0]
+    assert [line for line in timeless(again) if " = nvml" in line] == [
+        line for line in timeless(lines) if " = nvml" in line
+    ]
