@@ -173,6 +173,7 @@ def test_a_replayed_board_lives_on_from_where_it_was_recorded(nvsim: MakeHost, t
     )
     assert host.ask(read) == [1, 500000, 2]
     assert host.ask(counted) == capped
+    host.speed(0)
     host.set(0, power_limit_w=450)
     host.load(0, 100)
     host.advance(10)
