@@ -60,6 +60,7 @@ class Commands:
         """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
         moment = self._steward.inventory.moment()
         self._steward.fleet.hurry()
+        self._steward.look_at_everything = True
         self._steward.inventory.update(lambda state: gpu_state.hurried(state, moment))
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
