@@ -57,6 +57,8 @@ def test_watch_ends_by_ctrl_c_without_a_trace(tmp_path: Path) -> None:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            # As a terminal starts it: `nohup packaging/test &` hands an ignored SIGINT down to every child.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         )
         assert process.stdout is not None
         assert process.stdout.readline().endswith("started\n")
