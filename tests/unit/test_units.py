@@ -63,7 +63,7 @@ def test_exposure_stays_within_its_budget(service: str) -> None:
 
 
 def test_memory_is_bounded_far_above_the_budget_and_nothing_slows_the_loop() -> None:
-    """It is spared by the out-of-memory killer, so the bound is its own; 32 MB is what it may take (docs/benchmarks)."""
+    """The out-of-memory killer spares it, so it has a bound of its own; its budget is 32 MB (docs/benchmarks.md)."""
     unit = (UNITS / "gpu-tuned.service").read_text()
     bound = re.search(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)
     assert bound is not None
