@@ -3,9 +3,9 @@
     python tests/fuzz/run.py wire                    ten minutes
     python tests/fuzz/run.py policy --seconds 60
 
-It begins with tests/fuzz/corpus; what reaches new code is kept below the system's temporary folder. So is what breaks a
-promise (crash-*): it becomes a file in tests/fuzz/corpus, so that the suite plays it from then on. Needs atheris, which
-the extra `test` brings.
+It begins with tests/fuzz/corpus; what reaches new code is kept below the system's temporary folder, and so is what
+breaks a promise (crash-*): that becomes a file in tests/fuzz/corpus, so that the suite plays it from then on. Needs
+atheris, which the extra `test` brings.
 """
 
 from __future__ import annotations
