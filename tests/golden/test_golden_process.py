@@ -45,7 +45,7 @@ def test_watch_ends_by_ctrl_c_without_a_trace(tmp_path: Path) -> None:
         {"format": 1, "sequence": 1, "missed": 0, "event": event},
     ]
 
-    class Endless(list):  # type: ignore[type-arg]
+    class Endless(list):
         def __iter__(self) -> Any:
             yield from answer
             done.wait(30)
