@@ -77,15 +77,17 @@ def _ask_all(daemon: Daemon, count: int) -> list[float]:
         for one in sockets:
             one.connect(str(daemon.socket))
         wait = stack.enter_context(selectors.DefaultSelector())
-        began, done, parts = {}, {}, dict.fromkeys(sockets, b"")
+        began: dict[socket.socket, float] = {}
+        done: dict[socket.socket, float] = {}
+        parts = dict.fromkeys(sockets, b"")
         for one in sockets:
             wait.register(one, selectors.EVENT_READ)
             began[one] = time.perf_counter()
             one.sendall(STATUS)
         while len(done) < count:
             for key, _ in wait.select(10):
+                assert isinstance(key.fileobj, socket.socket)
                 one = key.fileobj
-                assert isinstance(one, socket.socket)
                 parts[one] += one.recv(1 << 20)
                 if parts[one].endswith(b"\0"):
                     done[one] = time.perf_counter() - began[one]

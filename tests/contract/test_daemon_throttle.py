@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from tests.contract.test_daemon_settings import FAST, rule
 from tests.daemon import Daemon
 from tests.nvsim import SIMULATOR
 
 
-def reasons(daemon: Daemon) -> dict[str, dict[str, object]]:
+def reasons(daemon: Daemon) -> dict[str, dict[str, Any]]:
     throttle = json.loads(daemon.ctl("throttle", "--json").stdout)
     return {row["reason"]: row for row in throttle["gpus"][0]["throttle"]["reasons"]}
 

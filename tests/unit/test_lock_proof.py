@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -24,7 +25,7 @@ def memory_watch(mhz: int = 13801) -> LockWatch:
 
 
 def busy(gpu_mhz: int | None = 2550, memory_mhz: int = 13801, reasons: int | None = 0, **other: int) -> Telemetry:
-    fields = {"pstate": 1, "utilization_percent": 100, **other}
+    fields: dict[str, Any] = {"pstate": 1, "utilization_percent": 100, **other}
     return Telemetry(gpu_clock_mhz=gpu_mhz, memory_clock_mhz=memory_mhz, reasons=reasons, **fields)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gpu_tuned.core import budget, gpu_state
+from gpu_tuned.core import budget, gpu_state, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
@@ -34,8 +34,6 @@ SAVE_EVERY_S = 60.0
 """How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
 DESCRIBE_AGAIN_S = 30.0
 """The longest pause before a board that could not be described in full is asked again."""
-APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
-"""Xids that a program causes; the others point at hardware or driver."""
 
 
 class Steward:
@@ -45,6 +43,7 @@ class Steward:
         self._world, self._say = world, say
         self.clock = world.clock
         self.status = "starting"
+        self._xids: xids.Tallies = {}
         self.released_until: float | None = None
         self.wishes = Wishes(world.kernel)
         self.rivals = Rivals(world.kernel, self.clock, say)
@@ -252,13 +251,16 @@ class Steward:
         return budget.judge(policy, self.inventory.states.values())
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
-        for event in heard:
-            state = self.inventory.states.get(event.uuid)
-            if event.kind != "xid" or state is None:
-                continue
-            cause = "caused by a program" if event.data in APPLICATION_XIDS else "hardware or driver"
-            said = Said(Note(EventKind.XID, cause=cause, detail={"xid": event.data}))
-            self.inventory.take(Change(gpu_state.told_xid(state, event.data, self.inventory.moment()), said=(said,)))
+        moment, known = self.inventory.moment(), self.inventory.states.get
+        came = [(event.uuid, event.data) for event in heard if event.kind == "xid"]
+        for uuid, xid in came:
+            if (state := known(uuid)) is not None:
+                self.inventory.take(Change(gpu_state.told_xid(state, xid, moment)))
+        self._xids, told = xids.heard(self._xids, came, moment.mono)
+        for one in told:
+            if (state := known(one.uuid)) is not None:
+                said = Said(Note(EventKind.XID, cause=one.cause, detail={"xid": one.xid, "count": one.count}))
+                self.inventory.take(Change(state, said=(said,)))
 
 
 def plan_now(steward: Steward) -> Mapping[str, Any]:
