@@ -24,8 +24,20 @@ from gpu_tuned.core.errors import (
 )
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Said
-from gpu_tuned.core.lock_proof import LockWatch, Proof
-from gpu_tuned.core.model import LOCKS, Board, ClockLock, Reading, Seen, Setting, Unread, Value, reading_text, text
+from gpu_tuned.core.lock_proof import LockProofs, Proof, Requested
+from gpu_tuned.core.model import (
+    LOCKS,
+    ApplicationClocks,
+    Board,
+    ClockLock,
+    Reading,
+    Seen,
+    Setting,
+    Unread,
+    Value,
+    reading_text,
+    text,
+)
 from gpu_tuned.core.originals import Original
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.status import capping_of
@@ -56,7 +68,7 @@ class Reconciler:
         """`throttled`: what an earlier run in this boot counted, by UUID."""
         self._gpus, self._knobs, self._inventory, self._kept = gpus, knobs, inventory, throttled or {}
         self._save, self._clock, self._say = save, clock, say
-        self._proofs: dict[tuple[str, Setting], tuple[float, LockWatch]] = {}
+        self._proofs: dict[str, LockProofs] = {}
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
         self._mig: dict[str, bool] = {}
         self.throttles: dict[str, Throttle] = {}
@@ -244,28 +256,25 @@ class Reconciler:
     def _prove(self, state: GpuState, seen: Seen) -> dict[Setting, str | None]:
         """Judge requested locks by what the clocks do under load; silence proves nothing. The evidence against a lock
         that is gone, None for one that was seen to hold."""
-        found: dict[Setting, str | None] = {}
-        for setting in LOCKS:
-            track = state.tracks.get(setting)
-            key = (state.gpu.uuid, setting)
-            if track is None or track.state is not State.REQUESTED or not isinstance(track.accepted, ClockLock):
-                self._proofs.pop(key, None)
-                continue
-            begun_at, watch = self._proofs.get(key, (None, None))
-            if watch is None or begun_at != track.requested_at:  # each request is watched anew
-                board = state.board
-                if board is None:
-                    continue
-                watch = LockWatch.on(board, setting, track.accepted)
-                self._proofs[key] = (track.requested_at, watch)
-            verdict = watch.observe(seen.telemetry)
-            if verdict is Proof.CONFIRMED:
-                found[setting] = None
-            elif verdict is Proof.LOST:
-                telemetry = seen.telemetry
-                clock_mhz = telemetry.gpu_clock_mhz if setting is Setting.GPU_CLOCK else telemetry.memory_clock_mhz
-                found[setting] = f"{clock_mhz} MHz under load, above the {track.accepted.max_mhz} MHz asked for"
-        return found
+        if state.board is None or state.gpu is HOST:
+            return {}
+        proofs = self._proofs.get(state.gpu.uuid)
+        if proofs is None or proofs.board is not state.board:
+            free = proofs.free if proofs is not None else None
+            proofs = self._proofs[state.gpu.uuid] = LockProofs(state.board, free)
+        requested = {
+            setting: Requested(track.accepted, track.requested_at)
+            for setting in LOCKS
+            if (track := state.tracks.get(setting)) is not None
+            and track.state is State.REQUESTED
+            and isinstance(track.accepted, ClockLock)
+        }
+        clocks = state.tracks.get(Setting.APPLICATION_CLOCKS)
+        pair = clocks.observed if clocks is not None else None
+        application_mhz = pair.gpu_mhz if isinstance(pair, ApplicationClocks) else None
+        verdicts = proofs.observe(seen.telemetry, self._clock.monotonic(), requested, application_mhz)
+        told = (Proof.CONFIRMED, Proof.LOST, Proof.NOT_OBEYED)
+        return {setting: verdict.evidence or None for setting, verdict in verdicts.items() if verdict.proof in told}
 
     def _device(self, state: GpuState) -> Device:
         return self._knobs if state.gpu is HOST else self._gpus
