@@ -24,7 +24,7 @@ from gpu_tuned.core.errors import (
 )
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Said
-from gpu_tuned.core.lock_proof import LockProofs, Proof, Requested
+from gpu_tuned.core.lock_proof import LockProofs, Requested, Verdict
 from gpu_tuned.core.model import (
     LOCKS,
     ApplicationClocks,
@@ -111,8 +111,8 @@ class Reconciler:
         if seen.mig is not None:
             self._mig[state.gpu.uuid] = seen.mig
         faults = self._observe(state, seen)
-        proofs = self._prove(state, seen)
-        change = gpu_state.looked(state, seen, proofs, poll_interval_s, moment)
+        verdicts = self._prove(state, seen)
+        change = gpu_state.looked(state, seen, verdicts, poll_interval_s, moment)
         state = self._take(Change(change.state, change.writes, faults + change.said))
         self._cap(state)
         if writes and change.writes:
@@ -127,7 +127,8 @@ class Reconciler:
         at_s = self._clock.monotonic()
         for change in throttle.observe(at_s, seen.telemetry.reasons, seen.counters_ns, capping):
             kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
-            detail = {"reason": change.reason.label, "duration_s": round(change.duration_s or 0.0, 1)}
+            seconds = round(change.duration_s or 0.0, 1)
+            detail = {"reason": change.reason.label, "duration_s": seconds, "times": change.times_in_words}
             said.append(Said(Note(kind, cause=change.reason.word, detail=detail)))
         return tuple(said)
 
@@ -253,9 +254,8 @@ class Reconciler:
             "fault": None if fault is None else {"reason": fault.reason.word, "since": since_s},
         }
 
-    def _prove(self, state: GpuState, seen: Seen) -> dict[Setting, str | None]:
-        """Judge requested locks by what the clocks do under load; silence proves nothing. The evidence against a lock
-        that is gone, None for one that was seen to hold."""
+    def _prove(self, state: GpuState, seen: Seen) -> Mapping[Setting, Verdict]:
+        """Judge requested locks by what the clocks do under load."""
         if state.board is None or state.gpu is HOST:
             return {}
         proofs = self._proofs.get(state.gpu.uuid)
@@ -272,9 +272,11 @@ class Reconciler:
         clocks = state.tracks.get(Setting.APPLICATION_CLOCKS)
         pair = clocks.observed if clocks is not None else None
         application_mhz = pair.gpu_mhz if isinstance(pair, ApplicationClocks) else None
-        verdicts = proofs.observe(seen.telemetry, self._clock.monotonic(), requested, application_mhz)
-        told = (Proof.CONFIRMED, Proof.LOST, Proof.NOT_OBEYED)
-        return {setting: verdict.evidence or None for setting, verdict in verdicts.items() if verdict.proof in told}
+        return proofs.observe(seen.telemetry, self._clock.monotonic(), requested, application_mhz)
+
+    def counters_due(self, uuid: str) -> bool:
+        """Whether the counters should be read out of turn."""
+        return uuid in self.throttles and self.throttles[uuid].counters_due
 
     def _device(self, state: GpuState) -> Device:
         return self._knobs if state.gpu is HOST else self._gpus

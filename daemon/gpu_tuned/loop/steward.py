@@ -212,7 +212,8 @@ class Steward:
         wished = track is not None and track.wish is not None
         # Also where it is not as wished: what is written must have been read in the same look.
         due = turn % APPLICATION_CLOCKS_EVERY == 0 or (track is not None and not (track.in_order and track.observed))
-        return Look(application_clocks=wished and due, counters=turn % COUNTERS_EVERY == 0)
+        counters = turn % COUNTERS_EVERY == 0 or self.reconciler.counters_due(state.gpu.uuid)
+        return Look(application_clocks=wished and due, counters=counters)
 
     def _spread(self) -> None:
         """Hand every GPU, and the host, its wishes."""
