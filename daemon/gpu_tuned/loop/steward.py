@@ -217,8 +217,7 @@ class Steward:
         # Also where it is not as wished: what is written must have been read in the same look.
         due = self.look_at_everything or application_clocks_due(turn, known, state.telemetry)
         due = due or (track is not None and not track.in_order)
-        throttle = self.reconciler.throttles.get(state.gpu.uuid)
-        counters = turn % COUNTERS_EVERY == 0 or (throttle is not None and throttle.counters_due)
+        counters = turn % COUNTERS_EVERY == 0 or self.reconciler.counters_due(state.gpu.uuid)
         return Look(application_clocks=wished and due, counters=counters)
 
     def _spread(self) -> None:
