@@ -109,7 +109,7 @@ def hold(options: argparse.Namespace) -> int:
     server.open()
     try:
         service = systemd.SystemdService()
-        files = _policy_files(options.config)
+        files = _policy_files(options.config, _owners())
         world = _world(files, (this_boot, lasting), service, desk, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
         Listener(world.gpus, loop.heard).start()
@@ -141,7 +141,7 @@ def after_stop(options: argparse.Namespace) -> int:
         return 0
     with WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")):
         say = speaker(sys.stderr)
-        files, stores = _policy_files(options.config), _stores(options)
+        files, stores = _policy_files(options.config, _owners()), _stores(options)
         world = _world(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
         try:
             put_back(Steward(world, world.say), world, say)
@@ -154,7 +154,7 @@ def policy_problems(path: str) -> list[str]:
     """What is wrong with a policy file, a sentence each; [] for a good one."""
     from gpu_tuned.core.errors import PolicyError
 
-    files = _policy_files(path)
+    files = _policy_files(path, _owners_of_installed(path))
     try:
         files.parse(files.read())
     except PolicyError as error:
@@ -170,7 +170,7 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     from gpu_tuned.core.errors import DriverAbsent
     from gpu_tuned.loop.run import Loop
 
-    files = _policy_files(config or CONFIG)
+    files = _policy_files(config or CONFIG, _owners_of_installed(config or CONFIG))
     files.parse(files.read())
     stores = MemoryStore(), MemoryStore()
     loop = Loop(_world(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
@@ -235,14 +235,25 @@ def environment() -> Environment:
     return verbs
 
 
-def _policy_files(config: str) -> PolicyFiles:
+def _owners() -> frozenset[int]:
+    """Who may be able to change the policy: root, and the user that the daemon runs as."""
+    return frozenset({0, os.geteuid()})
+
+
+def _owners_of_installed(path: str) -> frozenset[int] | None:
+    """As the daemon judges it, for the policy in its place; of a draft elsewhere, only the text counts."""
+    folder = os.path.dirname(CONFIG)
+    return frozenset({0}) if os.path.abspath(path).startswith(f"{folder}/") else None
+
+
+def _policy_files(config: str, owners: frozenset[int] | None) -> PolicyFiles:
     from pathlib import Path
 
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.loop.policy_keeper import PolicyFiles
 
     return PolicyFiles(
-        lambda: policy_file.load_sources(Path(config)).to_json(),
+        lambda: policy_file.load_sources(Path(config), owners).to_json(),
         lambda sources: policy_file.parse_sources(policy_file.Sources.from_json(sources)),
         lambda: policy_file.stamp(Path(config)),
     )
