@@ -206,7 +206,15 @@ def environment() -> Environment:
     """What `gpu-tunedctl env` asks; nothing else pays for it."""
     from gpu_tuned.environment import verbs
 
+    verbs.gpu_pids = gpu_pids
     return verbs
+
+
+def gpu_pids() -> tuple[int, ...]:
+    """The processes that the driver lists on the GPUs, for `gpu-tunedctl env audit --gpu-processes`."""
+    from gpu_tuned.adapters.nvml.processes import gpu_pids
+
+    return gpu_pids()
 
 
 def _policy_files(config: str) -> PolicyFiles:
