@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.options import Options
 
-HELP = "what in env files, Dockerfiles, Compose files, manifests and units is not read, gone or wrong"
+HELP = "what in Compose files, Dockerfiles, env files, units is not read or wrong"
 EXAMPLES = """\
 examples:
-  gpu-tunedctl env audit compose.yaml                   with the env files and Dockerfiles that it names
-  gpu-tunedctl env audit deploy/ --format github        every file of a known kind below a folder
-  gpu-tunedctl env audit vllm.env --reader docker --component vllm=0.33
-  sudo gpu-tunedctl env audit --gpu-processes           every process that the driver lists
+  gpu-tunedctl env audit compose.yaml            with the env files that it names
+  gpu-tunedctl env audit deploy/ --format github
+  gpu-tunedctl env audit x.env --reader docker --component vllm=0.33
+  sudo gpu-tunedctl env audit --gpu-processes
 
-A comment in the line or above it, `# gpu-tuned: ignore ID`, silences a finding there.
-Exit codes: 0 nothing found, 1 findings, 2 usage or something that could not be read.
+A comment `# gpu-tuned: ignore ID` silences a finding in its line or the next.
+Exit codes: 0 nothing found, 1 findings, 2 usage, or something was unreadable.
 """
 FORMATS = ("text", "json", "github", "sarif")
 

@@ -5,44 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 
+from gpu_tuned.environment.audit import devices
 from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.together import Together
 
 _OFF = frozenset({"0", "false", "off", "no", "f", "n"})
 
 
-class _Set:
-    """The effective variables of an environment, by what they are set to."""
-
-    def __init__(self, environment: Environment) -> None:
-        self.environment = environment
-        self.by_name = environment.effective()
-
-    def __call__(self, name: str) -> str | None:
-        found = self.by_name.get(name)
-        return found.value if found is not None else None
-
-    def on(self, name: str) -> bool:
-        return self(name) == "1"
-
-    def finding(
-        self,
-        name: str,
-        message: str,
-        certainty: Certainty = Certainty.CERTAIN,
-        right: str = "",
-        kind: Kind = Kind.CONTRADICTION,
-        id: str = "contradiction",
-    ) -> Finding:
-        one = self.by_name[name]
-        if one.doubtful:
-            certainty = Certainty.LOW
-        line = line_with(one, name, right) if right else ""
-        message = f"{name} {message}" if message.startswith("has ") else message
-        return Finding(id, kind, name, one.place, certainty, message, line, where=self.environment.label)
-
-
 def findings(environment: Environment) -> Iterator[Finding]:
-    values = _Set(environment)
+    values = Together(environment)
     for names, rule in _RULES:
         if any(name in values.by_name for name in names):
             yield from rule(values)
@@ -50,20 +21,20 @@ def findings(environment: Environment) -> Iterator[Finding]:
     yield from _twice(environment)
 
 
-def _ptx(v: _Set) -> Iterator[Finding]:
+def _ptx(v: Together) -> Iterator[Finding]:
     if v.on("CUDA_FORCE_PTX_JIT") and v.on("CUDA_DISABLE_PTX_JIT"):
         for name in ("CUDA_FORCE_PTX_JIT", "CUDA_DISABLE_PTX_JIT"):
             yield v.finding(name, "CUDA_FORCE_PTX_JIT=1 and CUDA_DISABLE_PTX_JIT=1 together: no kernel can load")
 
 
-def _cache(v: _Set) -> Iterator[Finding]:
+def _cache(v: Together) -> Iterator[Finding]:
     if v.on("CUDA_CACHE_DISABLE"):
         for name in ("CUDA_CACHE_PATH", "CUDA_CACHE_MAXSIZE"):
             if v(name):
                 yield v.finding(name, f"{name} has no effect with CUDA_CACHE_DISABLE=1")
 
 
-def _alloc(v: _Set) -> Iterator[Finding]:
+def _alloc(v: Together) -> Iterator[Finding]:
     old, new = v("PYTORCH_CUDA_ALLOC_CONF"), v("PYTORCH_ALLOC_CONF")
     if old and new and old.replace(" ", "") != new.replace(" ", ""):
         yield v.finding(
@@ -73,7 +44,7 @@ def _alloc(v: _Set) -> Iterator[Finding]:
         )
 
 
-def _alloc_version(v: _Set) -> Iterator[Finding]:
+def _alloc_version(v: Together) -> Iterator[Finding]:
     """torch 2.9 reads the newer name and leaves it aside for CUDA, older ones do not know it."""
     version = re.match(r"(\d+)\.(\d+)", v.environment.components.get("pytorch", ""))
     if version is None or (int(version[1]), int(version[2])) >= (2, 10):
@@ -90,7 +61,7 @@ def _alloc_version(v: _Set) -> Iterator[Finding]:
         )
 
 
-def _nccl(v: _Set) -> Iterator[Finding]:
+def _nccl(v: Together) -> Iterator[Finding]:
     if v.on("NCCL_P2P_DISABLE"):
         if v("NCCL_P2P_LEVEL"):
             yield v.finding("NCCL_P2P_LEVEL", "NCCL_P2P_LEVEL has no effect: NCCL_P2P_DISABLE=1 wins")
@@ -118,13 +89,13 @@ def _nccl(v: _Set) -> Iterator[Finding]:
             )
 
 
-def _torch_nccl(v: _Set) -> Iterator[Finding]:
+def _torch_nccl(v: Together) -> Iterator[Finding]:
     handling = v("TORCH_NCCL_ASYNC_ERROR_HANDLING")
     if v.on("TORCH_NCCL_BLOCKING_WAIT") and handling and handling != "0":
         yield v.finding("TORCH_NCCL_ASYNC_ERROR_HANDLING", "has no effect: TORCH_NCCL_BLOCKING_WAIT=1 wins")
 
 
-def _openmp(v: _Set) -> Iterator[Finding]:
+def _openmp(v: Together) -> Iterator[Finding]:
     if v("KMP_AFFINITY") and v("OMP_PROC_BIND"):
         yield v.finding(
             "OMP_PROC_BIND",
@@ -135,14 +106,14 @@ def _openmp(v: _Set) -> Iterator[Finding]:
         yield v.finding("GOMP_CPU_AFFINITY", "has no effect: OMP_PLACES wins with GCC's OpenMP", Certainty.LIKELY)
 
 
-def _cudnn(v: _Set) -> Iterator[Finding]:
+def _cudnn(v: Together) -> Iterator[Finding]:
     if v("CUDNN_LOGLEVEL_DBG") in ("1", "2", "3") and "CUDNN_LOGDEST_DBG" not in v.by_name:
         yield v.finding(
             "CUDNN_LOGLEVEL_DBG", "a log level without CUDNN_LOGDEST_DBG prints nothing", Certainty.LIKELY
         )
 
 
-def _ollama(v: _Set) -> Iterator[Finding]:
+def _ollama(v: Together) -> Iterator[Finding]:
     kind, attention = v("OLLAMA_KV_CACHE_TYPE"), v("OLLAMA_FLASH_ATTENTION")
     if kind in ("q8_0", "q4_0") and attention in ("0", "f", "F", "false", "False", "FALSE"):
         yield v.finding(
@@ -152,7 +123,7 @@ def _ollama(v: _Set) -> Iterator[Finding]:
         )
 
 
-def _llama(v: _Set) -> Iterator[Finding]:
+def _llama(v: Together) -> Iterator[Finding]:
     cache, attention = v("LLAMA_ARG_CACHE_TYPE_V"), v("LLAMA_ARG_FLASH_ATTN")
     if cache and cache[:1] in "qi" and (attention or "").lower() in ("off", "disabled", *_OFF):
         yield v.finding(
@@ -162,7 +133,7 @@ def _llama(v: _Set) -> Iterator[Finding]:
         )
 
 
-def _llama_no(v: _Set) -> Iterator[Finding]:
+def _llama_no(v: Together) -> Iterator[Finding]:
     for name in v.by_name:
         if name.startswith("LLAMA_ARG_NO_"):
             positive = "LLAMA_ARG_" + name.removeprefix("LLAMA_ARG_NO_")
@@ -171,7 +142,7 @@ def _llama_no(v: _Set) -> Iterator[Finding]:
                 yield v.finding(positive, f"has no effect: {name} wins, whatever its value")
 
 
-def _tgi(v: _Set) -> Iterator[Finding]:
+def _tgi(v: Together) -> Iterator[Finding]:
     if "tgi" not in v.environment.components:
         return
     if v("ATTENTION") == "paged" and (v("PREFIX_CACHING") or "").lower() in ("1", "true"):
@@ -180,83 +151,17 @@ def _tgi(v: _Set) -> Iterator[Finding]:
     if shards and shards.isdecimal() and int(shards) > 1:
         if (v("SHARDED") or "").lower() == "false":
             yield v.finding("NUM_SHARD", f"NUM_SHARD={shards} and SHARDED=false contradict each other")
-        count = _gpus(v)
+        count = devices.how_many(v)
         if count is not None and int(shards) > count:
             yield v.finding("NUM_SHARD", f"{shards} shards on {count} visible GPU{'s' * (count != 1)}: start fails")
 
 
-def _jax(v: _Set) -> Iterator[Finding]:
+def _jax(v: Together) -> Iterator[Finding]:
     if v("XLA_PYTHON_CLIENT_ALLOCATOR") == "platform" and v("XLA_PYTHON_CLIENT_MEM_FRACTION"):
         yield v.finding("XLA_PYTHON_CLIENT_MEM_FRACTION", "has no effect with XLA_PYTHON_CLIENT_ALLOCATOR=platform")
 
 
-def _visible(v: _Set) -> Iterator[Finding]:
-    cuda = v("CUDA_VISIBLE_DEVICES")
-    seen = v("NVIDIA_VISIBLE_DEVICES")
-    indices = _indices(cuda)
-    order = v("CUDA_DEVICE_ORDER")
-    if order == "FASTEST_FIRST" and indices:
-        yield v.finding(
-            "CUDA_DEVICE_ORDER",
-            f"with FASTEST_FIRST the indices of CUDA_VISIBLE_DEVICES={cuda} need not be those of nvidia-smi",
-            Certainty.LIKELY,
-            "PCI_BUS_ID",
-        )
-    if seen == "none" and cuda and cuda != "-1":
-        yield v.finding("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES=none leaves no GPU in the container")
-        return
-    asked_for = v.environment.devices is not None or v.environment.device_count
-    if cuda in ("-1", "") and (asked_for or (seen and seen not in ("void", "none"))):
-        hides = "hides every GPU that is asked for"
-        yield v.finding("CUDA_VISIBLE_DEVICES", f'CUDA_VISIBLE_DEVICES="{cuda}" {hides}', Certainty.LIKELY)
-        return
-    count = _gpus(v)
-    if count is not None and indices and max(indices) >= count:
-        what = f"NVIDIA_VISIBLE_DEVICES={seen}" if seen and _count_of(seen) is not None else "the GPUs asked for"
-        right = ",".join(str(number) for number in range(min(count, len(indices))))
-        yield v.finding(
-            "CUDA_VISIBLE_DEVICES",
-            f"indices count what the container sees: with {what} there "
-            f"{'is' if count == 1 else 'are'} {count}, so {max(indices)} is none of them, and what follows "
-            "it is hidden as well",
-            right=right,
-        )
-    asked = v.environment.devices
-    named = asked if asked and all(one.isdecimal() for one in asked) else ()
-    listed = set(_indices(seen))
-    if named and listed and listed != {int(one) for one in named}:
-        yield v.finding(
-            "NVIDIA_VISIBLE_DEVICES",
-            f"the GPUs asked for are {', '.join(named)}; the engine sets its own list after this one",
-            Certainty.LIKELY,
-        )
-
-
-def _indices(text: str | None) -> list[int]:
-    parts = [part.strip() for part in (text or "").split(",")]
-    return [int(part) for part in parts] if all(re.fullmatch(r"\d{1,6}", part) for part in parts) else []
-
-
-def _count_of(seen: str) -> int | None:
-    """How many GPUs a list of NVIDIA_VISIBLE_DEVICES names; None for all, void and the like."""
-    parts = [part for part in seen.split(",") if part]
-    if not parts or any(part in ("all", "void", "none") or "=" in part for part in parts):
-        return None
-    return len(set(parts))
-
-
-def _gpus(v: _Set) -> int | None:
-    """How many GPUs the process sees, where the file says."""
-    environment = v.environment
-    if environment.device_count is not None:
-        return environment.device_count
-    if environment.devices and not any(one == "all" for one in environment.devices):
-        return len(environment.devices)
-    seen = v("NVIDIA_VISIBLE_DEVICES")
-    return _count_of(seen) if seen and not environment.devices else None
-
-
-_RULES: tuple[tuple[tuple[str, ...], Callable[[_Set], Iterator[Finding]]], ...] = (
+_RULES: tuple[tuple[tuple[str, ...], Callable[[Together], Iterator[Finding]]], ...] = (
     (("CUDA_FORCE_PTX_JIT",), _ptx),
     (("CUDA_CACHE_DISABLE",), _cache),
     (("PYTORCH_ALLOC_CONF",), _alloc),
@@ -269,7 +174,7 @@ _RULES: tuple[tuple[tuple[str, ...], Callable[[_Set], Iterator[Finding]]], ...] 
     (("LLAMA_ARG_CACHE_TYPE_V",), _llama),
     (("PREFIX_CACHING", "NUM_SHARD"), _tgi),
     (("XLA_PYTHON_CLIENT_MEM_FRACTION",), _jax),
-    (("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"), _visible),
+    (("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES"), devices.visible),
 )
 
 
@@ -288,7 +193,7 @@ def _overwritten(environment: Environment) -> Iterator[Finding]:
                 where=environment.label,
             )
     if any(name.startswith("LLAMA_ARG_NO_") for name in environment.effective()):
-        yield from _llama_no(_Set(environment))
+        yield from _llama_no(Together(environment))
 
 
 def _twice(environment: Environment) -> Iterator[Finding]:

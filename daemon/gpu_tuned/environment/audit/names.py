@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 
-from gpu_tuned.environment.audit import secrets
-from gpu_tuned.environment.audit.components import own_entrypoint
+from gpu_tuned.environment.audit import wording
 from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.unread import Unread
 from gpu_tuned.environment.facts import Kind as Read
-from gpu_tuned.environment.facts import Role
 from gpu_tuned.environment.judge import Certainty as VerdictCertainty
 from gpu_tuned.environment.judge import Running, Standing, Verdict
 
@@ -20,21 +18,9 @@ if TYPE_CHECKING:
     from gpu_tuned.environment.catalogue import Catalogue
 
 _OFF = frozenset({"", "0", "false", "off", "no", "n", "f", "disabled", "none"})
-# What a build, an image or a client says about itself with a prefix that is an engine's: where the image is not the
-# engine's own, no mistake.
-_NAMES_OF_THEIR_OWN = re.compile(
-    r".*_(VERSION|COMMIT|TAG|REF|BRANCH|SHA|SHA256|IMAGE|REPO|REPOSITORY|URL|URI|BASE|ENDPOINT|API|SRC|SOURCE|SERVICE"
-    r"|INCLUDE_DIR|LIB_DIR|LIBRARY|LIBRARIES|BUILD_\w+|SERVER|NAME|MODELS?|MODEL_(?:NAME|ID|PATH|DIR|FILE)|\w+_MODEL"
-    r"|EXTRA_ARGS|ARGS|CMD|COMMAND|OPTS|OPTIONS|USER|UID|GID|REPLICAS)"
-)
-# The same, unless other names of that engine stand beside it: then it is the engine's own file.
-_SETTINGS_OF_THEIR_OWN = re.compile(r".*_(HOME|ROOT|PORT|ENABLED|TIMEOUT|DIR|PATH|DATA|VOLUME|MEMORY|CPUS|GPUS)")
 # A release whose libraries are as new as the catalogue; an older image has older ones, and does not say which.
 _LIBRARIES_AS_NEW = {"vllm": "0.30.0", "sglang": "0.5.20", "localai": "", "tgi": "4"}
 _DEFINED = re.compile(r"-D((?:LLAMA|GGML)_\w+)(?::\w+)?=")
-_PLUGINS = re.compile(r"NCCL_(FASTRAK|GPUDIRECTTCPX|SHIMNET|INSPECTOR|OFI|TUNER|PROFILER|NET_PLUGIN|GIN_PLUGIN)_")
-_COMMON_WORDS = frozenset({"python", "triton"})
-"""Prefixes that everybody uses for names of their own: only what is a slip of the pen is told."""
 _ONCE_READ = (Standing.READ, Standing.REMOVED, Standing.RENAMED, Standing.FATAL, Standing.NOT_YET)
 # CPython takes these as numbers: "0" is off (tried with 3.11), whatever else one reads about them.
 _NUMBERS = frozenset(
@@ -54,10 +40,11 @@ class Names:
     _known: frozenset[str] = frozenset()
     _prefixes: tuple[str, ...] = ()
     _verdicts: dict[tuple[str, tuple[Running, ...]], Verdict] = field(default_factory=dict)
-    _nears: dict[str, list[str]] = field(default_factory=dict)
+    _unread: Unread = field(init=False)
 
     def __post_init__(self) -> None:
         catalogue = self.catalogue
+        self._unread = Unread(catalogue, self.used, self.interpolated)
         self._known = frozenset((*catalogue.names, *catalogue.values, *catalogue.prescribed))
         self._prefixes = (*(space.prefix for space in catalogue.namespaces), *catalogue.prefixes)
 
@@ -91,35 +78,34 @@ class Names:
         if standing is Standing.READ:
             if self._on_by_presence(one, verdict):
                 yield self._presence(one, environment)
-            elif verdict.kind is Read.PREFIX and one.name.startswith("SGL_"):
-                yield from self._rewritten(one, environment)
             return
         if standing in (Standing.UNREAD, Standing.UNKNOWN, Standing.WRAPPER, Standing.ELSEWHERE):
-            yield from self._without_reader(one, verdict, environment)
+            if verdict is not _OF_NOBODY:
+                yield from self._unread.findings(one, verdict, environment)
             return
         certainty = self._fallen(Certainty(verdict.certainty.value), verdict, environment)
-        make = _Make(one, environment, certainty)
-        label = self._label(verdict)
+        make = wording.Make(one, environment, certainty)
+        label = wording.label(self.catalogue, verdict)
         if standing is Standing.RENAMED:
             yield make(
                 "renamed",
                 Kind.RENAMED,
                 f"{label} still takes {one.name}, but its name is {verdict.replacement} now",
-                self._right(one, verdict.replacement),
+                wording.right(self.catalogue, one, verdict.replacement),
             )
         elif standing is Standing.FATAL:
             yield make(
                 "removed-fatal",
                 Kind.REMOVED,
-                f"{one.name} stops {label}: it was removed{_instead(verdict)}",
-                self._right(one, verdict.replacement),
+                f"{one.name} stops {label}: it was removed{wording.instead(verdict)}",
+                wording.right(self.catalogue, one, verdict.replacement),
             )
         elif standing is Standing.NO_EFFECT:
             yield make(
                 "removed-no-effect",
                 Kind.REMOVED,
-                f"{one.name} does nothing on boards since Pascal{_instead(verdict)}",
-                self._right(one, verdict.replacement),
+                f"{one.name} does nothing on boards since Pascal{wording.instead(verdict)}",
+                wording.right(self.catalogue, one, verdict.replacement),
             )
         elif standing is Standing.NOT_YET:
             yield make(
@@ -132,36 +118,9 @@ class Names:
             yield make(
                 "removed",
                 Kind.REMOVED,
-                f"{label} does not read {one.name} any more{_until(verdict)}{_instead(verdict)}",
-                self._right(one, verdict.replacement),
+                f"{label} does not read {one.name} any more{wording.until(verdict)}{wording.instead(verdict)}",
+                wording.right(self.catalogue, one, verdict.replacement),
             )
-
-    def _rewritten(self, one: Assignment, environment: Environment) -> Iterator[Finding]:
-        """SGLang turns SGL_X into SGLANG_X, with a warning."""
-        new = f"SGLANG_{one.name.removeprefix('SGL_')}"
-        if self.catalogue.facts(new).readers:
-            message = f"SGLang still takes {one.name}, but its name is {new} now"
-            make = _Make(one, environment, Certainty.LIKELY)
-            yield make("renamed", Kind.RENAMED, message, self._right(one, new))
-
-    def _label(self, verdict: Verdict) -> str:
-        component = self.catalogue.components.get(verdict.component)
-        return component.label if component else verdict.component or "nobody"
-
-    def _right(self, one: Assignment, replacement: str) -> str:
-        """The line that would be right: an option, or the same line with the name that `replacement` begins with."""
-        option = re.match(r"(--[\w.-]+)(?: ((?!or\b|to\b|and\b|with\b|in\b)[a-z0-9_]+)(?![\w|]))?", replacement)
-        if option:
-            same = one.name.endswith(option[1].lstrip("-").replace("-", "_").upper())
-            value = option[2] or (one.value if same and one.value and " " not in one.value else None)
-            return f"{option[1]} {value}" if value else option[1]
-        match = re.match(r"([A-Za-z_][A-Za-z0-9_]*)(?:=([^\s;,]+))?(?![\w.])", replacement)
-        if not match or not (match[2] or self.catalogue.facts(match[1]).known):
-            return ""
-        name, value = match[1], match[2]
-        if value is None and one.value and _alike(one.name, name) and not secrets.is_secret_name(name):
-            value = one.value
-        return line_with(one, name, value) or f"{name}={value}" if value is not None else name
 
     def _fallen(self, certainty: Certainty, verdict: Verdict, environment: Environment) -> Certainty:
         """A version that cannot be ordered, or an engine too old to have the libraries of today."""
@@ -186,8 +145,8 @@ class Names:
         for name in _DEFINED.findall(one.value or ""):
             verdict = self._judged(name, (Running("llama.cpp-build"),))
             if verdict.standing is Standing.REMOVED and verdict.component == "llama.cpp-build":
-                label = self._label(verdict)
-                message = f"{label} do not know {name} any more{_until(verdict)}{_instead(verdict)}"
+                label = wording.label(self.catalogue, verdict)
+                message = f"{label} do not know {name} any more{wording.until(verdict)}{wording.instead(verdict)}"
                 right = (one.value or "").replace(f"-D{name}", f"-D{verdict.replacement}")
                 known = re.fullmatch(r"\w+", verdict.replacement)
                 yield Finding(
@@ -213,151 +172,9 @@ class Names:
 
     def _presence(self, one: Assignment, environment: Environment) -> Finding:
         name = one.name
-        what = f"switches {_feature(name)} off" if "_NO_" in name or "DISABLE" in name else "switches it on"
+        what = f"switches {wording.feature(name)} off" if "_NO_" in name or "DISABLE" in name else "switches it on"
         message = f'{name} counts as soon as it is set: "{one.value}" {what} as well; leave the line out'
-        return _Make(one, environment, Certainty.CERTAIN)("presence-only", Kind.PRESENCE_ONLY, message, "")
-
-    # --- no reader ---------------------------------------------------------------------------------------------
-
-    def _without_reader(self, one: Assignment, verdict: Verdict, environment: Environment) -> Iterator[Finding]:
-        name = one.name
-        if name in self.used or (environment.fragment and name in self.interpolated):
-            return
-        if verdict is _OF_NOBODY:
-            return
-        space = self.catalogue.namespace(name)
-        if verdict.standing is Standing.ELSEWHERE:
-            make = _Make(one, environment, Certainty.LOW)
-            who = ", ".join(environment.components) or "what runs here"
-            yield make("read-elsewhere", Kind.UNREAD, f"{self._label(verdict)} reads {name}, {who} does not", "")
-            return
-        near = self._near(name) if space is not None else []
-        same = [other for other in near if _bare(other) == _bare(name)]
-        unread = verdict.standing is Standing.UNREAD
-        if verdict.component in _COMMON_WORDS and not any(_near_enough(name, other) for other in near):
-            unread = False
-        if unread or same:
-            certainty = self._how_sure(one, verdict, environment)
-            make = _Make(one, environment, certainty)
-            yield make(
-                "unread",
-                Kind.UNREAD,
-                self._unread_message(one, verdict, near, environment),
-                self._right(one, verdict.replacement) if verdict.replacement else self._meant(one, near),
-            )
-        elif space is not None:
-            make = _Make(one, environment, Certainty.LOW)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            yield make("no-known-reader", Kind.UNKNOWN, f"no known reader of {name}{hint}", near[0] if near else "")
-
-    def _how_sure(self, one: Assignment, verdict: Verdict, environment: Environment) -> Certainty:
-        certainty = Certainty(verdict.certainty.value)
-        if verdict.standing is not Standing.UNREAD:
-            return Certainty.LIKELY  # another case or other underscores than a known name
-        owner = self.catalogue.components.get(verdict.component)
-        engine = owner is not None and owner.role is Role.ENGINE
-        at_home = environment.official and verdict.component in environment.components
-        if not verdict.component or (engine and at_home):
-            return Certainty.LOW if one.name in self.interpolated else certainty
-        if engine:
-            # Clients of an engine, and the scripts that start it, have names of their own with its prefix.
-            elsewhere = not environment.fragment and verdict.component not in environment.components
-            unheard = (
-                environment.fragment and not verdict.replacement and verdict.component not in environment.spoken_of
-            )
-            if elsewhere or unheard or own_entrypoint(environment) or one.name in self.interpolated:
-                return Certainty.LOW
-            if one.name.startswith("GGML_") and environment.label.startswith("stage"):
-                return Certainty.LOW  # an option of its build
-        if _NAMES_OF_THEIR_OWN.fullmatch(one.name) or _PLUGINS.match(one.name):
-            return Certainty.LOW
-        alone = verdict.component not in environment.spoken_of
-        return Certainty.LOW if alone and _SETTINGS_OF_THEIR_OWN.fullmatch(one.name) else Certainty.LIKELY
-
-    def _unread_message(self, one: Assignment, verdict: Verdict, near: list[str], environment: Environment) -> str:
-        # The namespace's component says who would read it; for an invented name there is none.
-        who = self._label(verdict) if verdict.component else "nobody"
-        text = f"{who} does not read {one.name}" if verdict.component else f"nobody reads {one.name}"
-        if verdict.replacement:
-            text += f"; {_told(verdict.replacement)}"
-        elif near:
-            text += f"; did you mean {' or '.join(near[:2])}?"
-        elif verdict.component in ("vllm", "sglang"):
-            option = one.name.split("_", 1)[1].lower().replace("_", "-")
-            text += f"; settings that are options of the command have no variable (was --{option} meant?)"
-        owner = self.catalogue.components.get(verdict.component)
-        if owner is not None and owner.role is Role.ENGINE and not environment.official:
-            if environment.container:
-                text += " (unless an entrypoint of the image does)"
-            elif environment.fragment:
-                text += " (unless a program of your own does)"
-        return text
-
-    def _meant(self, one: Assignment, near: list[str]) -> str:
-        """The line with the name that was meant, and its value."""
-        if not near:
-            return ""
-        if one.value is None or secrets.is_secret_name(one.name):
-            return near[0]
-        return line_with(one, near[0], one.value) or f"{near[0]}={one.value}"
-
-    def _near(self, name: str) -> list[str]:
-        found = self._nears.get(name)
-        if found is None:
-            # Each look goes through every known name; a file of thousands of unknown names must end as well.
-            found = self._nears[name] = self.catalogue.near(name) if len(self._nears) < _MOST_NEAR else []
-        return found
+        return wording.Make(one, environment, Certainty.CERTAIN)("presence-only", Kind.PRESENCE_ONLY, message, "")
 
 
-_MOST_NEAR = 100
 _OF_NOBODY = Verdict("", Standing.UNKNOWN, VerdictCertainty.LOW)
-
-
-@dataclass(frozen=True, slots=True)
-class _Make:
-    one: Assignment
-    environment: Environment
-    certainty: Certainty
-
-    def __call__(self, id: str, kind: Kind, message: str, replacement: str) -> Finding:
-        one = self.one
-        return Finding(
-            id, kind, one.name, one.place, self.certainty, message, replacement, where=self.environment.label
-        )
-
-
-def _bare(name: str) -> str:
-    return name.replace("_", "").upper()
-
-
-def _near_enough(name: str, other: str) -> bool:
-    return SequenceMatcher(None, _bare(name), _bare(other), autojunk=False).ratio() >= 0.9
-
-
-def _alike(one: str, other: str) -> bool:
-    """Whether two names share so many words that what the one was set to may stand for the other."""
-    words, others = set(one.split("_")), set(other.split("_"))
-    return len(words & others) >= max(2, len(words | others) / 2) or _bare(one) == _bare(other)
-
-
-def _told(replacement: str) -> str:
-    return f"instead: {replacement}" if re.match(r"--|[A-Z]\w+_\w+|nvidia-smi", replacement) else replacement
-
-
-def _until(verdict: Verdict) -> str:
-    if verdict.first_without:
-        last = f"last in {verdict.last}, " if verdict.last else ""
-        return f" ({last}gone in {verdict.first_without})"
-    return f" (last in {verdict.last})" if verdict.last else ""
-
-
-def _instead(verdict: Verdict) -> str:
-    remark = f" ({verdict.remark})" if verdict.remark else ""
-    if verdict.replacement:
-        return f"; {_told(verdict.replacement)}{remark}"
-    return f"; nothing takes its place{remark}"
-
-
-def _feature(name: str) -> str:
-    match = re.search(r"_(?:NO|DISABLE)_(\w+)$", name)
-    return match[1].lower().replace("_", " ") if match else "it"

@@ -7,7 +7,6 @@ BuildKit's own parser is the oracle of its tests.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gpu_tuned.environment.audit.interpolation import interpolate, names_in
@@ -20,11 +19,10 @@ from gpu_tuned.environment.audit.model import (
     Reading,
     Trap,
 )
+from gpu_tuned.environment.audit.readers.dockerlines import Line, lines_of
 from gpu_tuned.environment.audit.readers.words import command_of, split
 
-_HEREDOC = re.compile(r"(?<![<\w])\d*<<(-?)(['\"]?)([A-Za-z_][A-Za-z0-9_.-]*)\2")
 _INSTRUCTION = re.compile(r"\s*(?:ONBUILD\s+)?([A-Za-z]+)\s*", re.IGNORECASE)
-_ESCAPE = re.compile(r"#\s*escape\s*=\s*([\\`])\s*", re.IGNORECASE)
 _SIMPLE_ENV = re.compile(r"ENV ([A-Za-z_][A-Za-z0-9_]*)=([^\s'\"\\#$`]*)\s*")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _CMAKE_ARGS = re.compile(r"\bCMAKE_ARGS=(\"[^\"]*\"|'[^']*'|\S+)")
@@ -33,24 +31,6 @@ _MOST_INHERITED = 5000
 _MOST_OF_A_RUN = 20000
 FORM = "ENV {name}={value}"
 _ARG_FORM = "ARG {name}={value}"
-
-
-@dataclass(slots=True)
-class _Line:
-    """A logical line: continued lines joined, and where each piece of it came from."""
-
-    text: str
-    pieces: list[tuple[int, int]]
-    """(offset in text, number of the physical line from 1)"""
-    heredocs: str = ""
-
-    def place(self, file: str, at: int) -> Place:
-        offset, number = 0, self.pieces[0][1]
-        for piece in self.pieces:
-            if piece[0] > at:
-                break
-            offset, number = piece
-        return Place(file, number, at - offset + 1)
 
 
 @dataclass(slots=True)
@@ -70,7 +50,7 @@ def read(text: str, file: str) -> Reading:
     before = _Stage(Environment("", Place(file, 1, 1), container=True, fragment=True))
     stage = before
     every: list[_Stage] = []
-    for line in _lines(text):
+    for line in lines_of(text):
         head = _INSTRUCTION.match(line.text)
         instruction = head[1].upper() if head else ""
         at = head.end() if head else 0
@@ -117,7 +97,7 @@ def _from(
     return stage
 
 
-def _env(line: _Line, at: int, arg: bool, stage: _Stage, reading: Reading) -> None:
+def _env(line: Line, at: int, arg: bool, stage: _Stage, reading: Reading) -> None:
     environment = stage.environment
     file = environment.place.file
     simple = _SIMPLE_ENV.fullmatch(line.text)
@@ -153,7 +133,7 @@ def _env(line: _Line, at: int, arg: bool, stage: _Stage, reading: Reading) -> No
                 stage.names[name] = value
 
 
-def _old_form(rest: str, at: int, line: _Line, stage: _Stage, reading: Reading) -> None:
+def _old_form(rest: str, at: int, line: Line, stage: _Stage, reading: Reading) -> None:
     """`ENV NAME all the rest`."""
     name, _, raw = rest.strip().partition(" ")
     if "\t" in name:
@@ -208,7 +188,7 @@ def _line(found: Assignment) -> str:
     return found.form.replace("{name}", found.name).replace("{value}", quoted)
 
 
-def _other(instruction: str, rest: str, line: _Line, at: int, stage: _Stage, reading: Reading) -> None:
+def _other(instruction: str, rest: str, line: Line, at: int, stage: _Stage, reading: Reading) -> None:
     environment = stage.environment
     if instruction == "CMD":
         stage.cmd = command_of(rest)
@@ -278,60 +258,3 @@ def _words(rest: str) -> list[tuple[int, str]]:
     if start >= 0:
         words.append((start, rest[start:]))
     return words
-
-
-def _lines(text: str) -> Iterator[_Line]:
-    lines = text.removeprefix("\ufeff").splitlines()
-    escape = "\\"
-    number = 0
-    while number < len(lines) and lines[number].startswith("#"):
-        if found := _ESCAPE.fullmatch(lines[number]):
-            escape = found[1]
-        number += 1
-    number = 0
-    while number < len(lines):
-        raw = lines[number]
-        number += 1
-        if not raw or raw.isspace() or raw.lstrip().startswith("#"):
-            continue
-        line = _Line(raw, [(0, number)])
-        if raw.rstrip(" \t").endswith(escape):
-            number = _continued(line, lines, number, escape)
-        if escape == "`":
-            line.text = line.text.replace("\\", "\\\\").replace("`", "\\")
-        if "<<" in line.text and re.match(r"\s*(ONBUILD\s+)?(RUN|COPY|ADD)\b", line.text, re.IGNORECASE):
-            number = _heredocs(line, lines, number)
-        yield line
-
-
-def _continued(line: _Line, lines: list[str], number: int, escape: str) -> int:
-    parts = [line.text.rstrip(" \t")[:-1]]
-    length = len(parts[0])
-    while number < len(lines):
-        raw = lines[number]
-        number += 1
-        if not raw.strip() or raw.lstrip().startswith("#"):
-            continue
-        line.pieces.append((length, number))
-        ends = raw.rstrip(" \t")
-        goes_on = ends.endswith(escape)
-        parts.append(ends[:-1] if goes_on else raw)
-        length += len(parts[-1])
-        if not goes_on:
-            break
-    line.text = "".join(parts)
-    return number
-
-
-def _heredocs(line: _Line, lines: list[str], number: int) -> int:
-    """Takes the bodies of the heredocs that the line begins; they are no instructions."""
-    bodies = []
-    for dash, _, name in _HEREDOC.findall(line.text):
-        while number < len(lines):
-            raw = lines[number]
-            number += 1
-            if (raw.lstrip("\t") if dash else raw) == name:
-                break
-            bodies.append(raw)
-    line.heredocs = "\n".join(bodies)
-    return number
