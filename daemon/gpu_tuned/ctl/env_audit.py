@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 HELP = "what in Compose files, Dockerfiles, env files, units is not read or wrong"
 EXAMPLES = """\
 examples:
-  gpu-tunedctl env audit compose.yaml            with the env files that it names
+  gpu-tunedctl env audit compose.yaml     with the env files that it names
   gpu-tunedctl env audit deploy/ --format github
   gpu-tunedctl env audit x.env --reader docker --component vllm=0.33
   sudo gpu-tunedctl env audit --gpu-processes
