@@ -77,7 +77,8 @@ def test_what_cannot_be_read_does_not_keep_the_rest_from_it(
     (tmp_path / "template.yaml").write_text("env:\n{{- range .Values.env }}\n  - {{ . }}\n{{- end }}\n")
     (tmp_path / "binary.env").write_bytes(b"A=\0")
     (tmp_path / "latin.env").write_bytes(b"A=1\nB=\xe9\n")
-    assert audit(str(tmp_path), str(tmp_path / "absent.env"), "faulty/llama-server.env") == 2
+    named = [str(tmp_path / "template.yaml"), str(tmp_path / "absent.env"), "faulty/llama-server.env"]
+    assert audit(str(tmp_path), *named) == 2
     out, err = capsys.readouterr()
     assert "LLAMA_ARG_NO_MMAP" in out
     reasons = err.splitlines()

@@ -93,3 +93,24 @@ def test_every_id_has_its_section_and_every_section_an_id() -> None:
     page = (Path(__file__).parents[2] / "docs/environment/audit.md").read_text()
     sections = {line.removeprefix("### ").strip() for line in page.splitlines() if line.startswith("### ")}
     assert sections == set(IDS)
+
+
+def test_what_the_project_itself_hands_out_is_clean(tmp_path: Path) -> None:
+    """Every profile in every format that has a reader here, and the examples of docs/containers."""
+    from gpu_tuned.environment import verbs
+
+    names = {
+        "env": ".env",
+        "dockerfile": "Dockerfile",
+        "compose": "compose.yaml",
+        "systemd": "a.service",
+        "quadlet": "a.container",
+        "kubernetes": "pod.yaml",
+    }
+    for profile in verbs.listing(None)["profiles"]:
+        for format, name in names.items():
+            path = tmp_path / profile["name"] / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(verbs.show(profile["name"], format))
+            assert found_in(path) == (), (profile["name"], format)
+    assert found_in(Path(__file__).parents[2] / "docs/containers") == ()

@@ -265,3 +265,28 @@ def test_aliases_of_aliases_end(tmp_path: Path) -> None:
 def test_a_chain_of_extends_ends(tmp_path: Path) -> None:
     text = "services:\n  a: {extends: b, environment: [VLLM_USE_V1=1]}\n  b: {extends: a, image: 'x:1'}\n"
     assert {one.name for one in findings(tmp_path, compose_yaml=text)} == {"VLLM_USE_V1"}
+
+
+def test_a_charts_templates_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    template = tmp_path / "templates/deployment.yaml"
+    template.parent.mkdir()
+    template.write_text("env:\n{{- range .Values.env }}\n  - {{ . }}\n{{- end }}\n")
+    assert run.of_files(shipped(), [str(tmp_path)]).unreadable == ()
+    (why,) = run.of_files(shipped(), [str(template)]).unreadable
+    assert "render it first" in why
+
+
+def test_what_podman_itself_is_given_is_not_the_containers(tmp_path: Path) -> None:
+    quadlet = "[Container]\nImage=vllm/vllm-openai:v0.33.0\n{}[Service]\n{}"
+    line = "Environment=VLLM_USE_V1=1\n"
+    assert findings(tmp_path, a_container=quadlet.format("", line)) == []
+    assert told(findings(tmp_path, a_container=quadlet.format(line, ""))) == [("removed", "VLLM_USE_V1", "certain")]
+
+
+def test_a_drop_in_is_read_with_its_unit_and_wins(tmp_path: Path) -> None:
+    unit = "[Service]\nEnvironment=CUDA_FORCE_PTX_JIT=1 CUDA_DISABLE_PTX_JIT=1\nExecStart=/a\n"
+    files = {"a_service": unit, "a_service_d__b_conf": "[Service]\nEnvironment=CUDA_FORCE_PTX_JIT=0\n"}
+    assert findings(tmp_path, **files) == []
+    taken_back = {"a_service": unit, "a_service_d__b_conf": "[Service]\nEnvironment=\n"}
+    assert findings(tmp_path, **taken_back) == []
+    assert len(findings(tmp_path / "alone", a_service=unit)) == 2

@@ -158,17 +158,17 @@ def beside(path: str, files: Files) -> Iterator[str]:
             yield where
 
 
-def expand(paths: list[str]) -> Iterator[str]:
-    """The files meant: a folder stands for what in it has a name of one of the kinds."""
+def expand(paths: list[str]) -> Iterator[tuple[str, bool]]:
+    """The files meant, and whether they were named: a folder stands for what in it has a name of one of the kinds."""
     for path in paths:
         if path != "-" and os.path.isdir(path):
             for folder, folders, names in os.walk(path):
                 folders[:] = sorted(set(folders) - _SKIPPED)
                 for name in sorted(names):
-                    if _by_name(name):
-                        yield posixpath.join(folder, name)
+                    if _by_name(name) or (name.endswith(".conf") and folder.endswith(".service.d")):
+                        yield posixpath.join(folder, name), False
         else:
-            yield path
+            yield path, True
 
 
 def _by_name(name: str) -> bool:

@@ -54,16 +54,21 @@ def of_files(
     audit = _Audit(catalogue, told or {})
     if standard_input is not None:
         audit.texts.put("-", standard_input())
-    wanted = list(dict.fromkeys(posixpath.normpath(path) for path in files.expand(paths)))
+    wanted: dict[str, bool] = {}
+    for path, named in files.expand(paths):
+        path = posixpath.normpath(path)
+        wanted[path] = named or wanted.get(path, False)
     late: list[str] = []
-    for path in wanted:
-        text = _guarded(audit, path, lambda path: audit.texts.text(path))
-        if text is None:
+    for path, named in wanted.items():
+        try:
+            text = audit.texts.text(path)
+        except Unreadable as error:
+            audit.unreadable.append(str(error))
             continue
         if files.kind_of(path, text) is files.FileKind.ENV_FILE:
             late.append(path)
         else:
-            _read(audit, path, text, None)
+            _read(audit, path, text, None, template_is_trouble=named)
     _env_files(audit, late, reader)
     return _judged(audit)
 
@@ -78,19 +83,13 @@ def of_environments(
     return _judged(audit)
 
 
-def _guarded(audit: _Audit, path: str, what: Callable[[str], str]) -> str | None:
-    try:
-        return what(path)
-    except Unreadable as error:
-        audit.unreadable.append(str(error))
-        return None
-
-
-def _read(audit: _Audit, path: str, text: str, reader: Reader | None) -> None:
+def _read(audit: _Audit, path: str, text: str, reader: Reader | None, *, template_is_trouble: bool = True) -> None:
     try:
         audit.readings[path] = files.read(path, text, audit.texts, reader)
     except Unreadable as error:
-        audit.unreadable.append(str(error))
+        # A chart's templates in a folder that somebody named are not what was meant.
+        if template_is_trouble or "{{" not in text:
+            audit.unreadable.append(str(error))
 
 
 def _env_files(audit: _Audit, paths: list[str], reader: Reader | None) -> None:

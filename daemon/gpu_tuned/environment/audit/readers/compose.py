@@ -90,6 +90,9 @@ class _File:
             found.assignments += self._env_files(config["env_file"][1])
         if "environment" in config:
             found.assignments += self._environment(config["environment"][1])
+        for key in ("entrypoint", "command"):
+            if _is_shell(nodes.get(body, "entrypoint"), nodes.get(body, "command")):
+                found.assignments += nodes.script(nodes.get(body, key), self._file)
         found.mounts += self._mounts(config)
         capabilities = {word.removeprefix("CAP_") for word in nodes.words_of(nodes.get(body, "cap_add"))}
         found.may_place_memory |= (
@@ -322,6 +325,11 @@ class _File:
                 'compute_mode = "..." in gpu-tuned\'s policy',
                 kind=Kind.UNREAD,
             )
+
+
+def _is_shell(*parts: Node | None) -> bool:
+    words = [word for part in parts for text in nodes.words_of(part) for word in text.split(None, 2)[:2]]
+    return any(word.rsplit("/", 1)[-1] in ("sh", "bash") for word in words[:4])
 
 
 def _target(written: str) -> str:

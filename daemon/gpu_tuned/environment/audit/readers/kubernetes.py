@@ -104,7 +104,7 @@ def _walk(node: Node, around: _Around, state: _File, depth: int) -> None:
         around = _Around(around.name, around.image, around.volumes, False, around.kubernetes)
     env = {key: parts[key][1] for key in _ENV_KEYS if key in parts}
     env = {key: value for key, value in env.items() if _is_env(value)}
-    if env or "envFrom" in parts:
+    if env or "envFrom" in parts or ("image" in parts and {"command", "args"} & parts.keys()):
         state.reading.environments.append(_container(node, name or around.name, env, around, state))
     for key, (_, value) in parts.items():
         if key not in env:
@@ -159,6 +159,9 @@ def _container(node: Node, name: str, env: dict[str, Node], around: _Around, sta
             found.assignments += _of_list(value, around.kubernetes, state)
         else:
             found.assignments += _of_map(value, state)
+    if any(word.rsplit("/", 1)[-1] in ("sh", "bash") for word in found.command[:3]):
+        for key in ("command", "args"):
+            found.assignments += nodes.script(nodes.get(node, key), state.file)
     found.mounts = _mounts(node, around.volumes, state.file)
     limit = nodes.text_of(nodes.get(node, "resources", "limits", "nvidia.com/gpu"))
     if limit and limit.isdecimal():

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from gpu_tuned.environment.audit.model import Place, Unreadable
+from gpu_tuned.environment.audit.model import Assignment, Place, Unreadable
+from gpu_tuned.environment.audit.readers.words import shell_assignments
 
 if TYPE_CHECKING:
     from yaml.nodes import Node
@@ -42,6 +43,23 @@ def documents(text: str, file: str) -> list[Node]:
 
 def place(node: Node, file: str) -> Place:
     return Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
+
+
+def script(node: Node | None, file: str) -> list[Assignment]:
+    """What a shell script sets that stands in the words of `command:` or `args:`."""
+    found = []
+    for item in items(node) or ([node] if node is not None else []):
+        text = text_of(item)
+        if text is None or "=" not in text or not ("export " in text or is_list(node)):
+            continue
+        for name, value, at in shell_assignments(text):
+            # Lines of a block (| or >) follow the line of its head; a value in one line begins where it begins.
+            down = text.count("\n", 0, at)
+            block = item.style in ("|", ">")
+            line = item.start_mark.line + 1 + (down + 1 if block else 0)
+            where = Place(file, line, 1 if block else item.start_mark.column + 1)
+            found.append(Assignment(name, value, where))
+    return found
 
 
 def is_mapping(node: Node | None) -> bool:

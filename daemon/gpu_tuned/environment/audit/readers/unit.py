@@ -9,7 +9,13 @@ from dataclasses import dataclass, replace
 
 from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Mount, Place, Reader, Reading, Trap
 from gpu_tuned.environment.audit.readers import dockerrun, envfile
-from gpu_tuned.environment.audit.readers.words import Word, leading_assignments, split
+from gpu_tuned.environment.audit.readers.words import (
+    Word,
+    leading_assignments,
+    script_of,
+    shell_assignments,
+    split,
+)
 
 Load = Callable[[str], "str | None"]
 
@@ -54,12 +60,18 @@ def read(text: str, file: str, load: Load, drop_ins: tuple[tuple[str, str], ...]
 
 def _one(text: str, file: str, environment: Environment, reading: Reading, load: Load) -> None:
     arguments: tuple[str, ...] = ()
-    for setting in settings(text):
+    found = list(settings(text))
+    quadlet = any(setting.section == "Container" for setting in found)
+    for setting in found:
         where = (setting.section, setting.key)
+        if quadlet and setting.section != "Container":
+            continue  # for podman itself, not for what it runs
         if setting.key == "Environment":
             _environment(setting, file, environment, reading)
         elif setting.key == "EnvironmentFile":
-            _environment_file(setting.value, file, environment, reading, load)
+            # How podman takes quotes has changed between its releases.
+            reader = None if quadlet else Reader.SYSTEMD
+            _environment_file(setting.value, file, environment, reading, load, reader)
         elif setting.key == "UnsetEnvironment":
             gone = set(setting.value.split())
             environment.assignments = [one for one in environment.assignments if one.name not in gone]
@@ -160,7 +172,9 @@ def _stray(word: Word, last: Assignment | None, setting: Setting, environment: E
     reading.traps.append(Trap("unit-space", name, place, Certainty.CERTAIN, message, right))
 
 
-def _environment_file(written: str, file: str, environment: Environment, reading: Reading, load: Load) -> None:
+def _environment_file(
+    written: str, file: str, environment: Environment, reading: Reading, load: Load, reader: Reader | None
+) -> None:
     path = written.strip().removeprefix("-")
     if not path or "%" in path or "*" in path:
         return
@@ -168,9 +182,10 @@ def _environment_file(written: str, file: str, environment: Environment, reading
     beside = posixpath.join(posixpath.dirname(file), posixpath.basename(path))
     for where in (path, beside):
         text = load(where)
-        reading.refers[where] = Reader.SYSTEMD
+        if reader is not None:
+            reading.refers[where] = reader
         if text is not None:
-            read = envfile.read(text, where, Reader.SYSTEMD)
+            read = envfile.read(text, where, reader)
             reading.traps += read.traps
             environment.assignments += read.environments[0].assignments
             return
@@ -192,6 +207,11 @@ def _exec_start(setting: Setting, file: str, environment: Environment, reading: 
         environment.assignments.append(Assignment(name, value, setting.place(file, word.at), "{name}={value}"))
     taken = {word.at for word, _, _ in before}
     command = tuple(word.text for word in words if word.at not in taken)
+    script = script_of(command)
+    holder = next((word for word in words if word.text == script), None)
+    if holder is not None:
+        place = setting.place(file, holder.at)
+        environment.assignments += [Assignment(name, value, place) for name, value, _ in shell_assignments(script)]
     environment.command = environment.command or command
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
@@ -82,3 +82,35 @@ def leading_assignments(words: list[Word]) -> Iterator[tuple[Word, str, str]]:
             skip = word.text in ("-u", "-C", "-S", "--unset", "--chdir")
         else:
             return
+
+
+# The beginning of a shell statement, then assignments: exported, or before a command.
+_STATEMENT = re.compile(
+    r"""(?:^|[;&|\n("'])[ \t]*(?:(?:exec|then|do|env)[ \t]+)*(?P<export>export[ \t]+)?"""
+    r"""(?P<all>(?:[A-Za-z_][A-Za-z0-9_]*=(?:"[^"\n]*"|'[^'\n]*'|[^\s;&|"'()]*)[ \t]*)+)(?P<command>[^\s;&|)]?)"""
+)
+_EACH = re.compile(r"""([A-Za-z_][A-Za-z0-9_]*)=("[^"\n]*"|'[^'\n]*'|[^\s;&|"'()]*)""")
+
+
+def shell_assignments(text: str) -> Iterator[tuple[str, str | None, int]]:
+    """What a shell script exports or sets for one command: (name, value, place in the text). The value is None where
+    the shell works it out."""
+    if "=" not in text:
+        return
+    for statement in _STATEMENT.finditer(text):
+        if statement["export"] or statement["command"]:
+            for match in _EACH.finditer(statement["all"]):
+                value = match[2]
+                quoted = value[:1] == "'"
+                plain = value.strip("'") if quoted else value.strip('"')
+                known = plain if quoted or not re.search(r"[$`\\]", plain) else None
+                yield match[1], known, statement.start("all") + match.start()
+
+
+def script_of(words: Sequence[str]) -> str:
+    """The script of `sh -c SCRIPT`, "" where the words are none."""
+    for at, word in enumerate(words[:-1]):
+        if word.startswith("-") and not word.startswith("--") and word.endswith("c"):
+            shell = words[at - 1].rsplit("/", 1)[-1] if at else ""
+            return words[at + 1] if shell in ("sh", "bash", "dash", "ash", "zsh") else ""
+    return ""
