@@ -84,6 +84,32 @@ def test_old_images_have_old_libraries(tmp_path: Path) -> None:
     assert findings(tmp_path, compose_yaml=service(tgi, *lines)) == []
 
 
+@pytest.mark.parametrize(
+    "name", ["USE_MMAP", "FLASH_ATTENTION", "USE_FLAX", "GIT_LFS_PROGRESS", "HOST_IP", "USE_BEAM"]
+)
+def test_a_word_that_anybody_may_use_is_no_old_name(tmp_path: Path, name: str) -> None:
+    assert findings(tmp_path, compose_yaml=service("example.org/whisper:1", f"{name}=1")) == []
+
+
+def test_an_old_name_in_what_looks_like_its_last_reader(tmp_path: Path) -> None:
+    lines = "HUGGINGFACE_HUB_CACHE=/data\nHF_HUB_ENABLE_HF_TRANSFER=1\n"
+    assert len(findings(tmp_path, x_env=lines)) == 2
+    assert findings(tmp_path, x_env=lines + "MAX_BATCH_PREFILL_TOKENS=4096\n") == []
+
+
+def test_what_listens_on_the_hosts_network_is_reached(tmp_path: Path) -> None:
+    rest = "    ports: ['11434:11434']\n"
+    text = service("ollama/ollama:latest", "OLLAMA_HOST=127.0.0.1", rest=rest)
+    assert [one.id for one in findings(tmp_path, compose_yaml=text)] == ["harmful-value"]
+    assert findings(tmp_path, compose_yaml=f"{text}    network_mode: host\n") == []
+
+
+@pytest.mark.parametrize("image", ["${REGISTRY}/vllm/vllm-openai:${TAG}", "vllm/vllm-openai:${TAG:?set it}"])
+def test_an_image_without_a_known_tag_is_still_that_image(tmp_path: Path, image: str) -> None:
+    found = findings(tmp_path, compose_yaml=service(image, "VLLM_USE_V1=1"))
+    assert told(found) == [("removed", "VLLM_USE_V1", "likely")]
+
+
 def test_a_client_may_have_names_of_its_own(tmp_path: Path) -> None:
     for image in ("example.org/chat:1", "python:3.12", "ghcr.io/open-webui/open-webui:main"):
         lines = ("OLLAMA_TEMPERATURE=0.1", "VLLM_RETRIES=3", "SGLANG_POOL=2")

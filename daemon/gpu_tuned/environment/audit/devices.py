@@ -25,7 +25,7 @@ def visible(v: Together) -> Iterator[Finding]:
         yield v.finding("CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES=none leaves no GPU in the container")
         return
     asked_for = v.environment.devices is not None or v.environment.device_count
-    if cuda in ("-1", "") and (asked_for or (seen and seen not in ("void", "none"))):
+    if cuda == "-1" and (asked_for or (seen and seen not in ("void", "none"))):
         hides = "hides every GPU that is asked for"
         yield v.finding("CUDA_VISIBLE_DEVICES", f'CUDA_VISIBLE_DEVICES="{cuda}" {hides}', Certainty.LIKELY)
         return

@@ -20,6 +20,15 @@ if TYPE_CHECKING:
 _OFF = frozenset({"", "0", "false", "off", "no", "n", "f", "disabled", "none"})
 # A release whose libraries are as new as the catalogue; an older image has older ones, and does not say which.
 _LIBRARIES_AS_NEW = {"vllm": "0.30.0", "sglang": "0.5.20", "localai": "", "tgi": "4"}
+_OLD_READERS = frozenset({"tgi", "llama.cpp"})
+_WORDS = {
+    "huggingface_hub": ("HUGGING", "HF_"),
+    "transformers": ("TRANSFORMERS", "HUGGING", "PYTORCH_PRETRAINED"),
+    "pytorch": ("TORCH", "INDUCTOR"),
+    "llama.cpp": ("LLAMA", "GGML"),
+    "llama.cpp-build": ("LLAMA", "GGML"),
+    "sglang": ("SGL",),
+}
 _DEFINED = re.compile(r"-D((?:LLAMA|GGML)_\w+)(?::\w+)?=")
 _ONCE_READ = (Standing.READ, Standing.REMOVED, Standing.RENAMED, Standing.FATAL, Standing.NOT_YET)
 # CPython takes these as numbers: "0" is off (tried with 3.11), whatever else one reads about them.
@@ -132,8 +141,12 @@ class Names:
             return Certainty.LOW  # a release that nobody looked at
         if verdict.component in environment.components:
             return certainty
-        if certainty is Certainty.LOW and not set(verdict.others) & environment.spoken_of:
-            certainty = Certainty.LIKELY  # nothing here looks like the one engine that still reads it
+        if not _says_whose(verdict, self.catalogue):
+            return Certainty.LOW  # a word that any program may have for itself (USE_MMAP, FLASH_ATTENTION)
+        if set(verdict.others) & environment.spoken_of & _OLD_READERS:
+            return Certainty.LOW  # it looks like the one engine that still reads it
+        if certainty is Certainty.LOW:
+            certainty = Certainty.LIKELY
         for engine, version in environment.components.items():
             needed = _LIBRARIES_AS_NEW.get(engine)
             if needed and version and self.catalogue.compare(engine, version, needed) == -1:
@@ -175,6 +188,12 @@ class Names:
         what = f"switches {wording.feature(name)} off" if "_NO_" in name or "DISABLE" in name else "switches it on"
         message = f'{name} counts as soon as it is set: "{one.value}" {what} as well; leave the line out'
         return wording.Make(one, environment, Certainty.CERTAIN)("presence-only", Kind.PRESENCE_ONLY, message, "")
+
+
+def _says_whose(verdict: Verdict, catalogue: Catalogue) -> bool:
+    """Whether the name itself says whose it is."""
+    words = _WORDS.get(verdict.component, (verdict.component.upper(),))
+    return catalogue.namespace(verdict.name) is not None or any(word in verdict.name for word in words)
 
 
 _OF_NOBODY = Verdict("", Standing.UNKNOWN, VerdictCertainty.LOW)

@@ -54,7 +54,7 @@ class Unread:
             yield make(
                 "read-elsewhere",
                 Kind.UNREAD,
-                f"{wording.label(self.catalogue, verdict)} reads {name}, {who} does not",
+                f"{wording.label(self.catalogue, verdict)} reads {name} or did, {who} does not",
                 "",
             )
             return

@@ -99,7 +99,8 @@ class _File:
             bool(capabilities & {"SYS_NICE", "ALL"}) or self._text(config, "privileged") == "true"
         )
         self._gpus(config, found)
-        found.published = found.published or bool(nodes.items(config["ports"][1]) if "ports" in config else False)
+        listens = bool(nodes.items(config["ports"][1])) if "ports" in config else False
+        found.published = (found.published or listens) and self._text(config, "network_mode") != "host"
         return found
 
     # --- what a service takes over -----------------------------------------------------------------------------
@@ -241,8 +242,13 @@ class _File:
             return ""
         value, used = interpolate(written, self._dotenv)
         self._reading.interpolated |= used
-        # An image whose tag is not known is still that image.
-        return value if value is not None else re.sub(r":?\$\{?\w*.*", "", written)
+        if value is None:
+            # An image whose tag is not known is still that image.
+            bare = re.sub(
+                r"\$\{(\w+)(?::?\?[^}]*)?\}|\$(\w+)", lambda name: self._dotenv.get(name[1] or name[2], ""), written
+            )
+            value, _ = interpolate(bare, self._dotenv)
+        return (value or "").rstrip(":")
 
     def _command(self, config: nodes.Mapping, key: str) -> tuple[str, ...]:
         node = config[key][1] if key in config else None
@@ -311,8 +317,8 @@ class _File:
         elif count is not None and count.isdecimal():
             found.device_count = int(count)
         options = parts.get("options")
-        if options and (nodes.items(options[1]) or nodes.mapping(options[1])):
-            driver = nodes.text_of(nodes.get(request, "driver")) or "nvidia"
+        driver = nodes.text_of(nodes.get(request, "driver")) or "nvidia"
+        if options and driver in ("nvidia", "cdi") and (nodes.items(options[1]) or nodes.mapping(options[1])):
             what = "CDI refuses them" if driver == "cdi" else "the engine's nvidia driver never reads them"
             message = (
                 f"options of a GPU request do nothing: {what}; a compute mode is set on the host, for every container"

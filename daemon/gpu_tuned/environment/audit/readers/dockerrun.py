@@ -51,6 +51,8 @@ class Run:
     gpus: tuple[str, ...] | None = None
     gpu_count: int | None = None
     published: bool = False
+    on_host: bool = False
+    """In the host's network: what it listens on is the host's."""
 
 
 def is_run(words: list[Word]) -> bool:
@@ -140,6 +142,10 @@ def _publish(found: Run, word: Word, value: str) -> None:
     found.published = True
 
 
+def _network(found: Run, word: Word, value: str) -> None:
+    found.on_host |= value == "host"
+
+
 def _env_file(found: Run, word: Word, value: str) -> None:
     found.env_files.append(value)
 
@@ -156,4 +162,6 @@ _OPTIONS: dict[str, Callable[[Run, Word, str], None]] = {
     "--device": _device,
     "-p": _publish,
     "--publish": _publish,
+    "--network": _network,
+    "--net": _network,
 }

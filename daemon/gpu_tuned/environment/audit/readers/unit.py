@@ -222,7 +222,7 @@ def _run(
     environment.container = True
     environment.image, environment.command = run.image, run.command
     environment.devices, environment.device_count = run.gpus, run.gpu_count
-    environment.published = run.published
+    environment.published = run.published and not run.on_host
     environment.assignments = []
     for path in run.env_files:
         reading.refers[path] = Reader.DOCKER
