@@ -213,18 +213,18 @@ class _Looks:
         where = root or _sysroot()
         if container is not None:
             return looks.inside(container)
-        return looks.host(where, _policy_files(where.rstrip("/") + CONFIG))
+        return looks.host(where, _policy_files(where.rstrip("/") + CONFIG, None))
 
     def show(self, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
         from gpu_tuned import looks
 
         where = _sysroot()
-        return looks.show(where, _policy_files(where.rstrip("/") + CONFIG), gpu, told)
+        return looks.show(where, _policy_files(where.rstrip("/") + CONFIG, None), gpu, told)
 
     def advice(self, path: str) -> list[str]:
         from gpu_tuned.core.advice import advise_offline
 
-        files = _policy_files(path)
+        files = _policy_files(path, None)
         return [str(advice) for advice in advise_offline(files.parse(files.read()))]
 
 
@@ -232,7 +232,15 @@ def environment() -> Environment:
     """What `gpu-tunedctl env` asks; nothing else pays for it."""
     from gpu_tuned.environment import verbs
 
+    verbs.gpu_pids = gpu_pids
     return verbs
+
+
+def gpu_pids() -> tuple[int, ...]:
+    """The processes that the driver lists on the GPUs, for `gpu-tunedctl env audit --gpu-processes`."""
+    from gpu_tuned.adapters.nvml.processes import gpu_pids
+
+    return gpu_pids()
 
 
 def _owners() -> frozenset[int]:

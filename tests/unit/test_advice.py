@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -182,7 +183,7 @@ def test_the_index_names_them_all_and_no_page_is_an_orphan() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == {*ADVICE_IDS, "README"}
 
 
-def policy(*rules: dict[str, object], **host: object) -> Policy:
+def policy(*rules: dict[str, Any], **host: object) -> Policy:
     tables = {"gpu": list(rules), **({"host": host} if host else {})}
     return parse([Document("p.toml", tables)])
 

@@ -57,6 +57,10 @@ class Options:
     bare: bool
     folder: str
     environment: Callable[[], Environment]
+    paths: list[str]
+    reader: str | None
+    pid: list[int]
+    gpu_processes: bool
 
 
 def default_socket() -> str:
