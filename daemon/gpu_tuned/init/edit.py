@@ -41,12 +41,14 @@ class Change:
     links: tuple[str, ...] = ()
     unit: str = ""
     restart: tuple[str, ...] = ()
+    started_by: tuple[str, ...] = ()
     before: str = ""
 
 
 def changes(scan: Scan, decision: Decision) -> list[Change]:
     """What becomes of every file."""
-    return [_change(file, scan.effects, decision, scan.busy) for file in scan.files]
+    setting = {effect.file for effect in scan.effects}
+    return [_change(file, scan.effects, decision, scan.busy) for file in scan.files if file.path in setting]
 
 
 def _change(file: File, effects: Sequence[Effect], decision: Decision, busy: frozenset[tuple[str, int]]) -> Change:
@@ -76,7 +78,7 @@ def _change(file: File, effects: Sequence[Effect], decision: Decision, busy: fro
 
 
 def _left(file: File, why: str) -> Change:
-    return Change(Action.LEAVE, file.path, why, unit=file.unit)
+    return Change(Action.LEAVE, file.path, why, unit=file.unit, started_by=file.started_by)
 
 
 Edited = tuple[str, list[int]]

@@ -23,7 +23,7 @@ def program_lines(text: str) -> Iterator[tuple[int, Said]]:
             continue
         for call, setting in CALLS:
             if found := call.search(row):
-                yield number, Said(setting, None, found[0], None)
+                yield number, Said(setting, None, found[0], None if setting else ())
         if smi:
             for said in nvidia_smi.mentioned(row):
                 yield number, said

@@ -7,9 +7,9 @@ itself could set another one; and where the board does not speak against it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gpu_tuned.core.model import Board, NumaBalancing, Setting, Unread, Value, text
+from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Unread, Value, text
 from gpu_tuned.init import verdict
 from gpu_tuned.init.model import Doubt, Effect, Kind
 from gpu_tuned.init.verdict import Fit, Host, Misfit
@@ -66,12 +66,19 @@ class Decision:
 
 def decide(host: Host, effects: tuple[Effect, ...]) -> Decision:
     """What becomes of every effect."""
-    judge = _Judge(host, effects)
+    judge = _Judge(host, _left_whole(effects))
     for board in host.boards:
         for setting in ORDER:
             judge.settle(board, setting)
     judge.settle_host()
     return judge.decision()
+
+
+def _left_whole(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    """What decides again and again is one thing: of a controller no part is taken over."""
+    files = {e.file for e in effects if e.doubt and e.doubt.kind is Kind.CONTROLLER and e.setting is not None}
+    why = Doubt(Kind.CONTROLLER, "it is part of a program that goes on deciding what the GPU is set to")
+    return tuple(replace(e, doubt=why) if e.file in files and e.doubt is None else e for e in effects)
 
 
 class _Judge:
@@ -139,7 +146,7 @@ class _Judge:
             elif doubt is not None:
                 self.reasons.setdefault(effect.number, Misfit(doubt, self._instead(effect, judged, doubt, board)))
             rest.append(effect)
-        active = [e for e in rest if e.active] + self.blanket
+        active = [e for e in rest if e.active] + [e for e in self.blanket if _covers(e, setting)]
         if certain:
             why = self._agreed(certain, active, board, setting)
             if why is None:
@@ -196,6 +203,11 @@ class _Judge:
         setting = effect.setting
         if doubt.kind is Kind.STOP or setting is None:
             return None
+        if isinstance(judged, Fit) and judged.value is UNLOCKED:
+            return None
+        same = {e.target for e in self.effects if e.setting is setting and e.file == effect.file}
+        if len(same) > 1 and doubt.kind not in _WATCHED:
+            return None  # which of them is meant is a person's to say
         if doubt.kind in _WATCHED:
             return f'watch = ["{setting.value}"]'
         if isinstance(judged, Fit):
@@ -258,6 +270,12 @@ class _Judge:
             doubt = effect.doubt or Doubt(Kind.GPU_UNKNOWN, "no GPU that is here is meant by it")
             misfit = self.reasons.get(effect.number) or Misfit(doubt)
             yield Left(effect, misfit.doubt.kind, misfit.doubt.why, misfit.instead)
+
+
+def _covers(blanket: Effect, setting: Setting) -> bool:
+    """Whether something that is not known may set this: other programs of this kind set limits and clocks."""
+    rival = blanket.doubt is not None and blanket.doubt.kind is Kind.RIVAL
+    return not rival or setting in (Setting.POWER_LIMIT, Setting.GPU_CLOCK, Setting.MEMORY_CLOCK)
 
 
 def in_force(host: Host, decision: Decision, board: Board, setting: Setting) -> Value | None:

@@ -79,11 +79,13 @@ class Reading:
             return
         self.read.add(path)
         why = "a program sets it; what it sets, and when, cannot be told from its text"
-        found = programs.effects_of(path, text, doubt or Doubt(Kind.PROGRAM, why))
+        if doubt is None or doubt.kind in (Kind.BRANCH, Kind.LOOP, Kind.COMPUTED):
+            doubt = Doubt(Kind.PROGRAM, why)
+        found = programs.effects_of(path, text, doubt)
         if found:
             self.effects += [replace(effect, start=start) for effect in found]
             self.file(path, FileKind.OTHER)
-            if doubt is None:
+            if doubt.kind is Kind.PROGRAM:
                 self.writer(path, "program", why)
 
     def file(self, path: str, kind: FileKind, **more: object) -> None:

@@ -27,6 +27,7 @@ def read(reading: Reading, units: Units) -> None:
     for start in units.started().values():
         unit = units.load(start.name)
         if unit is not None and not start.name.startswith(OWN):
+            reading.read.add(unit.file)
             _service(reading, units, unit, start)
     wanted = [name for target in ("multi-user.target", "graphical.target") for name, _ in units.linked(target)]
     reading.mps = reading.mps or any("-mps" in name for name in wanted)
@@ -126,9 +127,10 @@ def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen)
     kind = unit.last("Type") or "simple"
     running = unit.name if kind != "oneshot" and start.doubt is None else ""
     for path in scripts:
-        if path in reading.kinds and running:
-            before = reading.kinds[path].restart
-            reading.file(path, FileKind.SCRIPT, restart=(*before, running) if running not in before else before)
+        file = reading.kinds[path]
+        again = (*file.restart, running) if running and running not in file.restart else file.restart
+        by = (*file.started_by, unit.name) if start.doubt is None else file.started_by
+        reading.file(path, FileKind.SCRIPT, restart=again, started_by=by)
     if unit.file not in own or not unit.file:
         return
     links = start.links

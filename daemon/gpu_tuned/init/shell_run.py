@@ -65,7 +65,9 @@ class Walk:
                 status = last = self._pipeline(pipeline, here, tested)
                 continue
             status, last = self._further(status, operator == "&&", pipeline, here, tested)
-        if here.errexit and not here.tested and not here.left:
+        # A loop or a condition ends the script by what fails inside it, not by how it ends itself.
+        inside = isinstance(chain[-1][1].commands[-1], (If, For, While, Case)) and len(chain[-1][1].commands) == 1
+        if here.errexit and not here.tested and not here.left and not inside:
             if last.ok is None:
                 here.doubt_rest("script", f"`set -e`: line {item.last} may end the script before it")
             elif last.needs:
@@ -165,18 +167,16 @@ class Walk:
         if status.ok is None:
             then = here.fork(here.way.doubted(Kind.BRANCH, CONDITION))
             other = here.fork(then.way)
-            self.run(body, then)
-            self._if(command, number + 1, other)
+            ends = self.run(body, then), self._if(command, number + 1, other)
             either(here, [then, other], command.first)
-            return OPEN
+            return GOOD if ends == (GOOD, GOOD) else OPEN
         if not status.needs:
             return self.run(body, here) if status.ok else self._if(command, number + 1, here)
         usual = here.fork(here.way.needing(status.needs))
         other = here.fork(here.way.unless_done(status.needs))
-        self.run(body, usual if status.ok else other)
-        self._if(command, number + 1, other if status.ok else usual)
+        ends = self.run(body, usual if status.ok else other), self._if(command, number + 1, other if status.ok else usual)
         ordinarily(here, usual, other, status.needs)
-        return OPEN
+        return GOOD if ends == (GOOD, GOOD) else OPEN
 
     def _case(self, command: Case, subject: Text, arms: Sequence[tuple[list[Word], List]], here: Here) -> Status:
         for number, (patterns, body) in enumerate(arms):
@@ -187,10 +187,9 @@ class Walk:
                 return self.run(body, here)
             then = here.fork(here.way.doubted(Kind.BRANCH, "a `case` decides whether it runs"))
             other = here.fork(then.way)
-            self.run(body, then)
-            self._case(command, subject, arms[number + 1 :], other)
+            ends = self.run(body, then), self._case(command, subject, arms[number + 1 :], other)
             either(here, [then, other], command.first)
-            return OPEN
+            return GOOD if ends == (GOOD, GOOD) else OPEN
         return GOOD
 
     def _for(self, command: For, here: Here) -> Status:
@@ -202,10 +201,11 @@ class Walk:
             here.way = here.way.doubted(Kind.LOOP, "what the loop goes over is not written in the file")
             shell_tests.forget_assigned(command.body, here)
         several = len({value.text for value in values}) > 1
+        status = GOOD
         for value in values:
             if command.name:
                 here.variables.single[command.name] = varied(value) if several else value
-            self.run(command.body, here)
+            status = self.run(command.body, here)
             if here.left in ("exit", "return", "break", "never"):
                 break
             here.left = ""
@@ -214,10 +214,11 @@ class Walk:
         elif open_ and here.left:
             here.doubt_rest("script", f"the loop in line {command.first} may end it before")
             here.left = ""
+        stopped = "loop" in here.flow
         self._leave_loop(here, before, way)
         if open_:
             shell_tests.forget_assigned(command.body, here)
-        return OPEN
+        return OPEN if (open_ or stopped) and status != GOOD else status
 
     def _leave_loop(self, here: Here, before: Way | None, way: Way) -> None:
         here.way = way
@@ -265,7 +266,7 @@ class Walk:
             self._leave_loop(here, before, way)
         here.endless = endless
         shell_tests.forget_assigned(changing, here)
-        return OPEN
+        return GOOD if status.ok is False and not status.needs else OPEN
 
     def _after_endless(self, command: While, status: Status, here: Here) -> None:
         if "break" in shell_tests.names(command.body):
