@@ -75,7 +75,7 @@ class Examiner:
         waiting: list[tuple[Layout, Future[Truth]]] = []
         for seed in seeds:
             layout = hosts.make(seed)
-            waiting.append((layout, self.pool.submit(_truth, layout, None)))
+            waiting.append((layout, self.pool.submit(_truth, layout)))
             if len(waiting) > AHEAD:
                 yield self._one(*waiting.pop(0))
         for each in waiting:
@@ -96,11 +96,11 @@ class Examiner:
         certain = judge.certain(layout, real)
         verdict.certain, verdict.taken = len(certain), len(answer.taken)
         verdict.found = sum(
-            key in answer.taken and judge.same(answer.taken[key], value, layout.boards[key[0]], key[1])
+            key in answer.held and judge.same(answer.held[key], value, layout.boards[key[0]], key[1])
             for key, value in certain.items()
         )
         if answer.files is not None and answer.files != layout.files:
-            after = self.pool.submit(_truth, layout, answer.files).result()
+            after = self.pool.submit(_again, layout, answer.files).result()
             verdict.changed = judge.changed(layout, real, after, answer.held)
 
 
@@ -147,6 +147,11 @@ def _ready(base: str) -> None:
     _sandbox = Sandbox(own)
 
 
-def _truth(layout: Layout, files: dict[str, str] | None) -> Truth:
+def _truth(layout: Layout) -> Truth:
     assert _sandbox is not None
-    return truth.find(_sandbox, layout, files)
+    return truth.find(_sandbox, layout)
+
+
+def _again(layout: Layout, files: dict[str, str]) -> Truth:
+    assert _sandbox is not None
+    return truth.again(_sandbox, layout, files)

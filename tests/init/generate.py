@@ -207,6 +207,7 @@ class Script:
 
     def chain(self, scope: Scope) -> list[str]:
         sign = self.pick(["&&", "&&", ";", "||", "&", "|"])
+        self.layout.racing |= sign in ("&", "|")
         return [f"{self.call(scope)} {sign} {self.call(scope)}"]
 
     def by_variable(self, scope: Scope) -> list[str]:
@@ -429,6 +430,7 @@ class Script:
 
     def group(self, scope: Scope) -> list[str]:
         a, b = self.call(scope), self.call(scope)
+        self.layout.racing = True
         return [self.pick([f"( {a}; {b} )", f"{{ {a}; {b}; }}", f"( {a} ) &\nwait", f"! {a}", f"{a} & wait"])]
 
     def host_knob(self, scope: Scope) -> list[str]:

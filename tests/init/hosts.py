@@ -163,6 +163,7 @@ def rc_local(rng: random.Random, layout: Layout) -> None:
     if rng.random() < 0.3:
         inner = script(rng, layout, "/usr/local/bin/gpu-limits.sh")
         call = rng.choice([inner, f"{inner} &", f"bash {inner}", f"[ -x {inner} ] && {inner}", f"sh {inner} start"])
+        layout.racing |= call.endswith("&")
         text = text.replace("\n", f"\n{call}\n", 1)
     path = "/etc/rc.local"
     layout.files[path] = text

@@ -29,7 +29,7 @@ class Layout:
     """`boot` starts at every boot, in an order that is not known between groups unless `ordered`; `sometimes` may run
     later, or not. `unknown` are the commands whose outcome nobody knows: name -> (exit status, output) to choose
     from. `variables` may stand in the environment of whatever starts: name -> values, None for unset. `files` with
-    several texts (None: absent) in `coming` come and go."""
+    several texts (None: absent) in `coming` come and go. `racing`: a script runs two things at once."""
 
     seed: int
     boards: tuple[str, ...]
@@ -42,5 +42,6 @@ class Layout:
     variables: dict[str, list[str | None]] = field(default_factory=dict)
     coming: dict[str, list[str | None]] = field(default_factory=dict)
     ordered: bool = False
+    racing: bool = False
     prior: tuple[dict[str, object], ...] = ()
     kinds: list[str] = field(default_factory=list)

@@ -6,6 +6,7 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import select
 import shutil
 import signal
@@ -34,6 +35,7 @@ SHIMS = (
 FOLDERS = ("usr/local/bin", "usr/local/sbin", "opt", "etc", "var/log", "run", "tmp", "root")
 _ABSOLUTE = re.compile(r"(?<![\w./}*])/(?=(?:usr|bin|sbin|etc|opt|root|home|var|run|tmp|srv|scripts|proc|sys|lib)/)")
 MOST_SLEEPS, MOST_CALLS, LONGEST_S = 3, 80, 10.0
+MOST_CPU_S = 1
 NOT_FOUND = 127
 
 
@@ -148,20 +150,32 @@ class Sandbox:
             pid = os.posix_spawn(program, words, env, file_actions=null, setpgroup=0)
         except OSError:
             return NOT_FOUND
-        status = NOT_FOUND
+        with suppress(ProcessLookupError):  # a loop that neither sleeps nor calls anything ends by this
+            resource.prlimit(pid, resource.RLIMIT_CPU, (MOST_CPU_S, MOST_CPU_S))
+        watch = os.pidfd_open(pid)
+        try:
+            return self._wait(pid, watch, case)
+        finally:
+            os.close(watch)
+
+    def _wait(self, pid: int, watch: int, case: _Case) -> int:
+        """Answer the shim until the program and all that it left running have ended; its exit status."""
+        status, ended = NOT_FOUND, False
         ends = time.monotonic() + LONGEST_S
         case.sleeps = 0
         while True:
-            ready, _, _ = select.select([self.listener], [], [], 0.0005)
-            if ready and not self._answer(case):
+            waiting = [self.listener] if ended else [self.listener, watch]
+            ready, _, _ = select.select(waiting, [], [], 0.001 if ended else 0.1)
+            if self.listener in ready and not self._answer(case):
                 case.run.killed = True
                 _end(pid)
-            try:
-                done, code = os.waitpid(-pid, os.WNOHANG)
-            except ChildProcessError:
+            with suppress(ChildProcessError):
+                while (found := os.waitpid(-pid, os.WNOHANG))[0]:
+                    if found[0] == pid:
+                        status, ended = os.waitstatus_to_exitcode(found[1]), True
+                        case.run.killed = case.run.killed or status == -signal.SIGKILL
+            if ended and not _alive(pid):
                 return status
-            if done == pid:
-                status = os.waitstatus_to_exitcode(code)
             if time.monotonic() > ends:
                 case.run.killed = True
                 _end(pid)
@@ -219,3 +233,11 @@ def _pid(channel: socket.socket) -> int:
 def _end(group: int) -> None:
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
+
+
+def _alive(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -77,7 +77,7 @@ class Subject:
         first = first_policy(str(root), write, False)
         policy = policy_file.load_text(first.policy, Path("/etc/gpu-tuned/gpu-tuned.toml"))
         held = self._held(policy, layout)
-        taken = dict(held)
+        taken: dict[tuple[int, str], object] = {}
         files = None
         if write:
             files = {path: _text(root / path.lstrip("/")) for path in layout.files}

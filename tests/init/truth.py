@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import random
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -13,8 +12,8 @@ from tests.init.layout import Group, Layout
 from tests.init.sandbox import Run, Sandbox
 from tests.init.smi import Smi
 
-MOST_RUNS = 20
-_BACKGROUND = re.compile(r"(?<![&>|])&(?![&>0-9])")
+MOST_RUNS = 12
+MOST_AGAIN = 4
 
 
 @dataclass(frozen=True)
@@ -39,17 +38,22 @@ class Truth:
         return [run for given, run in self.runs if not given.fails]
 
 
-def find(sandbox: Sandbox, layout: Layout, files: Mapping[str, str] | None = None) -> Truth:
-    """Run the host, or what became of it: `files` instead of its own."""
-    own = layout.files if files is None else files
-    sandbox.lay_out(layout, own)
+def find(sandbox: Sandbox, layout: Layout) -> Truth:
+    """Run the host."""
+    sandbox.lay_out(layout, layout.files)
     chosen = list(assignments(layout))
-    first = _run(sandbox, layout, chosen[0], own)
-    runs = [(chosen[0], first), *((given, _run(sandbox, layout, given, own)) for given in chosen[1:])]
-    for number in range(1, min(first.calls, 5) + 1):
+    runs = [(given, _run(sandbox, layout, given)) for given in chosen]
+    for number in range(1, min(runs[0][1].calls, 4) + 1):
         given = replace(chosen[0], fails=frozenset([number]))
-        runs.append((given, _run(sandbox, layout, given, own)))
+        runs.append((given, _run(sandbox, layout, given)))
     return Truth(runs)
+
+
+def again(sandbox: Sandbox, layout: Layout, files: Mapping[str, str]) -> Truth:
+    """Run what became of it: the first few of the plain runs."""
+    sandbox.lay_out(layout, files)
+    chosen = itertools.islice(assignments(layout), MOST_AGAIN)
+    return Truth([(given, _run(sandbox, layout, given)) for given in chosen])
 
 
 def assignments(layout: Layout) -> Iterator[Given]:
@@ -59,8 +63,7 @@ def assignments(layout: Layout) -> Iterator[Given]:
     orders = [boot] if layout.ordered or len(boot) < 2 else [boot, boot[::-1]]
     later = [tuple(range(len(boot), len(groups))), (), tuple(range(len(groups) - 1, len(boot) - 1, -1))]
     orders = list(dict.fromkeys(order + late for order in orders for late in later))
-    racing = any(_BACKGROUND.search(text) for text in layout.files.values())
-    axes: list[list[object]] = [[0, 1], list(orders), [1, -1] if racing else [0]]
+    axes: list[list[object]] = [[0, 1], list(orders), [1, -1] if layout.racing else [0]]
     tables = (layout.unknown, layout.variables, layout.coming)
     axes += [list(choices) for table in tables for choices in table.values()]
     every = list(itertools.islice(itertools.product(*axes), 20_000))
@@ -75,7 +78,7 @@ def assignments(layout: Layout) -> Iterator[Given]:
         yield Given(prior, unknown, env, coming, order, race=race)  # type: ignore[arg-type]
 
 
-def _run(sandbox: Sandbox, layout: Layout, given: Given, files: Mapping[str, str]) -> Run:
+def _run(sandbox: Sandbox, layout: Layout, given: Given) -> Run:
     for path, text in given.files.items():
         if text is not None:
             sandbox.put(path, text, layout.modes.get(path, 0o644))
