@@ -29,7 +29,7 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         frozenset({"ports", "core"}),
         "the container side runs without a daemon and without a GPU",
     ),
-    "host": (frozenset({"ports", "core"}), "the doctor looks at the host, not at the daemon"),
+    "init": (frozenset({"ports", "core"}), "only `init` pays for it, and it needs neither the daemon nor its parts"),
     "ctl": (
         frozenset({"control.client", "core"}),
         "the command speaks through the socket, as any client does",

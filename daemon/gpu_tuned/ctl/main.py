@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import ModuleType
 
-    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Json
 
 VERBS = {
@@ -52,13 +51,13 @@ def run(
     argv: list[str],
     offline_plan: Callable[[str | None], Json],
     problems: Callable[[str], list[str]],
-    first_policy: Callable[[str | None, bool, bool], FirstPolicy],
+    first_policy: Callable[[str | None, bool, bool], Json],
 ) -> int:
     """Run one command line and return its exit code.
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
-    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
+    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write, as a document.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()

@@ -4,64 +4,64 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 from gpu_tuned.core.errors import DriverTrouble, GpuLost, GpuTunedError, PolicyError, UsageError
-from gpu_tuned.core.leftover import FirstPolicy, Host
 from gpu_tuned.core.model import Board, Reading, Setting
 from gpu_tuned.core.policy import DaemonOptions, Policy
-from gpu_tuned.core.proposal import PROFILES, propose
-from gpu_tuned.core.takeover import names
-from gpu_tuned.host.leftovers import scan
-from gpu_tuned.host.nvidia_smi import Said
-from gpu_tuned.host.replace import carry_out
-from gpu_tuned.host.tree import Tree
+from gpu_tuned.init import document, policy_text
+from gpu_tuned.init.carry_out import carry_out
+from gpu_tuned.init.edit import changes
+from gpu_tuned.init.profiles import PROFILES
+from gpu_tuned.init.propose import decide
+from gpu_tuned.init.rooted import Rooted
+from gpu_tuned.init.scan import scan
+from gpu_tuned.init.verdict import Host
 from gpu_tuned.ports import Gpus, Kernel, Look
 
 POLICY = "/etc/gpu-tuned/gpu-tuned.toml"
 DROP_INS = "/etc/gpu-tuned/gpu-tuned.d"
 EVERY_BOARD = '[[gpu]]\nmatch = {{ name = "*" }}\nprofile = "{}"\n'
+OWN = "a policy of this host's own"
+AS_SHIPPED = "it asks for persistence mode alone"
 
 Parse = Callable[[str], Policy]
 
 
-def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, replace: bool) -> FirstPolicy:
-    """What `init` proposes for the host below `root`; with `write`, done.
+def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, replace: bool) -> dict[str, Any]:
+    """What `init` proposes for the host below `root`, as the document of `init --json`; with `write`, done.
 
     `parse` makes a policy of a text, shipped profiles included. Nothing is written to any GPU. Raises DriverError
     where no board can be looked at; UsageError where a policy is in place already and `replace` was not said;
     NotPermitted.
     """
     boards, readings = _look(gpus)
-    numa = kernel.numa_balancing()
-
-    def stays(said: Said) -> bool:
-        if said.setting is Setting.NUMA_BALANCING:
-            return numa is None
-        return not any(names(said.gpus, board) for board in boards)
-
-    found = scan(root, stays)
-    profiles = {name: shipped for name in PROFILES.values() if (shipped := _profile(parse, name)) is not None}
     silent = tuple(sorted(set(kernel.bound_gpus()) - {board.gpu.pci for board in boards}))
-    nodes = kernel.memory_nodes()
-    policy = propose(Host(boards, readings, found.asks, profiles, numa, nodes, found.mps, silent))
-    _checked(parse, policy)
-    tree = Tree(root)
-    present = _present(tree, parse)
-    drop_ins = tuple(f"{DROP_INS}/{name}" for name in tree.names(DROP_INS) if name.endswith(".toml"))
-    backup = undo = None
-    if write:
-        if present == OWN and not replace:
-            raise UsageError(
-                f"{POLICY} is a policy of this host already, and nothing was changed; "
-                "`init --write --replace` moves it to the backup"
-            )
-        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        backup, undo = carry_out(root, POLICY, policy, found.changes, stamp)
-    return FirstPolicy(policy, POLICY, found.changes, dict(found.unread), present, drop_ins, backup, undo)
-
-
-OWN = "a policy of this host's own"
-AS_SHIPPED = "it asks for persistence mode alone"
+    shipped = {name: policy for name in PROFILES.values() if (policy := _profile(parse, name)) is not None}
+    try:
+        files = Rooted(root)
+    except OSError as error:
+        raise UsageError(f"--root {root}: {error.strerror or error}") from error
+    with files:
+        found = scan(files)
+        host = Host(boards, readings, shipped, kernel.numa_balancing(), kernel.memory_nodes(), found.mps, silent)
+        decision = decide(host, found.effects)
+        policy = policy_text.write(host, decision)
+        _checked(parse, policy)
+        present = _present(files, parse)
+        planned = changes(found, decision)
+        drop_ins = [f"{DROP_INS}/{name}" for name in files.names(DROP_INS) if name.endswith(".toml")]
+        written: tuple[str, str] | None = None
+        if write:
+            if present == OWN and not replace:
+                raise UsageError(
+                    f"{POLICY} is a policy of this host already, and nothing was changed; "
+                    "`init --write --replace` moves it to the backup"
+                )
+            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+            written = carry_out(files, POLICY, policy, planned, stamp)
+        target = document.Target(POLICY, policy, present or "", tuple(drop_ins), written)
+        return document.document(host, found, decision, planned, target)
 
 
 def _look(gpus: Gpus) -> tuple[tuple[Board, ...], dict[str, dict[Setting, Reading]]]:
@@ -95,11 +95,11 @@ def _checked(parse: Parse, policy: str) -> None:
         raise GpuTunedError(f"a mistake in `init`: what it proposes is no policy: {error}") from error
 
 
-def _present(tree: Tree, parse: Parse) -> str | None:
+def _present(files: Rooted, parse: Parse) -> str | None:
     """What lies where the policy goes. What the package ships there is no work of anybody's."""
-    text = tree.text(POLICY)
+    text = files.text(POLICY)
     if text is None:
-        return None if tree.resolve(POLICY) is None else OWN
+        return OWN if files.there(POLICY) else None
     try:
         policy = parse(text)
     except PolicyError:

@@ -1,24 +1,22 @@
-"""A first policy for a host, as text: its boards, what is in force on them, and what people had asked for.
-
-Every line says where it comes from. What comes out is a policy that the parser takes and that no board refuses;
-`gpu-tunedctl init` checks the first before it shows anything.
-"""
+"""The text of a first policy: what is taken over, what is in force, and, as comments, what a person could add."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
-from gpu_tuned.core.leftover import Ask, Host
-from gpu_tuned.core.model import Board, NumaBalancing, Setting, text
-from gpu_tuned.core.takeover import Line, line_of, names, profile_line
+from gpu_tuned.core.model import Board, ComputeMode, Setting, text
+from gpu_tuned.init import profiles, verdict
+from gpu_tuned.init.model import Kind
+from gpu_tuned.init.propose import Decision, Left, in_force
+from gpu_tuned.init.verdict import Host, toml
 
 WIDTH = 80
 COLUMN = 27  # where the comment on a line begins
-PROFILES: Mapping[str, str] = {"NVIDIA GeForce RTX 5090": "rtx-5090-inference"}
-"""Which shipped profile is for which board, by the board's whole name."""
-
-ORDER = (
+MOST_HINTS = 4
+"""Lines to add that one setting of one board is shown with; the table above them has all."""
+KEYS = (
     Setting.PERSISTENCE_MODE,
     Setting.POWER_LIMIT,
     Setting.GPU_CLOCK,
@@ -30,37 +28,79 @@ _PLAIN_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._()/+-]{0,80}")
 _UUID = re.compile(r"GPU-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 EVERY = f"{'[[gpu]]'.ljust(COLUMN)} # every board; rules below win over this one"
 HEAD = (
-    "A first policy for this host, by `gpu-tunedctl init`: the values in force and those that people had written "
-    "into scripts and units. Read it; then `gpu-tunedctl check`, `plan`, `reload`. Reference: gpu-tuned.toml(5)."
+    "A first policy for this host, by `gpu-tunedctl init`. Read it; then `gpu-tunedctl check`, `plan`, `reload`. "
+    "Reference: gpu-tuned.toml(5)."
 )
 KEEPS = (
     "The driver keeps a GPU initialised without a client. Without it every setting is lost when the last client "
     "leaves. Costs a few watts at idle."
 )
+AUTO = 'persistence_mode = "auto"   # on, unless the machine has a battery'
 
 
-def propose(host: Host) -> str:
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One key of a rule. `above` are paragraphs for the comment above it, `value` its TOML text ("" where there is
+    only something to say), `beside` the comment on the line itself."""
+
+    key: Setting
+    above: tuple[str, ...]
+    value: str = ""
+    beside: str = ""
+    own: object = None
+
+
+def write(host: Host, decision: Decision) -> str:
     """The text of the policy file."""
-    lines = {board.gpu.uuid: _lines(board, host) for board in host.boards}
-    blocks = [comment(HEAD)]
-    blocks += _numa(host)
-    blocks += _everywhere(host, lines)
+    lines = {board.gpu.uuid: _lines(board, host, decision) for board in host.boards}
+    blocks = [comment(HEAD), *_numa(decision, host), *_everywhere(host, decision, lines)]
     for boards in _groups(host.boards, lines):
         rule = _rule(boards, lines[boards[0].gpu.uuid], host)
         blocks += [rule] if rule else []
     if host.silent:
         blocks.append(comment(f"Not in this policy, for they do not answer now: {', '.join(host.silent)}"))
-    strangers = [ask for ask in host.asks if ask.gpus and not any(names(ask.gpus, board) for board in host.boards)]
-    blocks += _strangers(strangers)
     if not any(row.startswith("[[gpu]]") for block in blocks for row in block):
         # Before any table, for there it would be a key of that table.
         blocks.insert(1, ["gpu = []    # no rule: nothing is written to any GPU"])
     return "\n".join("\n".join(block) + "\n" for block in blocks)
 
 
-def _lines(board: Board, host: Host) -> tuple[Line, ...]:
-    found = (line_of(setting, board, host) for setting in ORDER)
+def _lines(board: Board, host: Host, decision: Decision) -> tuple[Line, ...]:
+    found = (_line(board, setting, host, decision) for setting in KEYS)
     return tuple(line for line in found if line is not None)
+
+
+def _line(board: Board, setting: Setting, host: Host, decision: Decision) -> Line | None:
+    taken = decision.of(board, setting)
+    if taken is not None:
+        places = list(dict.fromkeys(f"{effect.file} line {effect.line}" for effect in taken.effects))
+        more = f" and {len(places) - 2} more" if len(places) > 2 else ""
+        above = f"From {', '.join(places[:2])}{more}. {taken.remark}".rstrip()
+        return Line(setting, (above,), toml(taken.value), taken.beside, taken.value)
+    hints = tuple(_hints(board, setting, decision))
+    held = in_force(host, decision, board, setting)
+    if held is None:
+        return Line(setting, hints) if hints else None
+    default = board.factory_default(setting)
+    above = f"In force now, and not what the board starts with ({text(default)}); nothing was found that sets it."
+    if held is ComputeMode.EXCLUSIVE_PROCESS:
+        above += " A second process fails with cudaErrorDevicesUnavailable (46), unless MPS serves both."
+    return Line(setting, (*hints, above), toml(held), verdict.beside(held, host.found(board, setting), board), held)
+
+
+def _hints(board: Board, setting: Setting, decision: Decision) -> list[str]:
+    mine = [each for each in decision.left if each.effect.setting is setting and _concerns(each, board)]
+    mine = [each for each in mine if each.kind is not Kind.STOP]
+    rows = [
+        f"Left: {each.effect.file} line {each.effect.line} (`{each.effect.words}`)"
+        + (f"; to have it anyway, write: {each.instead}" if each.instead else "")
+        for each in mine[:MOST_HINTS]
+    ]
+    return [*rows, f"Left: {len(mine) - MOST_HINTS} more"] if len(mine) > MOST_HINTS else rows
+
+
+def _concerns(left: Left, board: Board) -> bool:
+    return verdict.names(left.effect.gpus, board)
 
 
 def _groups(boards: Sequence[Board], lines: Mapping[str, tuple[Line, ...]]) -> list[list[Board]]:
@@ -71,25 +111,27 @@ def _groups(boards: Sequence[Board], lines: Mapping[str, tuple[Line, ...]]) -> l
     return list(groups.values())
 
 
-def _everywhere(host: Host, lines: dict[str, tuple[Line, ...]]) -> list[list[str]]:
+def _everywhere(host: Host, decision: Decision, lines: dict[str, tuple[Line, ...]]) -> list[list[str]]:
     """The rule for every board: persistence mode, where all boards say the same of it. Takes it out of `lines`."""
-    of_each = {uuid: [line for line in each if line.key is Setting.PERSISTENCE_MODE] for uuid, each in lines.items()}
-    said = {tuple(each) for each in of_each.values()}
     if all(Setting.PERSISTENCE_MODE in board.absent for board in host.boards):
         return []
-    if len(said) != 1:
-        return [[EVERY, 'match = { name = "*" }', *comment(KEEPS), _auto()]]
-    (same,) = said
+    of_each = {uuid: [line for line in each if line.key is Setting.PERSISTENCE_MODE] for uuid, each in lines.items()}
+    busy = any((board.gpu.uuid, Setting.PERSISTENCE_MODE) in decision.busy for board in host.boards)
+    same = {tuple(each) for each in of_each.values()}
+    if len(same) != 1:
+        return [] if busy else [[EVERY, 'match = { name = "*" }', *comment(KEEPS), AUTO]]
     for uuid, each in lines.items():
         lines[uuid] = tuple(line for line in each if line.key is not Setting.PERSISTENCE_MODE)
-    block = [EVERY, 'match = { name = "*" }', *comment(KEEPS)]
-    for line in same:
+    (each_,) = same
+    block = [EVERY, 'match = { name = "*" }']
+    if busy and not any(line.value for line in each_):
+        return [[*block, *(row for line in each_ for row in _written(line)), *comment(
+            "Persistence mode is left as it is: something here sets it, and what cannot be told."
+        )]]
+    block += comment(KEEPS)
+    for line in each_:
         block += _written(line)
-    return [block if any(line.value for line in same) else [*block, _auto()]]
-
-
-def _auto() -> str:
-    return 'persistence_mode = "auto"   # on, unless the machine has a battery'
+    return [block if any(line.value for line in each_) else [*block, AUTO]]
 
 
 def _rule(boards: Sequence[Board], lines: Sequence[Line], host: Host) -> list[str]:
@@ -114,9 +156,7 @@ def _brief(lines: Sequence[Line], first: Board) -> list[Line]:
     """The same lines for a further board: their reasons stand at the first one."""
     why = (f"As for {_place(first)} above.",)
     return [
-        Line(line.key, why if line.above else (), line.value, line.beside, line.target)
-        for line in lines
-        if line.value
+        Line(line.key, why if line.above else (), line.value, line.beside, line.own) for line in lines if line.value
     ]
 
 
@@ -146,7 +186,7 @@ def _body(lines: Sequence[Line]) -> list[str]:
 def _written(line: Line) -> list[str]:
     """One key with its comments; what stands beside it goes above where the line would be too long, except that a
     raised limit is always said on the line."""
-    out = [row for paragraph in line.above for row in comment(paragraph)]
+    out = [row for paragraph in line.above for row in comment(paragraph, "", "  ")]
     if not line.value:
         return out
     key = f"{line.key.value} = {line.value}"
@@ -154,26 +194,21 @@ def _written(line: Line) -> list[str]:
         return [*out, key]
     row = f"{key.ljust(COLUMN)} # {line.beside}"
     if len(row) > WIDTH and line.key is not Setting.POWER_LIMIT:
-        return [*out, *comment(_sentence(line.beside)), key]
+        return [*out, *comment(f"{line.beside[:1].upper()}{line.beside[1:]}."), key]
     return [*out, row]
-
-
-def _sentence(words: str) -> str:
-    return f"{words[:1].upper()}{words[1:]}."
 
 
 def _profile(boards: Sequence[Board], lines: Sequence[Line], host: Host) -> list[str]:
     """The shipped profile of a board as one commented line, and what it would come to."""
     board = boards[0]
-    name = PROFILES.get(board.gpu.name, "")
+    name = profiles.PROFILES.get(board.gpu.name, "")
     policy = host.profiles.get(name)
     if policy is None:
         return []
-    own = {line.key: line.target for line in lines}
-    readings = host.readings.get(board.gpu.uuid, {})
+    own = {line.key: line.own for line in lines if line.value}
     rows = []
     for wish in policy.wishes_for(board.gpu).values():
-        added = profile_line(wish, board, readings.get(wish.setting), own.get(wish.setting))
+        added = profiles.line(wish, board, host.found(board, wish.setting), own.get(wish.setting))
         rows += comment(added, "  - ", "    ") if added else []
     head = "The profile that ships for this board; without the # it would add:"
     if not rows:
@@ -181,33 +216,19 @@ def _profile(boards: Sequence[Board], lines: Sequence[Line], host: Host) -> list
     return ["", *comment(head), *rows, f'# profile = "{name}"']
 
 
-def _numa(host: Host) -> list[list[str]]:
-    asks = [ask for ask in host.asks if ask.setting is Setting.NUMA_BALANCING]
-    targets = [ask.target for ask in asks if isinstance(ask.target, NumaBalancing)]
-    if not targets:
+def _numa(decision: Decision, host: Host) -> list[list[str]]:
+    taken = next((each for each in decision.taken if each.gpu is None), None)
+    if taken is None:
         return []
-    places = ", ".join(dict.fromkeys(f"{ask.place}" for ask in asks))
-    if host.numa_now is None:
-        return [comment(f"numa_balancing ({places}): not taken over, for this kernel has no such knob.")]
-    target = host.numa_now if host.numa_now in targets else targets[-1]
     nodes = f"This host has {host.memory_nodes} memory node" + ("s" if host.memory_nodes > 1 else "")
     remark = (
         f"{nodes}, so balancing between nodes has nothing to do."
         if host.memory_nodes == 1
         else f"{nodes}: with balancing off, pages stay where they were first touched. Measure it."
     )
-    now = "as now" if host.numa_now is target else f"now: {text(host.numa_now)}"
-    key = f'numa_balancing = "{target.value}"'
-    return [["[host]", *comment(f"From {places}: taken over. {remark}"), f"{key.ljust(COLUMN)} # {now}"]]
-
-
-def _strangers(asks: Sequence[Ask]) -> list[list[str]]:
-    if not asks:
-        return []
-    block = comment("Not taken over, for no GPU that is here now goes by that name:")
-    for ask in asks:
-        block += comment(f"`{ask.words}` for GPU {', '.join(ask.gpus)} ({ask.place})", "  - ", "    ")
-    return [block]
+    places = ", ".join(dict.fromkeys(f"{effect.file} line {effect.line}" for effect in taken.effects))
+    key = f"numa_balancing = {toml(taken.value)}"
+    return [["[host]", *comment(f"From {places}. {remark}"), f"{key.ljust(COLUMN)} # {taken.beside}"]]
 
 
 def comment(words: str, first: str = "", rest: str = "") -> list[str]:
@@ -221,3 +242,5 @@ def comment(words: str, first: str = "", rest: str = "") -> list[str]:
             row, empty = f"# {rest}", True
         row, empty = row + ("" if empty else " ") + word, False
     return [*rows, row]
+
+
