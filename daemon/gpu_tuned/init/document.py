@@ -1,4 +1,4 @@
-"""The document of `gpu-tunedctl init --json`, which is also what is shown: one form for programs and for the table."""
+"""The document of `gpu-tunedctl init --json`, from which the table is made as well."""
 
 from __future__ import annotations
 
@@ -27,9 +27,7 @@ class Target:
     written: tuple[str, str] | None
 
 
-def document(
-    host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target
-) -> dict[str, Any]:
+def document(host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target) -> dict[str, Any]:
     """Everything that `init` found and proposes. Fields are only ever added."""
     writers = [*scan.writers, *_controllers(decision, scan)]
     return {
@@ -120,5 +118,3 @@ def _disable(change: Change, scan: Scan) -> Iterator[str]:
             yield f"systemd.services.{unit.removesuffix('.service')}.enable = false;   # in configuration.nix"
         else:
             yield f"systemctl disable --now {unit}   # it stays where it is, and sets the same at every boot"
-
-

@@ -1,10 +1,9 @@
-"""Texts that are no shell: programs and configurations of others. They are named with the line, and not understood."""
+"""Texts that are no shell, programs and configurations of others: named with the line, and not understood."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.init import nvidia_smi
@@ -56,5 +55,3 @@ def rivals() -> Iterator[tuple[Rival, str]]:
     for rival in CONFIGURED:
         for path in rival.files:
             yield rival, path
-
-

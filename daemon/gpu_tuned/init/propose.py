@@ -163,7 +163,9 @@ class _Judge:
         """Why what is certain by itself is not so beside the rest; None where it is."""
         values = self._values(certain)
         if len(values) > 1:
-            return Doubt(Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known")
+            return Doubt(
+                Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known"
+            )
         (value,) = values
         for other in active:
             target = verdict.fit(other, board, self.host) if other.setting and other.target is not None else None
@@ -189,7 +191,7 @@ class _Judge:
         return [value for number, value in enumerate(found) if value not in found[:number]]
 
     def _take(self, board: Board, setting: Setting, certain: list[tuple[Effect, Fit]]) -> None:
-        last, judged = certain[-1]
+        judged = certain[-1][1]
         same = [effect for effect, other in certain if other.value == judged.value]
         remark = judged.remark
         beside = verdict.beside(judged.value, self.host.found(board, setting), board)
@@ -215,7 +217,9 @@ class _Judge:
         return judged.instead if judged else None
 
     def _line(self, setting: Setting, value: Value, board: Board) -> str:
-        beside = verdict.beside(value, self.host.found(board, setting), board) if setting is Setting.POWER_LIMIT else ""
+        beside = (
+            verdict.beside(value, self.host.found(board, setting), board) if setting is Setting.POWER_LIMIT else ""
+        )
         line = f"{setting.value} = {verdict.toml(value)}"
         return f"{line}  # {beside}" if "RAISE" in beside else line
 
@@ -237,7 +241,9 @@ class _Judge:
         if certain and why is None:
             value = certain[-1][1].value
             beside = "as now" if value is now else f"now: {text(now)}"
-            self.found.taken.append(Taken(None, Setting.NUMA_BALANCING, value, tuple(e for e, _ in certain[::-1]), beside))
+            self.found.taken.append(
+                Taken(None, Setting.NUMA_BALANCING, value, tuple(e for e, _ in certain[::-1]), beside)
+            )
             self.found.covered |= {e.number for e, _ in certain}
         for effect in mine:
             if effect.number not in self.found.covered:
@@ -247,7 +253,9 @@ class _Judge:
     def decision(self) -> Decision:
         """With every effect either covered or left."""
         for effect in self.effects:
-            means = {b.gpu.uuid for b in self.host.boards if effect.gpus is not None and verdict.names(effect.gpus, b)}
+            means = {
+                b.gpu.uuid for b in self.host.boards if effect.gpus is not None and verdict.names(effect.gpus, b)
+            }
             absent = verdict.strangers(effect.gpus, self.host)
             if absent and effect.doubt is None:
                 why = f"no GPU that is here goes by {', '.join(absent)}"
@@ -258,7 +266,11 @@ class _Judge:
         return self.found
 
     def _wished(self, effect: Effect) -> str | None:
-        return (verdict.said(effect.setting, effect.target) or None) if effect.setting and effect.target is not None else None
+        return (
+            (verdict.said(effect.setting, effect.target) or None)
+            if effect.setting and effect.target is not None
+            else None
+        )
 
     def _left(self) -> Iterable[Left]:
         seen: set[tuple[object, ...]] = set()
@@ -282,7 +294,11 @@ def in_force(host: Host, decision: Decision, board: Board, setting: Setting) -> 
     """What somebody set by hand and nothing here sets: to be held as it is. A default is nobody's wish."""
     found = host.found(board, setting)
     default = board.factory_default(setting)
-    if setting is Setting.PERSISTENCE_MODE or setting in board.absent or (setting is Setting.COMPUTE_MODE and board.mig):
+    if (
+        setting is Setting.PERSISTENCE_MODE
+        or setting in board.absent
+        or (setting is Setting.COMPUTE_MODE and board.mig)
+    ):
         return None
     if found is None or isinstance(found, Unread) or default is None or found == default:
         return None

@@ -12,10 +12,10 @@ from gpu_tuned.init.places import OWN_UNITS, SHIPPED
 from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
-from gpu_tuned.init.shell_state import Here, Seen
-from gpu_tuned.init.shell_values import Text, Variables, many
+from gpu_tuned.init.shell_state import Seen
+from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
-from gpu_tuned.init.units import STARTING, STOPPING, Command, Unit, commands, environment, environment_files
+from gpu_tuned.init.units import STARTING, STOPPING, Unit, commands, environment, environment_files
 
 OWN = "gpu-tuned"
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
@@ -66,7 +66,12 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
         return
     known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
-    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() not in ("yes", "true", "1", "on")
+    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() not in (
+        "yes",
+        "true",
+        "1",
+        "on",
+    )
     doubt = start.doubt or _condition(unit)
     here = reading.here(unit.file, known, doubt, root)
     for command in commands(unit, STARTING, known):
@@ -106,9 +111,7 @@ def _run(reading, seen, unit, command, here, run) -> None:  # type: ignore[no-un
         return
     status = run(command.words, line)
     kind = unit.last("Type") or "simple"
-    if here.left == "never" and command.key == "ExecStart" and kind != "oneshot":
-        here.left = ""
-    elif here.left == "exit":
+    if (here.left == "never" and command.key == "ExecStart" and kind != "oneshot") or here.left == "exit":
         here.left = ""
     if command.may_fail or (command.key == "ExecStart" and kind != "oneshot"):
         return
@@ -136,13 +139,24 @@ def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen)
     links = start.links
     if not unit.file.startswith(OWN_UNITS) and f"{OWN_UNITS}/{unit.name}" and unit.name in units.names(OWN_UNITS):
         links = (*links, f"{OWN_UNITS}/{unit.name}")  # `systemctl link`
-    only = not scripts and not seen.programs and not unit.drop_ins and not (seen.others & {(unit.file, n) for n in _lines(unit)})
+    only = (
+        not scripts
+        and not seen.programs
+        and not unit.drop_ins
+        and not (seen.others & {(unit.file, n) for n in _lines(unit)})
+    )
     needed = units.needed_by(unit.name)
     keeps = reading.kinds[unit.file].keeps or needed
     if unit.instance is not None:
         keeps = keeps or "other instances of this template may need it"
     reading.file(
-        unit.file, FileKind.UNIT, unit=unit.name, links=links, only_sets=only, keeps=keeps, restart=(running,) if running else ()
+        unit.file,
+        FileKind.UNIT,
+        unit=unit.name,
+        links=links,
+        only_sets=only,
+        keeps=keeps,
+        restart=(running,) if running else (),
     )
 
 
@@ -165,5 +179,3 @@ def calls(text: str) -> Iterator[tuple[int, tuple[Said, ...]]]:
             if at is None or words[0] in ("echo", "printf", "grep", "which", "command", "type"):
                 continue
             yield node.first, tuple(said for said in nvidia_smi.call(words[at + 1 :]) if said.setting or said.doubt)
-
-

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gpu_tuned.init import shell_commands, shell_tests
+from gpu_tuned.init import shell_commands, shell_scripts, shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import (
     AndOr,
@@ -25,6 +25,7 @@ from gpu_tuned.init.shell_nodes import (
     Simple,
     Test,
     While,
+    Word,
 )
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Seen, Status, Way, either, ordinarily
 from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, matches, one, varied
@@ -37,7 +38,7 @@ CONDITION = "a condition decides whether it runs"
 class Walk:
     """One reading of one start: from the command that is started down to everything that it runs."""
 
-    def __init__(self, seen: Seen, files: shell_commands.Files, environment: Mapping[str, Text] = {}) -> None:
+    def __init__(self, seen: Seen, files: shell_scripts.Files, environment: Mapping[str, Text] = {}) -> None:
         self.seen, self.files, self.environment, self.steps = seen, files, environment, 0
 
     def run(self, body: List, here: Here) -> Status:
@@ -80,7 +81,10 @@ class Walk:
         """What follows `&&` (`wanted` True) or `||`. Returns the status of all of it, and that of what ran last."""
         if status.ok is None:
             how = "succeeds" if wanted else "fails"
-            arm, around = here.fork(here.way.doubted(Kind.BRANCH, f"only where the command before it {how}")), here.fork()
+            arm, around = (
+                here.fork(here.way.doubted(Kind.BRANCH, f"only where the command before it {how}")),
+                here.fork(),
+            )
             last = self._pipeline(pipeline, arm, tested)
             either(here, [around, arm], pipeline.first)
             if (arm.left and not wanted) or (last == GOOD and not wanted):
@@ -105,10 +109,10 @@ class Walk:
         here.tested += tested or pipeline.negated
         if len(pipeline.commands) == 1:
             status = self.command(pipeline.commands[0], here)
-        elif (numa := shell_commands.numa_pipe(self, pipeline, here)) is not None:
-            status = numa
+        elif (knob := shell_commands.numa_pipe(self, pipeline, here)) is not None:
+            status = knob
         else:
-            inner = [here.fork() for _ in pipeline.commands]
+            inner = [here.fork(replace(here.way, unordered=True)) for _ in pipeline.commands]
             each = [self.command(command, own) for command, own in zip(pipeline.commands, inner, strict=True)]
             here.left = "never" if any(own.left == "never" for own in inner) else ""
             status = each[-1]
@@ -174,7 +178,10 @@ class Walk:
             return self.run(body, here) if status.ok else self._if(command, number + 1, here)
         usual = here.fork(here.way.needing(status.needs))
         other = here.fork(here.way.unless_done(status.needs))
-        ends = self.run(body, usual if status.ok else other), self._if(command, number + 1, other if status.ok else usual)
+        ends = (
+            self.run(body, usual if status.ok else other),
+            self._if(command, number + 1, other if status.ok else usual),
+        )
         ordinarily(here, usual, other, status.needs)
         return GOOD if ends == (GOOD, GOOD) else OPEN
 
