@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--hosts", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the first one (default: 0)")
     parser.add_argument("--show", type=int, default=5, metavar="N", help="print the first N that failed, shortest first")
+    parser.add_argument("--missed", type=int, default=0, metavar="N", help="print N with what was not taken over")
     options = parser.parse_args()
     build()
     require_simulator()
@@ -32,6 +33,8 @@ def main() -> int:
     bad = sorted((v for v in verdicts if v.bad()), key=lambda v: sum(map(len, v.layout.files.values())))
     for verdict in bad[: options.show]:
         print(f"{verdict}\n")
+    for verdict in [v for v in verdicts if v.missed][: options.missed]:
+        print("\n".join([str(verdict), *(f"?? {why}" for why in verdict.missed), ""]))
     total = summed(verdicts)
     for name, number in total.items():
         print(f"{number:7} {name}")

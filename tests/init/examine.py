@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.init import hosts, judge, truth
+from tests.init.boards import model
 from tests.init.layout import Layout
 from tests.init.sandbox import Sandbox
-from tests.init.smi import Odd
+from tests.init.smi import Odd, factory
 from tests.init.subject import Answer, Subject
 from tests.init.truth import Truth
 
@@ -36,6 +37,7 @@ class Verdict:
     certain: int = 0
     found: int = 0
     taken: int = 0
+    missed: list[str] = field(default_factory=list)
 
     def bad(self) -> list[str]:
         return [*self.wrong, *self.contested, *self.changed]
@@ -93,25 +95,38 @@ class Examiner:
         layout = verdict.layout
         verdict.wrong = judge.wrong(layout, real, answer.taken)
         verdict.contested = judge.contested(layout, real, answer.held, now)
-        certain = judge.certain(layout, real)
-        verdict.certain, verdict.taken = len(certain), len(answer.taken)
-        verdict.found = sum(
-            key in answer.held and judge.same(answer.held[key], value, layout.boards[key[0]], key[1])
-            for key, value in certain.items()
-        )
         if answer.files is not None and answer.files != layout.files:
             after = self.pool.submit(_again, layout, answer.files).result()
             verdict.changed = judge.changed(layout, real, after, answer.held)
+        verdict.taken = len(answer.taken)
+        if not after_boot(layout):
+            return
+        certain = judge.certain(layout, real)
+        verdict.certain = len(certain)
+        for key, value in certain.items():
+            if key in answer.taken and judge.same(answer.taken[key], value, layout.boards[key[0]], key[1]):
+                verdict.found += 1
+            else:
+                rows = [row for row in answer.document["left"] if row["setting"] in (key[1], None)]
+                verdict.missed.append(f"GPU {key[0]} {key[1]} = {value}: {' / '.join(map(_row, rows)) or 'not seen'}")
+def _row(row: Mapping[str, object]) -> str:
+    return f"{row['file']}:{row['line']} {row['kind']}: {row['reason']}"
+
+
+def after_boot(layout: Layout) -> bool:
+    """Whether init comes when the host has booted with all of this; otherwise something else is in force, and the
+    share of what it takes over says nothing."""
+    return layout.seed % 4 != 3
 
 
 def in_force(layout: Layout, real: Truth) -> list[Mapping[str, object]]:
     """The settings that init sees: those after a boot, and on every fourth host those of before."""
-    if layout.seed % 4 == 3:
-        return [dict(layout.prior[1]) for _ in layout.boards]
+    if not after_boot(layout):
+        return [{**factory(model(board)), **layout.prior[1]} for board in layout.boards]
     found: list[Mapping[str, object]] = []
     for settings in real.plain()[0].settings:
         before = layout.prior[0]
-        found.append({name: before[name] if isinstance(v, Odd) else v for name, v in settings.items()})
+        found.append({name: before.get(name, "unlocked") if isinstance(v, Odd) else v for name, v in settings.items()})
     return found
 
 

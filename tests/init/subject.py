@@ -16,8 +16,6 @@ from tests.init.boards import HOSTS, described, uuid
 from tests.init.layout import Layout
 from tests.nvsim import Nvsim
 
-UNTOUCHED = ("persistence_mode",)
-
 
 @dataclass
 class Answer:
@@ -28,7 +26,6 @@ class Answer:
     held: dict[tuple[int, str], object]
     document: dict[str, Any] = field(default_factory=dict)
     files: dict[str, str] | None = None
-    undo: str | None = None
 
 
 class Subject:
@@ -74,15 +71,15 @@ class Subject:
         from gpu_tuned.adapters import policy_file
         from gpu_tuned.main import first_policy
 
-        first = first_policy(str(root), write, False)
-        policy = policy_file.load_text(first.policy, Path("/etc/gpu-tuned/gpu-tuned.toml"))
-        held = self._held(policy, layout)
-        taken: dict[tuple[int, str], object] = {}
-        files = None
-        if write:
-            files = {path: _text(root / path.lstrip("/")) for path in layout.files}
-            files = {path: text for path, text in files.items() if text is not None}
-        return Answer(taken, held, {}, files, first.undo)
+        document = first_policy(str(root), write, False)
+        policy = policy_file.load_text(document["policy"], Path("/etc/gpu-tuned/gpu-tuned.toml"))
+        numbers = {gpu["uuid"]: gpu["index"] for gpu in document["gpus"]}
+        taken = {(numbers[row["gpu"]], row["setting"]): row["value"] for row in document["taken"] if row["gpu"]}
+        if not write:
+            return Answer(taken, self._held(policy, layout), document)
+        found = {path: _text(root / path.lstrip("/")) for path in layout.files}
+        files = {path: text for path, text in found.items() if text is not None}
+        return Answer(taken, self._held(policy, layout), document, files)
 
     def _held(self, policy: Policy, layout: Layout) -> dict[tuple[int, str], object]:
         held: dict[tuple[int, str], object] = {}
