@@ -12,10 +12,11 @@ from gpu_tuned.init.places import OWN_UNITS, SHIPPED
 from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
-from gpu_tuned.init.shell_state import Seen
+from gpu_tuned.init.shell_run import Walk
+from gpu_tuned.init.shell_state import Here, Seen
 from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
-from gpu_tuned.init.units import STARTING, STOPPING, Unit, commands, environment, environment_files
+from gpu_tuned.init.units import STARTING, STOPPING, Command, Unit, commands, environment, environment_files
 
 OWN = "gpu-tuned"
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
@@ -75,7 +76,7 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     doubt = start.doubt or _condition(unit)
     here = reading.here(unit.file, known, doubt, root)
     for command in commands(unit, STARTING, known):
-        _run(reading, walk.seen, unit, command, here, lambda words, line: reading.run(walk, words, here, line))
+        _run(reading, walk, unit, command, here)
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
     for command in commands(unit, STOPPING, known):
         aside = reading.here(command.entry.file, known, start.doubt or stop, root)
@@ -97,7 +98,7 @@ def _condition(unit: Unit) -> Doubt | None:
     return None
 
 
-def _run(reading, seen, unit, command, here, run) -> None:  # type: ignore[no-untyped-def]
+def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:
     """One command of a unit, and what its failure would mean for those after it."""
     here.file = command.entry.file
     line = command.entry.first
@@ -105,11 +106,11 @@ def _run(reading, seen, unit, command, here, run) -> None:  # type: ignore[no-un
         if "nvidia-smi" in command.entry.value:
             why = Doubt(Kind.UNREADABLE, "its quotes do not end where the line ends")
             for said in nvidia_smi.mentioned(command.entry.value):
-                seen.say(here, line, replace(said, doubt=why))
+                walk.seen.say(here, line, replace(said, doubt=why))
         return
     if here.left:
         return
-    status = run(command.words, line)
+    status = reading.run(walk, command.words, here, line)
     kind = unit.last("Type") or "simple"
     if (here.left == "never" and command.key == "ExecStart" and kind != "oneshot") or here.left == "exit":
         here.left = ""
