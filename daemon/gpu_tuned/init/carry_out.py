@@ -67,7 +67,9 @@ def refuse(files: Rooted, path: str) -> None:
         here = os.path.dirname(here)
     why = files.not_ours(here)
     if why:
-        raise OSError(errno.EPERM if "may write" in why or "belongs" in why else errno.ELOOP, f"{why}, and it is not followed")
+        raise OSError(
+            errno.EPERM if "may write" in why or "belongs" in why else errno.ELOOP, f"{why}, and it is not followed"
+        )
 
 
 def _is_link(files: Rooted, path: str) -> bool:

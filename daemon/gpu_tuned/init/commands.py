@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-PREFIXES = frozenset(
-    "sudo doas nice ionice timeout nohup setsid chrt taskset stdbuf command builtin unbuffer".split()
-)
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+PREFIXES = _words("""
+    sudo doas nice ionice timeout nohup setsid chrt taskset stdbuf command builtin unbuffer
+""")
 """They run the command that follows and leave it what it is. `runuser -u` and `env` are handled beside them."""
 
 VALUED: Mapping[str, tuple[str, ...]] = {
@@ -20,21 +25,25 @@ VALUED: Mapping[str, tuple[str, ...]] = {
 }
 """Their options that take a word of its own."""
 
-SHELLS = frozenset("sh bash dash ash ksh su runuser".split())
+SHELLS = _words("""
+    sh bash dash ash ksh su runuser
+""")
 
-IDLE = frozenset(
-    ": true echo printf sleep date logger sync wait umask tput clear nvidia-modprobe modprobe udevadm systemd-notify "
-    "systemd-cat tee hostname exec".split()
-)
+IDLE = _words("""
+    : true echo printf sleep date logger sync wait umask tput clear nvidia-modprobe modprobe udevadm
+    systemd-notify systemd-cat tee hostname exec
+""")
 """They succeed, and set no GPU."""
 
-MUTE = frozenset("ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false".split())
+MUTE = _words("""
+    ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false
+""")
 """They set no GPU of this host, whatever stands in their words; how they end is not known."""
 
-RUNNERS = frozenset(
-    "xargs parallel find watch at batch flock systemd-run script screen tmux docker podman nerdctl chroot nsenter "
-    "unshare kubectl pkexec daemonize start-stop-daemon".split()
-)
+RUNNERS = _words("""
+    xargs parallel find watch at batch flock systemd-run script screen tmux docker podman nerdctl chroot
+    nsenter unshare kubectl pkexec daemonize start-stop-daemon
+""")
 """They run a command from their words, at a time or with words that are not known here."""
 
 ELSEWHERE = frozenset({"pdsh", "ansible", "srun", "salt"})

@@ -1,8 +1,8 @@
-"""The document of `gpu-tunedctl init --json`, which is also what is shown: one form for programs and for the table."""
+"""The document of `gpu-tunedctl init --json`, from which the table is made as well."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,9 +27,7 @@ class Target:
     written: tuple[str, str] | None
 
 
-def document(
-    host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target
-) -> dict[str, Any]:
+def document(host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target) -> dict[str, Any]:
     """Everything that `init` found and proposes. Fields are only ever added."""
     writers = [*scan.writers, *_controllers(decision, scan)]
     return {
@@ -93,10 +91,10 @@ def _controllers(decision: Decision, scan: Scan) -> Iterator[Writer]:
 def _next(scan: Scan, decision: Decision, changes: Sequence[Change], target: Target) -> Iterator[str]:
     if target.written is None:
         yield "gpu-tunedctl init --write"
-        return
-    yield "gpu-tunedctl plan --offline           # what will be written to the GPUs"
-    yield "systemctl enable --now gpu-tuned      # where it does not run yet"
-    yield "gpu-tunedctl reload                   # where it runs"
+    else:
+        yield "gpu-tunedctl plan --offline           # what will be written to the GPUs"
+        yield "systemctl enable --now gpu-tuned      # where it does not run yet"
+        yield "gpu-tunedctl reload                   # where it runs"
     for change in changes:
         if change.action is Action.MOVE and change.unit:
             yield f"systemctl stop {change.unit}   # after that, so that the settings never lack a holder"
@@ -105,15 +103,18 @@ def _next(scan: Scan, decision: Decision, changes: Sequence[Change], target: Tar
                 yield f"systemctl restart {unit}   # it still runs the lines that are gone from {change.path}"
     covered = {effect.file for taken in decision.taken for effect in taken.effects}
     for change in changes:
-        if change.action is Action.LEAVE and change.path in covered and change.unit:
+        if change.action is Action.LEAVE and change.path in covered:
             yield from _disable(change, scan)
 
 
-def _disable(change: Change, scan: Scan) -> Iterable[str]:
-    if scan.nixos:
-        return (f"systemd.services.{change.unit.removesuffix('.service')}.enable = false;   # in configuration.nix",)
-    if "needs it" in change.why or "starts it" in change.why:
-        return ()
-    return (f"systemctl disable {change.unit}   # it stays where it is, and sets the same at every boot",)
-
-
+def _disable(change: Change, scan: Scan) -> Iterator[str]:
+    """How to end what stays in place and sets the same at every boot, where nothing needs it and all it sets is
+    held. Nothing of it is done here."""
+    whole = not change.why.startswith("not all of it")
+    for unit in (change.unit, *change.started_by):
+        if not unit or "needs it" in change.why or "starts it" in change.why or not whole:
+            continue
+        if scan.nixos:
+            yield f"systemd.services.{unit.removesuffix('.service')}.enable = false;   # in configuration.nix"
+        else:
+            yield f"systemctl disable --now {unit}   # it stays where it is, and sets the same at every boot"

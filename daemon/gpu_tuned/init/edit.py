@@ -5,7 +5,7 @@ A file is changed only where every line of it that sets something is taken over,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
@@ -41,12 +41,14 @@ class Change:
     links: tuple[str, ...] = ()
     unit: str = ""
     restart: tuple[str, ...] = ()
+    started_by: tuple[str, ...] = ()
     before: str = ""
 
 
 def changes(scan: Scan, decision: Decision) -> list[Change]:
     """What becomes of every file."""
-    return [_change(file, scan.effects, decision, scan.busy) for file in scan.files]
+    setting = {effect.file for effect in scan.effects}
+    return [_change(file, scan.effects, decision, scan.busy) for file in scan.files if file.path in setting]
 
 
 def _change(file: File, effects: Sequence[Effect], decision: Decision, busy: frozenset[tuple[str, int]]) -> Change:
@@ -62,7 +64,14 @@ def _change(file: File, effects: Sequence[Effect], decision: Decision, busy: fro
     if file.keeps:
         return _left(file, file.keeps)
     if file.kind is FileKind.UNIT and file.only_sets:
-        return Change(Action.MOVE, file.path, "it does nothing but set GPUs", links=file.links, unit=file.unit, restart=file.restart)
+        return Change(
+            Action.MOVE,
+            file.path,
+            "it does nothing but set GPUs",
+            links=file.links,
+            unit=file.unit,
+            restart=file.restart,
+        )
     if stops:
         return _left(file, f"line {stops[0].line} undoes it when the unit stops")
     if any((file.path, line) in busy for line in covered):
@@ -76,10 +85,11 @@ def _change(file: File, effects: Sequence[Effect], decision: Decision, busy: fro
 
 
 def _left(file: File, why: str) -> Change:
-    return Change(Action.LEAVE, file.path, why, unit=file.unit)
+    return Change(Action.LEAVE, file.path, why, unit=file.unit, started_by=file.started_by)
 
 
 Edited = tuple[str, list[int]]
+"""The new text, and the lines that are comments now."""
 
 
 def _unit(text: str, covered: set[int]) -> Edited | str:
@@ -144,7 +154,11 @@ def _gather(body: Sequence[AndOr | Command], covered: set[int], groups: list[tup
         if not any(isinstance(each, Simple) and each.first in covered for each in inner):
             continue
         compound = any(not isinstance(each, Simple) for each in inner)
-        if all(_goes(each, covered) for each in inner) and (not compound or last == row[0].first) and not _lasting(inner):
+        if (
+            all(_goes(each, covered) for each in inner)
+            and (not compound or last == row[0].first)
+            and not _lasting(inner)
+        ):
             groups.append((row[0].first, last))
             continue
         if not compound:
@@ -164,7 +178,10 @@ def _on_line_of_keyword(command: Command, body: Sequence[AndOr | Command], cover
     """Whether a command that has to go stands on a line where the loop or the condition itself begins or ends."""
     if not isinstance(command, Group) and not body:
         return False
-    return any(each.first in covered and (each.first == command.first or each.last == command.last) for each in commands(body))
+    return any(
+        each.first in covered and (each.first == command.first or each.last == command.last)
+        for each in commands(body)
+    )
 
 
 def _lasting(inner: Sequence[Command]) -> bool:
@@ -181,4 +198,9 @@ def _goes(each: Command, covered: set[int]) -> bool:
     return name in IDLE
 
 
-_EDITS = {FileKind.UNIT: _unit, FileKind.SCRIPT: _script, FileKind.TABLE: _table, FileKind.OTHER: lambda text, covered: "it is no file that is understood here"}
+_EDITS: Mapping[FileKind, Callable[[str, set[int]], Edited | str]] = {
+    FileKind.UNIT: _unit,
+    FileKind.SCRIPT: _script,
+    FileKind.TABLE: _table,
+    FileKind.OTHER: lambda text, covered: "it is no file that is understood here",
+}

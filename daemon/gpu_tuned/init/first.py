@@ -37,7 +37,7 @@ def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, re
     """
     boards, readings = _look(gpus)
     silent = tuple(sorted(set(kernel.bound_gpus()) - {board.gpu.pci for board in boards}))
-    shipped = {name: policy for name in PROFILES.values() if (policy := _profile(parse, name)) is not None}
+    shipped = {name: made for name in PROFILES.values() if (made := _profile(parse, name)) is not None}
     try:
         files = Rooted(root)
     except OSError as error:

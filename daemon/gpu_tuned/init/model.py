@@ -103,7 +103,8 @@ class FileKind(str, Enum):
 class File:
     """One file that sets GPUs. `unit`: its name where systemd starts it; `links` enable it; `keeps` says why it stays
     whatever is taken over, "" where nothing speaks against a change; `only_sets`: a unit that does nothing else;
-    `restart`: a service that goes on running what the file said until it is started anew."""
+    `restart`: services that go on running what the file said until they are started anew;
+    `started_by`: the units that run a script."""
 
     path: str
     kind: FileKind
@@ -113,6 +114,7 @@ class File:
     keeps: str = ""
     only_sets: bool = False
     restart: tuple[str, ...] = ()
+    started_by: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

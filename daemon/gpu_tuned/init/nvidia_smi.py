@@ -124,7 +124,9 @@ def _said(option: Option, value: str, quoted: str, varying: bool) -> Said:
         return Said(option.setting, None, quoted, doubt=Doubt(Kind.COMPUTED, "the value is not written in the file"))
     found = _target(option.setting, value)
     if found is None:
-        return Said(option.setting, None, quoted, doubt=Doubt(Kind.UNREADABLE, f"{value!r} is no value of {option.names[0]}"))
+        return Said(
+            option.setting, None, quoted, doubt=Doubt(Kind.UNREADABLE, f"{value!r} is no value of {option.names[0]}")
+        )
     doubt = Doubt(Kind.LOOP, "a loop tries several values") if varying else None
     return Said(option.setting, found, quoted, doubt=doubt)
 

@@ -6,6 +6,11 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+
+def _targets(text: str) -> frozenset[str]:
+    return frozenset(f"{name}.target" for name in text.split())
+
+
 UNIT_PATHS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -16,22 +21,30 @@ UNIT_PATHS = (
 """Where systemd looks for units, the first one wins."""
 OWN_UNITS = "/etc/systemd/system"
 
-BOOT_TARGETS = frozenset(
-    f"{name}.target"
-    for name in "default multi-user sysinit basic local-fs network network-online sockets paths timers getty "
-    "remote-fs nss-user-lookup time-sync time-set swap cryptsetup machines cloud-init".split()
-)
+BOOT_TARGETS = _targets("""
+    default multi-user sysinit basic local-fs network network-online sockets paths timers getty remote-fs
+    nss-user-lookup time-sync time-set swap cryptsetup machines cloud-init
+""")
 """Targets that every boot reaches. graphical.target is one where it is the default."""
-SLEEP_TARGETS = frozenset(
-    f"{name}.target" for name in "sleep suspend hibernate hybrid-sleep suspend-then-hibernate".split()
-)
+SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate")
 
 SHIPPED = frozenset(
-    f"nvidia-{name}.service" for name in "persistenced powerd fabricmanager suspend hibernate resume imex cdi-refresh".split()
+    f"nvidia-{name}.service"
+    for name in ["persistenced", "powerd", "fabricmanager", "suspend", "hibernate", "resume", "imex", "cdi-refresh"]
 )
 """Units of NVIDIA's own packages that live well beside the daemon."""
 
-PACKAGES = ("/usr/lib/", "/usr/bin/", "/usr/sbin/", "/usr/share/", "/usr/libexec/", "/lib/", "/bin/", "/sbin/", "/run/")
+PACKAGES = (
+    "/usr/lib/",
+    "/usr/bin/",
+    "/usr/sbin/",
+    "/usr/share/",
+    "/usr/libexec/",
+    "/lib/",
+    "/bin/",
+    "/sbin/",
+    "/run/",
+)
 STORES = ("/nix/store/", "/gnu/store/", "/ostree/", "/snap/")
 
 RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
@@ -55,7 +68,10 @@ class Hook:
 
 
 HOOKS = (
-    *(Hook(f"/etc/cron.{each}", f"cron runs it {each}", timer=True) for each in ("hourly", "daily", "weekly", "monthly")),
+    *(
+        Hook(f"/etc/cron.{each}", f"cron runs it {each}", timer=True)
+        for each in ("hourly", "daily", "weekly", "monthly")
+    ),
     *(
         Hook(folder, "systemd runs it before and after each sleep")
         for folder in ("/etc/systemd/system-sleep", "/usr/lib/systemd/system-sleep", "/lib/systemd/system-sleep")

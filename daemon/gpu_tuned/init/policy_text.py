@@ -125,9 +125,13 @@ def _everywhere(host: Host, decision: Decision, lines: dict[str, tuple[Line, ...
     (each_,) = same
     block = [EVERY, 'match = { name = "*" }']
     if busy and not any(line.value for line in each_):
-        return [[*block, *(row for line in each_ for row in _written(line)), *comment(
-            "Persistence mode is left as it is: something here sets it, and what cannot be told."
-        )]]
+        return [
+            [
+                *block,
+                *(row for line in each_ for row in _written(line)),
+                *comment("Persistence mode is left as it is: something here sets it, and what cannot be told."),
+            ]
+        ]
     block += comment(KEEPS)
     for line in each_:
         block += _written(line)
@@ -242,5 +246,3 @@ def comment(words: str, first: str = "", rest: str = "") -> list[str]:
             row, empty = f"# {rest}", True
         row, empty = row + ("" if empty else " ") + word, False
     return [*rows, row]
-
-

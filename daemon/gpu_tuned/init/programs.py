@@ -1,10 +1,9 @@
-"""Texts that are no shell: programs and configurations of others. They are named with the line, and not understood."""
+"""Texts that are no shell, programs and configurations of others: named with the line, and not understood."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.init import nvidia_smi
@@ -23,7 +22,7 @@ def program_lines(text: str) -> Iterator[tuple[int, Said]]:
             continue
         for call, setting in CALLS:
             if found := call.search(row):
-                yield number, Said(setting, None, found[0], None)
+                yield number, Said(setting, None, found[0], None if setting else ())
         if smi:
             for said in nvidia_smi.mentioned(row):
                 yield number, said
@@ -56,5 +55,3 @@ def rivals() -> Iterator[tuple[Rival, str]]:
     for rival in CONFIGURED:
         for path in rival.files:
             yield rival, path
-
-

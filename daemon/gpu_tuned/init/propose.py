@@ -7,9 +7,9 @@ itself could set another one; and where the board does not speak against it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gpu_tuned.core.model import Board, NumaBalancing, Setting, Unread, Value, text
+from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Unread, Value, text
 from gpu_tuned.init import verdict
 from gpu_tuned.init.model import Doubt, Effect, Kind
 from gpu_tuned.init.verdict import Fit, Host, Misfit
@@ -66,12 +66,19 @@ class Decision:
 
 def decide(host: Host, effects: tuple[Effect, ...]) -> Decision:
     """What becomes of every effect."""
-    judge = _Judge(host, effects)
+    judge = _Judge(host, _left_whole(effects))
     for board in host.boards:
         for setting in ORDER:
             judge.settle(board, setting)
     judge.settle_host()
     return judge.decision()
+
+
+def _left_whole(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    """What decides again and again is one thing: of a controller no part is taken over."""
+    files = {e.file for e in effects if e.doubt and e.doubt.kind is Kind.CONTROLLER and e.setting is not None}
+    why = Doubt(Kind.CONTROLLER, "it is part of a program that goes on deciding what the GPU is set to")
+    return tuple(replace(e, doubt=why) if e.file in files and e.doubt is None else e for e in effects)
 
 
 class _Judge:
@@ -139,7 +146,7 @@ class _Judge:
             elif doubt is not None:
                 self.reasons.setdefault(effect.number, Misfit(doubt, self._instead(effect, judged, doubt, board)))
             rest.append(effect)
-        active = [e for e in rest if e.active] + self.blanket
+        active = [e for e in rest if e.active] + [e for e in self.blanket if _covers(e, setting)]
         if certain:
             why = self._agreed(certain, active, board, setting)
             if why is None:
@@ -156,7 +163,9 @@ class _Judge:
         """Why what is certain by itself is not so beside the rest; None where it is."""
         values = self._values(certain)
         if len(values) > 1:
-            return Doubt(Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known")
+            return Doubt(
+                Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known"
+            )
         (value,) = values
         for other in active:
             target = verdict.fit(other, board, self.host) if other.setting and other.target is not None else None
@@ -182,7 +191,7 @@ class _Judge:
         return [value for number, value in enumerate(found) if value not in found[:number]]
 
     def _take(self, board: Board, setting: Setting, certain: list[tuple[Effect, Fit]]) -> None:
-        last, judged = certain[-1]
+        judged = certain[-1][1]
         same = [effect for effect, other in certain if other.value == judged.value]
         remark = judged.remark
         beside = verdict.beside(judged.value, self.host.found(board, setting), board)
@@ -196,6 +205,11 @@ class _Judge:
         setting = effect.setting
         if doubt.kind is Kind.STOP or setting is None:
             return None
+        if isinstance(judged, Fit) and judged.value is UNLOCKED:
+            return None
+        same = {e.target for e in self.effects if e.setting is setting and e.file == effect.file}
+        if len(same) > 1 and doubt.kind not in _WATCHED:
+            return None  # which of them is meant is a person's to say
         if doubt.kind in _WATCHED:
             return f'watch = ["{setting.value}"]'
         if isinstance(judged, Fit):
@@ -203,7 +217,9 @@ class _Judge:
         return judged.instead if judged else None
 
     def _line(self, setting: Setting, value: Value, board: Board) -> str:
-        beside = verdict.beside(value, self.host.found(board, setting), board) if setting is Setting.POWER_LIMIT else ""
+        beside = (
+            verdict.beside(value, self.host.found(board, setting), board) if setting is Setting.POWER_LIMIT else ""
+        )
         line = f"{setting.value} = {verdict.toml(value)}"
         return f"{line}  # {beside}" if "RAISE" in beside else line
 
@@ -225,7 +241,9 @@ class _Judge:
         if certain and why is None:
             value = certain[-1][1].value
             beside = "as now" if value is now else f"now: {text(now)}"
-            self.found.taken.append(Taken(None, Setting.NUMA_BALANCING, value, tuple(e for e, _ in certain[::-1]), beside))
+            self.found.taken.append(
+                Taken(None, Setting.NUMA_BALANCING, value, tuple(e for e, _ in certain[::-1]), beside)
+            )
             self.found.covered |= {e.number for e, _ in certain}
         for effect in mine:
             if effect.number not in self.found.covered:
@@ -235,7 +253,9 @@ class _Judge:
     def decision(self) -> Decision:
         """With every effect either covered or left."""
         for effect in self.effects:
-            means = {b.gpu.uuid for b in self.host.boards if effect.gpus is not None and verdict.names(effect.gpus, b)}
+            means = {
+                b.gpu.uuid for b in self.host.boards if effect.gpus is not None and verdict.names(effect.gpus, b)
+            }
             absent = verdict.strangers(effect.gpus, self.host)
             if absent and effect.doubt is None:
                 why = f"no GPU that is here goes by {', '.join(absent)}"
@@ -246,7 +266,11 @@ class _Judge:
         return self.found
 
     def _wished(self, effect: Effect) -> str | None:
-        return (verdict.said(effect.setting, effect.target) or None) if effect.setting and effect.target is not None else None
+        return (
+            (verdict.said(effect.setting, effect.target) or None)
+            if effect.setting and effect.target is not None
+            else None
+        )
 
     def _left(self) -> Iterable[Left]:
         seen: set[tuple[object, ...]] = set()
@@ -260,11 +284,21 @@ class _Judge:
             yield Left(effect, misfit.doubt.kind, misfit.doubt.why, misfit.instead)
 
 
+def _covers(blanket: Effect, setting: Setting) -> bool:
+    """Whether something that is not known may set this: other programs of this kind set limits and clocks."""
+    rival = blanket.doubt is not None and blanket.doubt.kind is Kind.RIVAL
+    return not rival or setting in (Setting.POWER_LIMIT, Setting.GPU_CLOCK, Setting.MEMORY_CLOCK)
+
+
 def in_force(host: Host, decision: Decision, board: Board, setting: Setting) -> Value | None:
     """What somebody set by hand and nothing here sets: to be held as it is. A default is nobody's wish."""
     found = host.found(board, setting)
     default = board.factory_default(setting)
-    if setting is Setting.PERSISTENCE_MODE or setting in board.absent or (setting is Setting.COMPUTE_MODE and board.mig):
+    if (
+        setting is Setting.PERSISTENCE_MODE
+        or setting in board.absent
+        or (setting is Setting.COMPUTE_MODE and board.mig)
+    ):
         return None
     if found is None or isinstance(found, Unread) or default is None or found == default:
         return None

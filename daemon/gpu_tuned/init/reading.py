@@ -9,9 +9,10 @@ from gpu_tuned.init import programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
 from gpu_tuned.init.places import PACKAGES, SEARCH, STORES
 from gpu_tuned.init.rooted import Rooted
-from gpu_tuned.init.shell_commands import command, script, shell_of, text_of
+from gpu_tuned.init.shell_commands import command
 from gpu_tuned.init.shell_nodes import Simple, Word
 from gpu_tuned.init.shell_run import Walk
+from gpu_tuned.init.shell_scripts import script, shell_of, text_of
 from gpu_tuned.init.shell_state import Here, Seen, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
 
@@ -79,11 +80,13 @@ class Reading:
             return
         self.read.add(path)
         why = "a program sets it; what it sets, and when, cannot be told from its text"
-        found = programs.effects_of(path, text, doubt or Doubt(Kind.PROGRAM, why))
+        if doubt is None or doubt.kind in (Kind.BRANCH, Kind.LOOP, Kind.COMPUTED):
+            doubt = Doubt(Kind.PROGRAM, why)
+        found = programs.effects_of(path, text, doubt)
         if found:
             self.effects += [replace(effect, start=start) for effect in found]
             self.file(path, FileKind.OTHER)
-            if doubt is None:
+            if doubt.kind is Kind.PROGRAM:
                 self.writer(path, "program", why)
 
     def file(self, path: str, kind: FileKind, **more: object) -> None:
@@ -152,5 +155,3 @@ def package_of(path: str) -> str:
     if path.startswith(PACKAGES) and not path.startswith("/usr/local/"):
         return "it belongs to a package"
     return ""
-
-

@@ -10,11 +10,11 @@ import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
-from gpu_tuned.init import places, programs, scan_units, tables
+from gpu_tuned.init import numa, places, programs, scan_units, tables
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
 from gpu_tuned.init.reading import Reading
 from gpu_tuned.init.rooted import Rooted
-from gpu_tuned.init.shell_commands import numa_said, shell_of
+from gpu_tuned.init.shell_scripts import shell_of
 from gpu_tuned.init.shell_values import Text
 from gpu_tuned.init.starts import Units
 
@@ -101,7 +101,9 @@ def _crontabs(reading: Reading) -> None:
         where = reading.files.resolve(path)
         text = reading.files.text(path)
         # cron passes over files in cron.d with a dot in their names.
-        dead = places.DEAD_NAMES.search(path) or (path.startswith(places.CRON_FOLDER) and "." in path.rpartition("/")[2])
+        dead = places.DEAD_NAMES.search(path) or (
+            path.startswith(places.CRON_FOLDER) and "." in path.rpartition("/")[2]
+        )
         if text is None or where is None or where in reading.read:
             continue
         reading.read.add(where)
@@ -143,7 +145,7 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
         return
     doubt = COPY if places.DEAD_NAMES.search(path) else Doubt(Kind.TIMER if kind == "timer" else Kind.HOOK, when)
     before = len(reading.effects)
-    if path.endswith(".desktop") or path.endswith((".service", ".timer")):
+    if path.endswith((".desktop", ".service", ".timer")):
         for line, command in tables.desktop_commands(text):
             walk = reading.walk(f"{where}:{line}")
             reading.run_text(walk, command, reading.here(where, {}, doubt, False), line)
@@ -208,7 +210,7 @@ def _sysctl(reading: Reading) -> None:
         if where is None or where in reading.read:
             continue
         for number, row in enumerate((text or "").split("\n"), 1):
-            if said := numa_said(row):
+            if said := numa.said(row):
                 reading.effects.append(Effect(where, number, said.words, said.setting, said.target, start="sysctl"))
                 reading.reached.add((where, number))
                 reading.file(where, FileKind.TABLE)
@@ -222,8 +224,12 @@ def _rivals(reading: Reading) -> None:
         if found and where:
             reading.effects += [replace(effect, start=where) for effect in found]
             reading.file(where, FileKind.OTHER)
-            reading.writer(where, "rival", f"{rival.name} sets GPUs from it: leave those settings to it with `watch`, "
-                           f"or end it: systemctl disable --now {rival.unit}")
+            reading.writer(
+                where,
+                "rival",
+                f"{rival.name} sets GPUs from it: leave those settings to it with `watch`, "
+                f"or end it: systemctl disable --now {rival.unit}",
+            )
 
 
 def _by_hand(reading: Reading) -> None:
@@ -260,5 +266,7 @@ def _dead_lines(reading: Reading) -> None:
                 if (path, line) not in known:
                     for said in words:
                         reading.effects.append(
-                            Effect(path, line, said.words, said.setting, said.target, said.gpus, DEAD, start=path + "#")
+                            Effect(
+                                path, line, said.words, said.setting, said.target, said.gpus, DEAD, start=path + "#"
+                            )
                         )

@@ -12,8 +12,9 @@ from gpu_tuned.init.places import OWN_UNITS, SHIPPED
 from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
+from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_state import Here, Seen
-from gpu_tuned.init.shell_values import Text, Variables, many
+from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
 from gpu_tuned.init.units import STARTING, STOPPING, Command, Unit, commands, environment, environment_files
 
@@ -27,6 +28,7 @@ def read(reading: Reading, units: Units) -> None:
     for start in units.started().values():
         unit = units.load(start.name)
         if unit is not None and not start.name.startswith(OWN):
+            reading.read.add(unit.file)
             _service(reading, units, unit, start)
     wanted = [name for target in ("multi-user.target", "graphical.target") for name, _ in units.linked(target)]
     reading.mps = reading.mps or any("-mps" in name for name in wanted)
@@ -65,11 +67,16 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
         return
     known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
-    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() not in ("yes", "true", "1", "on")
+    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() not in (
+        "yes",
+        "true",
+        "1",
+        "on",
+    )
     doubt = start.doubt or _condition(unit)
     here = reading.here(unit.file, known, doubt, root)
     for command in commands(unit, STARTING, known):
-        _run(reading, walk.seen, unit, command, here, lambda words, line: reading.run(walk, words, here, line))
+        _run(reading, walk, unit, command, here)
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
     for command in commands(unit, STOPPING, known):
         aside = reading.here(command.entry.file, known, start.doubt or stop, root)
@@ -91,7 +98,7 @@ def _condition(unit: Unit) -> Doubt | None:
     return None
 
 
-def _run(reading, seen, unit, command, here, run) -> None:  # type: ignore[no-untyped-def]
+def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:
     """One command of a unit, and what its failure would mean for those after it."""
     here.file = command.entry.file
     line = command.entry.first
@@ -99,15 +106,13 @@ def _run(reading, seen, unit, command, here, run) -> None:  # type: ignore[no-un
         if "nvidia-smi" in command.entry.value:
             why = Doubt(Kind.UNREADABLE, "its quotes do not end where the line ends")
             for said in nvidia_smi.mentioned(command.entry.value):
-                seen.say(here, line, replace(said, doubt=why))
+                walk.seen.say(here, line, replace(said, doubt=why))
         return
     if here.left:
         return
-    status = run(command.words, line)
+    status = reading.run(walk, command.words, here, line)
     kind = unit.last("Type") or "simple"
-    if here.left == "never" and command.key == "ExecStart" and kind != "oneshot":
-        here.left = ""
-    elif here.left == "exit":
+    if (here.left == "never" and command.key == "ExecStart" and kind != "oneshot") or here.left == "exit":
         here.left = ""
     if command.may_fail or (command.key == "ExecStart" and kind != "oneshot"):
         return
@@ -126,21 +131,33 @@ def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen)
     kind = unit.last("Type") or "simple"
     running = unit.name if kind != "oneshot" and start.doubt is None else ""
     for path in scripts:
-        if path in reading.kinds and running:
-            before = reading.kinds[path].restart
-            reading.file(path, FileKind.SCRIPT, restart=(*before, running) if running not in before else before)
+        file = reading.kinds[path]
+        again = (*file.restart, running) if running and running not in file.restart else file.restart
+        by = (*file.started_by, unit.name) if start.doubt is None else file.started_by
+        reading.file(path, FileKind.SCRIPT, restart=again, started_by=by)
     if unit.file not in own or not unit.file:
         return
     links = start.links
     if not unit.file.startswith(OWN_UNITS) and f"{OWN_UNITS}/{unit.name}" and unit.name in units.names(OWN_UNITS):
         links = (*links, f"{OWN_UNITS}/{unit.name}")  # `systemctl link`
-    only = not scripts and not seen.programs and not unit.drop_ins and not (seen.others & {(unit.file, n) for n in _lines(unit)})
+    only = (
+        not scripts
+        and not seen.programs
+        and not unit.drop_ins
+        and not (seen.others & {(unit.file, n) for n in _lines(unit)})
+    )
     needed = units.needed_by(unit.name)
     keeps = reading.kinds[unit.file].keeps or needed
     if unit.instance is not None:
         keeps = keeps or "other instances of this template may need it"
     reading.file(
-        unit.file, FileKind.UNIT, unit=unit.name, links=links, only_sets=only, keeps=keeps, restart=(running,) if running else ()
+        unit.file,
+        FileKind.UNIT,
+        unit=unit.name,
+        links=links,
+        only_sets=only,
+        keeps=keeps,
+        restart=(running,) if running else (),
     )
 
 
@@ -163,5 +180,3 @@ def calls(text: str) -> Iterator[tuple[int, tuple[Said, ...]]]:
             if at is None or words[0] in ("echo", "printf", "grep", "which", "command", "type"):
                 continue
             yield node.first, tuple(said for said in nvidia_smi.call(words[at + 1 :]) if said.setting or said.doubt)
-
-

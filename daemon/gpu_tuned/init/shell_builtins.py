@@ -11,6 +11,7 @@ from gpu_tuned.init.commands import SOURCES
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple, Word
 from gpu_tuned.init.shell_parse import parse
+from gpu_tuned.init.shell_scripts import script, shift_lines, text_of
 from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status
 from gpu_tuned.init.shell_tests import CHANGING, forget_changed
 from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, one
@@ -137,8 +138,6 @@ def _shift(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
 
 
 def _source(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    from gpu_tuned.init.shell_commands import script
-
     if not words:
         return OPEN
     if words[0].text in SOURCES:
@@ -147,8 +146,6 @@ def _source(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
 
 
 def _eval(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    from gpu_tuned.init.shell_commands import shift_lines, text_of
-
     text = Text(" ".join(word.text for word in words))
     try:
         body = parse(text.text) if text.known else None
@@ -163,8 +160,6 @@ def _eval(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
 
 
 def _trap(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    from gpu_tuned.init.shell_commands import text_of
-
     if len(words) < 2 or words[0].text in ("-", ""):
         return GOOD
     at_the_end = any(word.text in _ENDED for word in words[1:])
@@ -173,13 +168,13 @@ def _trap(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     for name, body in here.functions.items():
         aside.functions[name] = body
     try:
-        body = parse(words[0].text) if words[0].known else None
+        handler = parse(words[0].text) if words[0].known else None
     except NotUnderstood:
-        body = None
-    if body is None:
+        handler = None
+    if handler is None:
         text_of(walk, words[0], (), aside, node, "")
     else:
-        walk.run(body, aside)
+        walk.run(handler, aside)
     return GOOD
 
 
@@ -212,4 +207,3 @@ BUILTINS: Mapping[str, Builtin] = {
     "trap": _trap,
     "false": _false,
 }
-

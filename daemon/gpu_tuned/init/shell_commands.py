@@ -1,39 +1,23 @@
-"""What a simple command does: a call of nvidia-smi, a builtin, another script, or something that only a shell knows."""
+"""What a simple command does: a call of nvidia-smi, a builtin, another script, or something not known here."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-from gpu_tuned.core.model import NumaBalancing, Setting
-from gpu_tuned.init import nvidia_smi, shell_builtins, shell_tests
+from gpu_tuned.core.model import Setting
+from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
 from gpu_tuned.init.commands import ELSEWHERE, IDLE, MUTE, PREFIXES, RIVALS, RUNNERS, SHELLS, VALUED
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
 from gpu_tuned.init.nvidia_smi import Said
-from gpu_tuned.init.shell_nodes import NotUnderstood, Pipeline, Simple
-from gpu_tuned.init.shell_parse import parse
+from gpu_tuned.init.shell_nodes import Pipeline, Simple
+from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status
-from gpu_tuned.init.shell_values import Text, Variables, many
+from gpu_tuned.init.shell_values import Text, many
 
 if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
-
-NUMA_FILE = "/proc/sys/kernel/numa_balancing"
-NUMA_LINE = re.compile(r"\s*-?kernel[./]numa_balancing\s*=\s*([0-9]+)\s*")
-DEEPEST = 12
-"""Scripts that run scripts."""
-
-
-class Files(Protocol):
-    """The files of the host, as far as a command can name them."""
-
-    def script(self, path: str) -> tuple[str, str] | None:
-        """A text file's own path, behind its links, and its text; None for anything else."""
-
-    def find(self, name: str) -> str | None:
-        """Where PATH finds a command."""
 
 
 def simple(walk: Walk, node: Simple, here: Here) -> Status:
@@ -66,9 +50,9 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
     words, here_ = _bare(list(words), here)
     name = words[0].text.rpartition("/")[2]
     line = node.first
-    numa = _numa_written(words, node, here_)
-    if numa is not None:
-        walk.seen.say(here_, line, numa)
+    knob = numa.written(words, node)
+    if knob is not None:
+        walk.seen.say(here_, line, knob)
         return GOOD
     if UNKNOWN in words[0].text:
         return _unknown(walk, words, here_, line)
@@ -190,131 +174,24 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
     return script(walk, rest[0], tuple(rest[1:]), here, node.first, flags)
 
 
-def text_of(walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str) -> Status:
-    """The text of `sh -c`, read as the script that it is; its lines are this command's line."""
-    if not text.known:
-        return _worked_out(walk, text.text, here, node.first)
-    try:
-        body = parse(text.text)
-    except NotUnderstood as problem:
-        return _not_understood(walk, text.text, here, node.first, str(problem))
-    shift_lines(body, node.first)
-    inner = child(here, here.file, arguments, flags, Variables(dict(walk.environment)))
-    return _end(walk.run(body, inner), inner, here)
-
-
-def shift_lines(body: Sequence[object], line: int) -> None:
-    for each in shell_tests.commands(body):  # type: ignore[arg-type]
-        each.first = each.last = line
-
-
-def _worked_out(walk: Walk, text: str, here: Here, line: int) -> Status:
-    walk.seen.others.add((here.file, line))
-    for each in nvidia_smi.mentioned(text) if "nvidia-smi" in text else ():
-        walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.COMPUTED, "the command is put together while it runs")))
-    return OPEN
-
-
-def _not_understood(walk: Walk, text: str, here: Here, line: int, problem: str) -> Status:
-    for each in nvidia_smi.mentioned(text) if "nvidia-smi" in text else ():
-        walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.UNREADABLE, f"the shell text is not understood: {problem}")))
-    here.variables.forget_all()
-    return OPEN
-
-
-def child(here: Here, file: str, arguments: tuple[Text, ...] | None, flags: str, known: Variables) -> Here:
-    """A new shell in the place of `here`."""
-    inner = here.fork()
-    inner.variables = known.copy()
-    inner.variables.arguments, inner.functions, inner.file = arguments, {}, file
-    inner.errexit, inner.nounset, inner.pipefail, inner.tested = "e" in flags, "u" in flags, False, 0
-    inner.way, inner.flow = here.reached(), {}
-    return inner
-
-
-def _end(status: Status, inner: Here, here: Here) -> Status:
-    if inner.left == "never":
-        here.left = "never"
-    if inner.flow:
-        return OPEN
-    return inner.code if inner.left == "exit" else status
-
-
-def script(
-    walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, flags: str = "", source: bool = False
-) -> Status:
-    """A script that a command runs, or takes in with `source`."""
-    walk.seen.others.add((here.file, line))
-    found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
-    if found is None:
-        if source:
-            here.variables.forget_all()
-        return OPEN
-    where, text = found
-    interpreter = shell_of(text)
-    if interpreter is None and not source and not flags:
-        if text.startswith("#!"):
-            walk.seen.programs.append(Program(where, here.file, line, here.reached().doubt))
-        return OPEN
-    if where in here.calls or len(here.calls) > DEEPEST:
-        here.doubt_rest("script", f"{where} runs itself", Kind.UNREADABLE)
-        return OPEN
-    walk.seen.files.append(where)
-    if source:
-        inner = replace(here, file=where, calls=(*here.calls, where))
-    else:
-        # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
-        inner = child(here, where, arguments or None, flags or interpreter or "", Variables(dict(walk.environment)))
-        inner.calls = (*here.calls, where)
-    try:
-        body = parse(text)
-    except NotUnderstood as problem:
-        return _lines(walk, text, inner, here, problem)
-    status = walk.run(body, inner)
-    if not source:
-        return _end(status, inner, here)
-    here.adopt(inner)
-    if here.left == "return":
-        here.left = ""
-    return status
-
-
-def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood) -> Status:
-    why = Doubt(Kind.UNREADABLE, f"the script is not understood: {problem}")
-    for number, row in enumerate(text.split("\n"), 1):
-        if not row.lstrip().startswith("#"):
-            for each in nvidia_smi.mentioned(row):
-                walk.seen.say(inner, number, replace(each, doubt=why))
-    here.variables.forget_all()
-    return OPEN
-
-
-def shell_of(text: str) -> str | None:
-    """The options of the shell that a script asks for, "" for none; None where it is for something else."""
-    if not text.startswith("#!"):
-        return "" if not text.startswith("\x7f") else None
-    words = text[2:].partition("\n")[0].split()
-    if words and words[0].endswith("/env"):
-        words = [word for word in words[1:] if word != "-S"]
-    if not words or words[0].rpartition("/")[2] not in SHELLS or words[0].rpartition("/")[2] in ("su", "runuser"):
-        return None
-    return "".join(word[1:] for word in words[1:] if word.startswith("-") and not word.startswith("--"))
-
-
 def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
     """Commands of others that set GPUs, and the kernel's knob."""
     texts = [word.text for word in words]
     if name == "nvidia-persistenced" and "--no-persistence-mode" not in texts:
         return Said(Setting.PERSISTENCE_MODE, True, name)
-    if name == "nvidia-settings" and any(text in ("-a", "--assign") or text.startswith("--assign=") for text in texts):
+    if name == "nvidia-settings" and any(
+        text in ("-a", "--assign") or text.startswith("--assign=") for text in texts
+    ):
         why = "gpu-tuned does not hold clock offsets, fans and what else nvidia-settings sets"
         return Said(None, None, name, doubt=Doubt(Kind.UNSUPPORTED, why))
     if name in RIVALS:
-        return Said(None, None, nvidia_smi.shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself"))
+        return Said(
+            None, None, nvidia_smi.shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself")
+        )
     if name == "nvidia-cuda-mps-control" and "-d" in texts:
         walk.seen.mps = True
     if name == "sysctl":
-        return next((said for text in texts[1:] if (said := numa_said(text))), None)
+        return next((said for text in texts[1:] if (said := numa.said(text))), None)
     return None
 
 
@@ -337,39 +214,14 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     return OPEN if path is None else script(walk, Text(path), tuple(words[1:]), here, node.first)
 
 
-def numa_said(text: str) -> Said | None:
-    """What a sysctl line ("kernel.numa_balancing = 0") asks for."""
-    found = NUMA_LINE.fullmatch(text)
-    return _numa(found[1], " ".join(text.split())) if found else None
-
-
-def _numa(value: str, words: str) -> Said:
-    return Said(Setting.NUMA_BALANCING, NumaBalancing.OFF if int(value) == 0 else NumaBalancing.ON, words)
-
-
-def _numa_written(words: Sequence[Text], node: Simple, here: Here) -> Said | None:
-    """`echo 0 > /proc/sys/kernel/numa_balancing`"""
-    if not any(redirect.op in (">", ">>") and redirect.target.literal == NUMA_FILE for redirect in node.redirects):
-        return None
-    return _echoed(words)
-
-
-def _echoed(words: Sequence[Text]) -> Said:
-    text = " ".join(word.text for word in words[1:] if not word.text.startswith("-")).replace("\\n", "").strip()
-    if words[0].text.rpartition("/")[2] in ("echo", "printf") and text.isdigit():
-        return _numa(text, f"{text} into {NUMA_FILE}")
-    why = Doubt(Kind.COMPUTED, "the value is not written in the file")
-    return Said(Setting.NUMA_BALANCING, None, f"something into {NUMA_FILE}", doubt=why)
-
-
 def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
     """`echo 0 | sudo tee /proc/sys/kernel/numa_balancing`; None for any other pipeline."""
     ends = [command for command in pipeline.commands if isinstance(command, Simple) and command.words]
     if len(ends) != len(pipeline.commands):
         return None
     last, place = _bare(many(ends[-1].words, here.variables), here)
-    if not last or last[0].text.rpartition("/")[2] != "tee" or NUMA_FILE not in [word.text for word in last[1:]]:
+    if not last or last[0].text.rpartition("/")[2] != "tee" or numa.FILE not in [word.text for word in last[1:]]:
         return None
-    walk.seen.say(place, pipeline.first, _echoed(_bare(many(ends[0].words, here.variables), here)[0]))
+    walk.seen.say(place, pipeline.first, numa.echoed(_bare(many(ends[0].words, here.variables), here)[0]))
     walk.seen.reached.update((here.file, command.first) for command in ends)
     return GOOD

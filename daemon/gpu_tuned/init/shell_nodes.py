@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Union
 
 
 @dataclass(slots=True)
 class Part:
-    """A piece of a word. `kind`: "text" (literal), "var" (`text` is its name, `op` what follows it inside the braces),
-    "sub" (anything that only a running shell can work out; `text` is its source). `quoted`: not split, not expanded."""
+    """A piece of a word. `kind`: "text" (literal), "var" (`text` is its name, `op` what follows it in the braces),
+    "sub" (what only a running shell can work out; `text` is its source). `quoted`: not split, not expanded."""
 
     kind: str
     text: str
@@ -161,8 +160,7 @@ class Arithmetic:
     redirects: list[Redirect] = field(default_factory=list)
 
 
-Compound = Union[Group, If, For, While, Case, Function, Test, Arithmetic]
-Command = Union[Simple, Compound]
+Command = Simple | Group | If | For | While | Case | Function | Test | Arithmetic
 
 
 class NotUnderstood(Exception):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from gpu_tuned.init.shell_nodes import (
     AndOr,
     Arithmetic,
@@ -22,7 +24,8 @@ from gpu_tuned.init.shell_nodes import (
 )
 from gpu_tuned.init.shell_words import ASSIGNED, REDIRECTS, Token, tokens
 
-KEYWORDS = frozenset("if then elif else fi for while until do done case esac in { } ! [[ function select time".split())
+_OPEN = {"if", "for", "while", "until", "case", "{", "[[", "function", "select"}
+KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "!", "time"})
 DEEPEST = 60
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
 
@@ -304,7 +307,7 @@ def _assigns(text: str) -> bool:
     return "=" in text and bool(ASSIGNED.match(text[: text.index("=") + 1]))
 
 
-_COMPOUND = {
+_COMPOUND: Mapping[str, Callable[[_Parser], Command]] = {
     "{": _Parser._group,
     "if": _Parser._if,
     "for": _Parser._for,

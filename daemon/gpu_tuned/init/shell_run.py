@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from gpu_tuned.init import shell_commands, shell_tests
+from gpu_tuned.init import shell_commands, shell_scripts, shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import (
     AndOr,
@@ -25,6 +25,7 @@ from gpu_tuned.init.shell_nodes import (
     Simple,
     Test,
     While,
+    Word,
 )
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Seen, Status, Way, either, ordinarily
 from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, matches, one, varied
@@ -37,7 +38,7 @@ CONDITION = "a condition decides whether it runs"
 class Walk:
     """One reading of one start: from the command that is started down to everything that it runs."""
 
-    def __init__(self, seen: Seen, files: shell_commands.Files, environment: Mapping[str, Text] = {}) -> None:
+    def __init__(self, seen: Seen, files: shell_scripts.Files, environment: Mapping[str, Text] = {}) -> None:
         self.seen, self.files, self.environment, self.steps = seen, files, environment, 0
 
     def run(self, body: List, here: Here) -> Status:
@@ -65,7 +66,9 @@ class Walk:
                 status = last = self._pipeline(pipeline, here, tested)
                 continue
             status, last = self._further(status, operator == "&&", pipeline, here, tested)
-        if here.errexit and not here.tested and not here.left:
+        # A loop or a condition ends the script by what fails inside it, not by how it ends itself.
+        inside = isinstance(chain[-1][1].commands[-1], (If, For, While, Case)) and len(chain[-1][1].commands) == 1
+        if here.errexit and not here.tested and not here.left and not inside:
             if last.ok is None:
                 here.doubt_rest("script", f"`set -e`: line {item.last} may end the script before it")
             elif last.needs:
@@ -78,7 +81,10 @@ class Walk:
         """What follows `&&` (`wanted` True) or `||`. Returns the status of all of it, and that of what ran last."""
         if status.ok is None:
             how = "succeeds" if wanted else "fails"
-            arm, around = here.fork(here.way.doubted(Kind.BRANCH, f"only where the command before it {how}")), here.fork()
+            arm, around = (
+                here.fork(here.way.doubted(Kind.BRANCH, f"only where the command before it {how}")),
+                here.fork(),
+            )
             last = self._pipeline(pipeline, arm, tested)
             either(here, [around, arm], pipeline.first)
             if (arm.left and not wanted) or (last == GOOD and not wanted):
@@ -103,10 +109,10 @@ class Walk:
         here.tested += tested or pipeline.negated
         if len(pipeline.commands) == 1:
             status = self.command(pipeline.commands[0], here)
-        elif (numa := shell_commands.numa_pipe(self, pipeline, here)) is not None:
-            status = numa
+        elif (knob := shell_commands.numa_pipe(self, pipeline, here)) is not None:
+            status = knob
         else:
-            inner = [here.fork() for _ in pipeline.commands]
+            inner = [here.fork(replace(here.way, unordered=True)) for _ in pipeline.commands]
             each = [self.command(command, own) for command, own in zip(pipeline.commands, inner, strict=True)]
             here.left = "never" if any(own.left == "never" for own in inner) else ""
             status = each[-1]
@@ -165,18 +171,19 @@ class Walk:
         if status.ok is None:
             then = here.fork(here.way.doubted(Kind.BRANCH, CONDITION))
             other = here.fork(then.way)
-            self.run(body, then)
-            self._if(command, number + 1, other)
+            ends = self.run(body, then), self._if(command, number + 1, other)
             either(here, [then, other], command.first)
-            return OPEN
+            return GOOD if ends == (GOOD, GOOD) else OPEN
         if not status.needs:
             return self.run(body, here) if status.ok else self._if(command, number + 1, here)
         usual = here.fork(here.way.needing(status.needs))
         other = here.fork(here.way.unless_done(status.needs))
-        self.run(body, usual if status.ok else other)
-        self._if(command, number + 1, other if status.ok else usual)
+        ends = (
+            self.run(body, usual if status.ok else other),
+            self._if(command, number + 1, other if status.ok else usual),
+        )
         ordinarily(here, usual, other, status.needs)
-        return OPEN
+        return GOOD if ends == (GOOD, GOOD) else OPEN
 
     def _case(self, command: Case, subject: Text, arms: Sequence[tuple[list[Word], List]], here: Here) -> Status:
         for number, (patterns, body) in enumerate(arms):
@@ -187,10 +194,9 @@ class Walk:
                 return self.run(body, here)
             then = here.fork(here.way.doubted(Kind.BRANCH, "a `case` decides whether it runs"))
             other = here.fork(then.way)
-            self.run(body, then)
-            self._case(command, subject, arms[number + 1 :], other)
+            ends = self.run(body, then), self._case(command, subject, arms[number + 1 :], other)
             either(here, [then, other], command.first)
-            return OPEN
+            return GOOD if ends == (GOOD, GOOD) else OPEN
         return GOOD
 
     def _for(self, command: For, here: Here) -> Status:
@@ -202,10 +208,11 @@ class Walk:
             here.way = here.way.doubted(Kind.LOOP, "what the loop goes over is not written in the file")
             shell_tests.forget_assigned(command.body, here)
         several = len({value.text for value in values}) > 1
+        status = GOOD
         for value in values:
             if command.name:
                 here.variables.single[command.name] = varied(value) if several else value
-            self.run(command.body, here)
+            status = self.run(command.body, here)
             if here.left in ("exit", "return", "break", "never"):
                 break
             here.left = ""
@@ -214,10 +221,11 @@ class Walk:
         elif open_ and here.left:
             here.doubt_rest("script", f"the loop in line {command.first} may end it before")
             here.left = ""
+        stopped = "loop" in here.flow
         self._leave_loop(here, before, way)
         if open_:
             shell_tests.forget_assigned(command.body, here)
-        return OPEN
+        return OPEN if (open_ or stopped) and status != GOOD else status
 
     def _leave_loop(self, here: Here, before: Way | None, way: Way) -> None:
         here.way = way
@@ -265,7 +273,7 @@ class Walk:
             self._leave_loop(here, before, way)
         here.endless = endless
         shell_tests.forget_assigned(changing, here)
-        return OPEN
+        return GOOD if status.ok is False and not status.needs else OPEN
 
     def _after_endless(self, command: While, status: Status, here: Here) -> None:
         if "break" in shell_tests.names(command.body):

@@ -12,7 +12,7 @@ from gpu_tuned.init.shell_values import Variables
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """How a command ends: `ok` None where that is not known. `needs`: so it is where the board takes these effects."""
+    """How a command ends: `ok` None where that is not known; `needs`: so it is where the board takes these."""
 
     ok: bool | None
     needs: frozenset[int] = frozenset()
@@ -61,8 +61,9 @@ class Here:
     """One shell: its variables and functions, and how it is reached.
 
     `way` is what encloses the place. `flow` is what came before it and may have left the loop, the function or the
-    script. `left` is the word by which it was left for certain, "" before that, and `code` the status then. `tested`: how many conditions are
-    being worked out, inside which errexit does not act. `calls`: what is being read, the innermost last.
+    script. `left` is the word by which it was left for certain, "" before that, and `code` the status then. `tested`:
+    how many conditions are being worked out, inside which errexit does not act. `calls`: what is being read, the
+    innermost last.
     """
 
     file: str
@@ -98,7 +99,12 @@ class Here:
 
     def adopt(self, other: Here) -> None:
         """Go on where `other` ended; what encloses the place stays."""
-        self.variables, self.functions, self.flow, self.left = other.variables, other.functions, other.flow, other.left
+        self.variables, self.functions, self.flow, self.left = (
+            other.variables,
+            other.functions,
+            other.flow,
+            other.left,
+        )
         self.errexit, self.nounset, self.pipefail = other.errexit, other.nounset, other.pipefail
 
     def add_flow(self, level: str, way: Way) -> None:
@@ -198,5 +204,6 @@ class Seen:
     def _lost(self, said: Said) -> None:
         why = Doubt(Kind.BRANCH, f"`{said.words}`, later on, resets the GPU, and with it this")
         self.effects = [
-            effect if effect.doubt or effect.setting is None else replace(effect, doubt=why) for effect in self.effects
+            effect if effect.doubt or effect.setting is None else replace(effect, doubt=why)
+            for effect in self.effects
         ]

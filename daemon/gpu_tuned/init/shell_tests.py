@@ -86,7 +86,11 @@ def expanded(words: list[Word], here: Here) -> list[Text]:
         )
         if own and here.root:
             found.append(Text("0"))
-        elif len(parts) == 1 and parts[0].kind == "sub" and re.match(r"\s*(?:command -v|which)\s+nvidia-smi\b", parts[0].text):
+        elif (
+            len(parts) == 1
+            and parts[0].kind == "sub"
+            and re.match(r"\s*(?:command -v|which)\s+nvidia-smi\b", parts[0].text)
+        ):
             found.append(Text("/usr/bin/nvidia-smi"))
         else:
             found += many([word], here.variables)
@@ -165,5 +169,3 @@ def forget_changed(source: str, variables: Variables) -> None:
     """What an arithmetic expression assigns."""
     for found in _CHANGED.finditer(source):
         variables.forget(found[1] or found[2])
-
-

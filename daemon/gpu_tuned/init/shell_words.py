@@ -256,7 +256,9 @@ class _Lexer:
             self.at = end + 1
         elif rest.startswith('"') and not quoted:
             self.at += 1
-        elif name := (_NAME.match(self.text, self.at + 1) or re.compile(r"[0-9@*#?$!-]").match(self.text, self.at + 1)):
+        elif name := (
+            _NAME.match(self.text, self.at + 1) or re.compile(r"[0-9@*#?$!-]").match(self.text, self.at + 1)
+        ):
             self._add(word, Part("var", name[0], quoted))
             self.at = name.end()
         else:

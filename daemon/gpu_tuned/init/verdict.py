@@ -130,7 +130,7 @@ def _lock(setting: Setting, lock: ClockLock, board: Board, host: Host) -> Fit | 
         goal = ClockLock(low, max(inside))
         remark = f" {text(lock)} is no clock of this board; the clocks that it has inside the range."
     else:
-        remark = ""
+        goal, remark = lock, ""  # as it was written: what the board makes of it is the daemon's to work out
     if not isinstance(goal, ClockLock) or not writable(goal):
         return Misfit(Doubt(Kind.NO_RUNG, "no board has such a value"))
     if harm := _harm(setting, goal, board, host):

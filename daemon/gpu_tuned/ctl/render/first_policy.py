@@ -151,11 +151,14 @@ def _further(document: Json, mark: str) -> list[str]:
 def _done(document: Json) -> list[str]:
     out = ["", "to undo all of it:", f"  {document['written']['undo']}"]
     if any(entry["action"] == "move" and entry["path"].endswith(".service") for entry in document["files"]):
-        out += ["", *wrap(
-            "systemd forgets the moved units at the next daemon-reload or boot. Where containers have GPUs by the "
-            "legacy runtime, a daemon-reload can take the GPUs away from them (nvidia-container-toolkit#48): wait "
-            "for the boot there."
-        )]
+        out += [
+            "",
+            *wrap(
+                "systemd forgets the moved units at the next daemon-reload or boot. Where containers have GPUs by "
+                "the legacy runtime, a daemon-reload can take the GPUs away from them "
+                "(nvidia-container-toolkit#48): wait for the boot there."
+            ),
+        ]
     return [*out, *_next(document, "")]
 
 
