@@ -29,6 +29,10 @@ class HostFiles:
         text = self.files.text(where) if where else None
         return None if text is None or where is None else (where, text)
 
+    def runs(self, path: str) -> bool:
+        """Whether a script may be executed by its path."""
+        return self.files.executable(path)
+
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
         for folder in SEARCH:
@@ -116,7 +120,7 @@ class Reading:
         """A command line for sh, as a crontab has it."""
         node = Simple([], [], [], line, line)
         walk.seen.reached.add((here.file, line))
-        return text_of(walk, Text(text), (), here, node, "")
+        return text_of(walk, Text(text), (), here, node, "", False)
 
     def run_script(
         self, path: str, doubt: Doubt | None, arguments: tuple[Text, ...] = (), passive: bool = False

@@ -220,6 +220,24 @@ class Rooted:
             return None
         return content.decode("utf-8", "surrogateescape")
 
+    def executable(self, path: str) -> bool:
+        """Whether a file may be executed. One that not even its owner may write lies in a copy that has lost its
+        modes: nothing is known of it, and it counts as executable."""
+        mode = self._mode(path)
+        return bool(mode & 0o111) or not mode & 0o200
+
+    def bare(self, path: str) -> bool:
+        """Whether a file lies in a copy that has lost its modes."""
+        return not self._mode(path) & 0o311
+
+    def _mode(self, path: str) -> int:
+        where = self.resolve(path)
+        try:
+            with self.folder(os.path.dirname(where or "/")) as folder:
+                return os.stat(os.path.basename(where or "/"), dir_fd=folder, follow_symlinks=False).st_mode
+        except OSError:
+            return 0
+
     def not_ours(self, path: str) -> str:
         """Why a file is left alone by one who writes as root; "" where it may be changed.
 

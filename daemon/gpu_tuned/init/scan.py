@@ -73,7 +73,8 @@ def _boot_scripts(reading: Reading) -> None:
     for path in places.RC_LOCAL:
         where = reading.files.resolve(path)
         if where and where not in reading.read:
-            reading.run_script(path, None, (Text("start"),) if "/rc.d/" not in path else ())
+            doubt = None if reading.files.executable(path) else Doubt(Kind.NOT_STARTED, "it may not be executed")
+            reading.run_script(path, doubt, (Text("start"),) if "/rc.d/" not in path else ())
     linked = {
         reading.files.resolve(f"{folder}/{name}")
         for folder in places.RUN_LEVELS
@@ -87,7 +88,8 @@ def _boot_scripts(reading: Reading) -> None:
             if places.DEAD_NAMES.search(path) or where in reading.read:
                 continue
             level = re.search(r"^#\s*Default-Start:\s*(\S.*)$", text, re.MULTILINE)
-            starts = where in linked or bool(level)
+            # Without a link its header alone starts nothing; a copy that lost its modes may have lost its links.
+            starts = where in linked or bool(level and reading.files.bare(path))
             if starts or "nvidia-smi" in text:
                 reading.run_script(path, None if starts else BY_HAND, (Text("start"),), not starts)
 

@@ -58,6 +58,8 @@ def _assigned(word: Word, here: Here, integer: bool = False) -> None:
 
 
 def _declare(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    if not here.bash and node.words[0].plain in ("declare", "typeset"):
+        return _bash_alone(walk, words, here, node)
     integer = any(word.plain and re.fullmatch(r"-\w*i\w*", word.plain) for word in node.words)
     maps = any(word.plain and re.fullmatch(r"-\w*[An]\w*", word.plain) for word in node.words)
     for word in node.words[1:]:
@@ -128,6 +130,8 @@ def _switch(here: Here, name: str, on: bool) -> None:
         here.nounset = on
     elif name == "pipefail":
         here.pipefail = on
+        if not here.bash:
+            here.doubt_rest("script", "`set -o pipefail` ends a shell that does not know it")
 
 
 def _shift(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
@@ -142,17 +146,17 @@ def _source(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
         return OPEN
     if words[0].text in SOURCES:
         return GOOD
-    return script(walk, words[0], tuple(words[1:]), here, node.first, source=True)
+    return script(walk, words[0], tuple(words[1:]), here, node.first, "source")
 
 
 def _eval(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     text = Text(" ".join(word.text for word in words))
     try:
-        body = parse(text.text) if text.known else None
+        body = parse(text.text, here.bash) if text.known else None
     except NotUnderstood:
         body = None
     if body is None:
-        text_of(walk, text, (), here.fork(), node, "")
+        text_of(walk, text, (), here.fork(), node, "", here.bash)
         here.variables.forget_all()
         return OPEN
     shift_lines(body, node.first)
@@ -168,11 +172,11 @@ def _trap(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     for name, body in here.functions.items():
         aside.functions[name] = body
     try:
-        handler = parse(words[0].text) if words[0].known else None
+        handler = parse(words[0].text, here.bash) if words[0].known else None
     except NotUnderstood:
         handler = None
     if handler is None:
-        text_of(walk, words[0], (), aside, node, "")
+        text_of(walk, words[0], (), aside, node, "", here.bash)
     else:
         walk.run(handler, aside)
     return GOOD
@@ -182,6 +186,14 @@ def _look_up(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
     """`which`, `type`, `hash`: whether a command is there. Without nvidia-smi nothing is set in any case."""
     looked = [word.text for word in words if not word.text.startswith("-")]
     return GOOD if looked == ["nvidia-smi"] or (len(looked) == 1 and looked[0].endswith("/nvidia-smi")) else OPEN
+
+
+def _bash_alone(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """A builtin of bash: another shell has no such command."""
+    if not here.bash:
+        here.variables.forget_all()
+        return OPEN
+    return GOOD
 
 
 def _nothing(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
@@ -199,7 +211,8 @@ BUILTINS: Mapping[str, Builtin] = {
     **dict.fromkeys(("exit", "return", "break", "continue"), _leave),
     **dict.fromkeys((".", "source"), _source),
     **dict.fromkeys(("which", "type", "hash"), _look_up),
-    **dict.fromkeys(("shopt", "ulimit", "cd", "pushd", "popd", "disown", "alias"), _nothing),
+    **dict.fromkeys(("ulimit", "cd", "alias"), _nothing),
+    **dict.fromkeys(("shopt", "pushd", "popd", "disown"), _bash_alone),
     "printf": _printf,
     "set": _set,
     "shift": _shift,

@@ -148,15 +148,15 @@ def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Statu
 
 def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     """`sh -c TEXT`, `bash -eu FILE ARGUMENTS`."""
-    rest, flags = list(words[1:]), ""
-    if words[0].text.rpartition("/")[2] in ("su", "runuser"):
+    rest, flags, name = list(words[1:]), "", words[0].text.rpartition("/")[2]
+    if name in ("su", "runuser"):
         # `su [-] [USER] -c TEXT`
         users = [word.text for word in rest if not word.text.startswith("-")]
         at = next((n for n, word in enumerate(rest) if word.text in ("-c", "--command")), None)
         text = rest[at + 1] if at is not None and at + 1 < len(rest) else None
         users = [user for user in users if text is None or user != text.text]
         here = replace(here, root=here.root and users in ([], ["root"]))
-        return OPEN if text is None else text_of(walk, text, (), here, node, "")
+        return OPEN if text is None else text_of(walk, text, (), here, node, "", False)
     while rest and rest[0].text.startswith(("-", "+")):
         option = rest.pop(0).text
         if option in ("-o", "+o", "-O", "--rcfile", "--init-file") and rest:
@@ -164,14 +164,14 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         elif not option.startswith("--"):
             flags += option[1:]
     if "c" in flags:
-        return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags)
+        return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags, name == "bash")
     if not rest:
         walk.seen.others.add((here.file, node.first))
         document = " ".join(redirect.document for redirect in node.redirects)
         for each in nvidia_smi.mentioned(document):
             walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
         return OPEN
-    return script(walk, rest[0], tuple(rest[1:]), here, node.first, flags)
+    return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
 
 
 def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:

@@ -30,9 +30,9 @@ DEEPEST = 60
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
 
 
-def parse(text: str) -> List:
-    """The commands of a script. Raises NotUnderstood."""
-    parser = _Parser(tokens(text))
+def parse(text: str, bash: bool = True) -> List:
+    """The commands of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
+    parser = _Parser(tokens(text, bash), bash)
     body = parser.list_until(frozenset())
     if parser.peek().text:
         raise NotUnderstood(f"a {parser.peek().text!r} that nothing opened", parser.peek().line)
@@ -40,8 +40,8 @@ def parse(text: str) -> List:
 
 
 class _Parser:
-    def __init__(self, found: list[Token]) -> None:
-        self.tokens, self.at, self.depth = found, 0, 0
+    def __init__(self, found: list[Token], bash: bool) -> None:
+        self.tokens, self.bash, self.at, self.depth = found, bash, 0, 0
 
     def peek(self, ahead: int = 0) -> Token:
         return self.tokens[min(self.at + ahead, len(self.tokens) - 1)]
@@ -123,6 +123,8 @@ class _Parser:
         elif token.text == "((" and token.word is None:
             self.take()
             command = Arithmetic(token.source, token.line, token.line + token.source.count("\n"))
+        elif keyword in ("[[", "function", "select") and not self.bash:
+            raise NotUnderstood(f"{keyword!r} is bash's, and another shell runs it", token.line)
         elif keyword in _COMPOUND:
             command = _COMPOUND[keyword](self)
         elif keyword and keyword not in ("in",):

@@ -114,7 +114,8 @@ class Walk:
         else:
             inner = [here.fork(replace(here.way, unordered=True)) for _ in pipeline.commands]
             each = [self.command(command, own) for command, own in zip(pipeline.commands, inner, strict=True)]
-            here.left = "never" if any(own.left == "never" for own in inner) else ""
+            for own in inner:
+                here.outlast(own)
             status = each[-1]
             if here.pipefail and any(other.ok is not True for other in each):
                 status = OPEN
@@ -155,8 +156,9 @@ class Walk:
             return self.run(command.body, here)
         inner = here.fork()
         status = self.run(command.body, inner)
-        here.left = "never" if inner.left == "never" else ""
-        return OPEN if inner.left or inner.flow != here.flow else status
+        changed = bool(inner.left) or inner.flow != here.flow
+        here.outlast(inner)
+        return OPEN if changed else status
 
     def _if(self, command: If, number: int, here: Here) -> Status:
         """The arms from `number` on; the last one is `else`, which may be missing."""
@@ -265,11 +267,11 @@ class Walk:
             if waits:
                 around.variables.join(body.variables)
                 here.adopt(around)
-                here.add_flow("script", Way(needs=status.needs))
+                here.add_flow("start", Way(needs=status.needs))
             else:
                 either(here, [around, body], command.first)
                 if not shell_tests.reads(command.condition):
-                    here.doubt_rest("script", f"the loop in line {command.first} may never end")
+                    here.doubt_rest("start", f"the loop in line {command.first} may never end")
             self._leave_loop(here, before, way)
         here.endless = endless
         shell_tests.forget_assigned(changing, here)
@@ -277,8 +279,8 @@ class Walk:
 
     def _after_endless(self, command: While, status: Status, here: Here) -> None:
         if "break" in shell_tests.names(command.body):
-            here.doubt_rest("script", f"the loop in line {command.first} may never end")
+            here.doubt_rest("start", f"the loop in line {command.first} may never end")
         elif status.needs:
-            here.add_flow("script", Way(unless=status.needs))
+            here.add_flow("start", Way(unless=status.needs))
         else:
             here.left = "never"  # nothing that follows is ever reached

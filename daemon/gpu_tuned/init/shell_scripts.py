@@ -27,20 +27,26 @@ class Files(Protocol):
     def script(self, path: str) -> tuple[str, str] | None:
         """A text file's own path, behind its links, and its text; None for anything else."""
 
+    def runs(self, path: str) -> bool:
+        """Whether a script may be executed by its path."""
+
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
 
 
-def text_of(walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str) -> Status:
+def text_of(
+    walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str, bash: bool
+) -> Status:
     """The text of `sh -c`, read as the script that it is; its lines are this command's line."""
     if not text.known:
         return _worked_out(walk, text.text, here, node.first)
     try:
-        body = parse(text.text)
+        body = parse(text.text, bash)
     except NotUnderstood as problem:
         return _not_understood(walk, text.text, here, node.first, str(problem))
     shift_lines(body, node.first)
     inner = child(here, here.file, arguments, flags, Variables(dict(walk.environment)))
+    inner.bash = bash
     return _end(walk.run(body, inner), inner, here)
 
 
@@ -78,41 +84,47 @@ def child(here: Here, file: str, arguments: tuple[Text, ...] | None, flags: str,
 
 
 def _end(status: Status, inner: Here, here: Here) -> Status:
-    if inner.left == "never":
-        here.left = "never"
+    here.outlast(inner)
     if inner.flow:
         return OPEN
     return inner.code if inner.left == "exit" else status
 
 
 def script(
-    walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, flags: str = "", source: bool = False
+    walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, shell: str = "", flags: str = ""
 ) -> Status:
-    """A script that a command runs, or takes in with `source`."""
+    """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
     walk.seen.others.add((here.file, line))
+    source = shell == "source"
     found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
     if found is None:
         if source:
             here.variables.forget_all()
         return OPEN
     where, text = found
-    interpreter = shell_of(text)
-    if interpreter is None and not source and not flags:
-        if text.startswith("#!"):
-            walk.seen.programs.append(Program(where, here.file, line, here.reached().doubt))
-        return OPEN
+    if not shell:
+        asked = shell_of(text)
+        if asked is None:
+            if text.startswith("#!"):
+                walk.seen.programs.append(Program(where, here.file, line, here.reached().doubt))
+            return OPEN
+        shell, flags = asked
+        if not walk.files.runs(where):
+            here = here.fork(here.way.doubted(Kind.NOT_STARTED, f"{where} may not be executed"))
     if where in here.calls or len(here.calls) > DEEPEST:
         here.doubt_rest("script", f"{where} runs itself", Kind.UNREADABLE)
         return OPEN
     walk.seen.files.append(where)
     if source:
         inner = replace(here, file=where, calls=(*here.calls, where))
+        shell = "bash" if here.bash else "sh"
     else:
         # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
-        inner = child(here, where, arguments or None, flags or interpreter or "", Variables(dict(walk.environment)))
+        inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
+    inner.bash = shell == "bash"
     try:
-        body = parse(text)
+        body = parse(text, inner.bash)
     except NotUnderstood as problem:
         return _lines(walk, text, inner, here, problem)
     status = walk.run(body, inner)
@@ -134,13 +146,14 @@ def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstoo
     return OPEN
 
 
-def shell_of(text: str) -> str | None:
-    """The options of the shell that a script asks for, "" for none; None where it is for something else."""
+def shell_of(text: str) -> tuple[str, str] | None:
+    """The shell that a script asks for ("sh", "bash") and its flags; None where it is for something else."""
     if not text.startswith("#!"):
-        return "" if not text.startswith("\x7f") else None
+        return ("sh", "") if not text.startswith("\x7f") else None
     words = text[2:].partition("\n")[0].split()
     if words and words[0].endswith("/env"):
         words = [word for word in words[1:] if word != "-S"]
     if not words or words[0].rpartition("/")[2] not in SHELLS or words[0].rpartition("/")[2] in ("su", "runuser"):
         return None
-    return "".join(word[1:] for word in words[1:] if word.startswith("-") and not word.startswith("--"))
+    flags = "".join(word[1:] for word in words[1:] if word.startswith("-") and not word.startswith("--"))
+    return words[0].rpartition("/")[2], flags

@@ -52,7 +52,7 @@ class Way:
         )
 
 
-LEVELS = {"break": "loop", "continue": "loop", "return": "function", "exit": "script", "never": "script"}
+LEVELS = {"break": "loop", "continue": "loop", "return": "function", "exit": "script", "never": "start"}
 """What a word that leaves leaves, from the smallest to the largest; "never" is a loop without an end."""
 
 
@@ -62,8 +62,8 @@ class Here:
 
     `way` is what encloses the place. `flow` is what came before it and may have left the loop, the function or the
     script. `left` is the word by which it was left for certain, "" before that, and `code` the status then. `tested`:
-    how many conditions are being worked out, inside which errexit does not act. `calls`: what is being read, the
-    innermost last.
+    how many conditions are being worked out, inside which errexit does not act. `bash`: that shell's own
+    syntax means something. `calls`: what is being read, the innermost last.
     """
 
     file: str
@@ -76,6 +76,7 @@ class Here:
     pipefail: bool = False
     endless: bool = False
     root: bool = True
+    bash: bool = True
     left: str = ""
     code: Status = GOOD
     tested: int = 0
@@ -109,6 +110,13 @@ class Here:
 
     def add_flow(self, level: str, way: Way) -> None:
         self.flow[level] = self.flow[level].and_(way) if level in self.flow else way
+
+    def outlast(self, inner: Here) -> None:
+        """What a shell inside this one waits for without an end, this one waits for as well."""
+        if inner.left == "never":
+            self.left = "never"
+        if "start" in inner.flow:
+            self.add_flow("start", inner.flow["start"])
 
     def doubt_rest(self, level: str, why: str, kind: Kind = Kind.BRANCH) -> None:
         """What follows in the loop, the function or the script may not be reached."""

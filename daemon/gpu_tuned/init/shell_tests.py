@@ -52,7 +52,7 @@ def single(words: Sequence[Text], here: Here) -> Status:
         return GOOD if texts[0] else BAD
     if len(texts) == 2 and texts[0] in ("-n", "-z"):
         return GOOD if bool(texts[1]) is (texts[0] == "-n") else BAD
-    if len(texts) == 3:
+    if len(texts) == 3 and (here.bash or texts[1] != "=="):
         return _compared(*texts)
     return OPEN
 

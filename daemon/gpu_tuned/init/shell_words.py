@@ -17,6 +17,8 @@ _OPERATORS = (
     *("&", "|", ";", "<", ">", "(", ")"),
 )
 REDIRECTS = frozenset({"<", ">", ">>", "<<", "<<-", "<<<", "<&", ">&", "<>", ">|", "&>", "&>>"})
+_BASH = frozenset({"&>>", "<<<", ";;&", ";&", "|&", "&>"})
+_BRACES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}|\+=")
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _BRACED = re.compile(r"([A-Za-z_]\w*|[0-9]+|[@*#?$!-])(.*)", re.DOTALL)
 ASSIGNED = re.compile(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=$")
@@ -37,16 +39,16 @@ class Token:
     last: int = 0  # the line where it ends, its here-document included
 
 
-def tokens(text: str) -> list[Token]:
-    """Every token of a script. Raises NotUnderstood."""
+def tokens(text: str, bash: bool) -> list[Token]:
+    """Every token of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
     if len(text) > LONGEST:
         raise NotUnderstood(f"longer than {LONGEST >> 10} KiB", 1)
-    return _Lexer(text.replace("\r\n", "\n")).all()
+    return _Lexer(text.replace("\r\n", "\n"), bash).all()
 
 
 class _Lexer:
-    def __init__(self, text: str, line: int = 1, depth: int = 0) -> None:
-        self.text, self.at, self.line, self.depth = text, 0, line, depth
+    def __init__(self, text: str, bash: bool, line: int = 1, depth: int = 0) -> None:
+        self.text, self.at, self.bash, self.line, self.depth = text, 0, bash, line, depth
         self.documents: list[tuple[Token, str, bool, int]] = []
         self.found: list[Token] = []
         if depth > DEEPEST:
@@ -78,14 +80,22 @@ class _Lexer:
         elif self.text.startswith(("<(", ">("), self.at):
             self.found.append(Token("w", self.line, self._word()))
         elif operator := next((op for op in _OPERATORS if self.text.startswith(op, self.at)), ""):
+            if operator in _BASH:
+                self._only_bash(operator)
             touches = start > 0 and self.text[start - 1].isdigit()
             self.at += len(operator)
             self.found.append(Token(operator, self.line, touches=touches))
         else:
             self._add_word()
 
+    def _only_bash(self, what: str) -> None:
+        if not self.bash:
+            raise NotUnderstood(f"{what} is bash's, and another shell runs it", self.line)
+
     def _add_word(self) -> None:
         word = self._word()
+        if not self.bash and (word.plain == "source" or (word.plain and _BRACES.search(word.plain))):
+            self._only_bash(word.plain)
         token = Token("w", word.line, word, last=self.line)
         before = self.found[-1].text if self.found else ""
         if before in ("<<", "<<-"):
@@ -121,6 +131,7 @@ class _Lexer:
         end = self._balanced(self.at + 2, "((")
         if end is None:
             return False
+        self._only_bash("((")
         source = self.text[self.at + 2 : end]
         self.found.append(Token("((", self.line, source=source))
         self.line += source.count("\n")
@@ -150,6 +161,7 @@ class _Lexer:
             if char == "(" and word.array is None and self._assigns(word):
                 self._array(word)
             elif self.text.startswith(("<(", ">("), self.at):
+                self._only_bash("<(")
                 self.at += 1
                 word.parts.append(Part("sub", self._substitution()))
             elif char in _ENDS:
@@ -162,6 +174,7 @@ class _Lexer:
         return len(word.parts) == 1 and bool(word.plain and ASSIGNED.fullmatch(word.plain))
 
     def _array(self, word: Word) -> None:
+        self._only_bash("a list in parentheses")
         self.at += 1
         word.array = []
         while True:
@@ -246,6 +259,7 @@ class _Lexer:
         elif rest.startswith("{"):
             self._braced(word, quoted)
         elif rest.startswith("'") and not quoted:
+            self._only_bash("$'")
             end = self._until("'", self.at + 2)
             source = self.text[self.at + 2 : end]
             if end >= len(self.text) or "\\'" in source:
@@ -284,7 +298,7 @@ class _Lexer:
 
     def _substitution(self) -> str:
         """The source inside the parentheses that begin here."""
-        inner = _Lexer(self.text[self.at + 1 :], self.line, self.depth + 1)
+        inner = _Lexer(self.text[self.at + 1 :], self.bash, self.line, self.depth + 1)
         depth = 0
         while True:
             if inner.at >= len(inner.text):
