@@ -113,7 +113,13 @@ class Walk:
             status = knob
         else:
             inner = [here.fork(replace(here.way, unordered=True)) for _ in pipeline.commands]
-            each = [self.command(command, own) for command, own in zip(pipeline.commands, inner, strict=True)]
+            each, setting = [], []
+            for command, own in zip(pipeline.commands, inner, strict=True):
+                count = len(self.seen.effects)
+                each.append(self.command(command, own))
+                setting += [count] if len(self.seen.effects) > count else []
+            if len(setting) > 1:
+                self.seen.doubt_from(setting[0], "two commands of one pipeline, of which one may end the other")
             for own in inner:
                 here.outlast(own)
             status = each[-1]

@@ -198,6 +198,12 @@ class Seen:
         )
         return number
 
+    def doubt_from(self, number: int, why: str) -> None:
+        """What was said from a number on is not certain."""
+        for at in range(number, len(self.effects)):
+            if self.effects[at].doubt is None:
+                self.effects[at] = replace(self.effects[at], doubt=Doubt(Kind.BRANCH, why))
+
     def _doubt(self, here: Here, way: Way, said: Said) -> Doubt | None:
         own = said.doubt
         if own is None and said.gpus is None:
