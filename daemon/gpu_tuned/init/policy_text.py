@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from gpu_tuned.core.model import Board, ComputeMode, Setting, text
 from gpu_tuned.init import profiles, verdict
-from gpu_tuned.init.model import Kind
 from gpu_tuned.init.propose import Decision, Left, in_force
 from gpu_tuned.init.verdict import Host, toml
 
@@ -89,14 +88,13 @@ def _line(board: Board, setting: Setting, host: Host, decision: Decision) -> Lin
 
 
 def _hints(board: Board, setting: Setting, decision: Decision) -> list[str]:
-    mine = [each for each in decision.left if each.effect.setting is setting and _concerns(each, board)]
-    mine = [each for each in mine if each.kind is not Kind.STOP]
-    rows = [
-        f"Left: {each.effect.file} line {each.effect.line} (`{each.effect.words}`)"
-        + (f"; to have it anyway, write: {each.instead}" if each.instead else "")
-        for each in mine[:MOST_HINTS]
-    ]
-    return [*rows, f"Left: {len(mine) - MOST_HINTS} more"] if len(mine) > MOST_HINTS else rows
+    """Lines that a person could write instead; why they are not taken over stands in the table."""
+    rows: dict[str, str] = {}
+    for each in decision.left:
+        if each.effect.setting is setting and each.instead and _concerns(each, board):
+            rows.setdefault(each.instead, f"{each.effect.file} line {each.effect.line}")
+    hints = [f"{line}   # not taken over: {place}" for line, place in rows.items()]
+    return hints[:MOST_HINTS]
 
 
 def _concerns(left: Left, board: Board) -> bool:

@@ -233,7 +233,7 @@ class _Judge:
             why = Doubt(Kind.UNSUPPORTED, "this kernel has no such knob")
         elif certain:
             values = self._values(certain)
-            other = [e for e in mine if self._doubt(e) and e.active]
+            other = [e for e in mine if self._doubt(e) and e.active and e.target is not values[0]]
             if len(values) > 1 or other:
                 why = Doubt(Kind.CONFLICT, "more than one of them sets it")
             elif values[0] is not now and now is not NumaBalancing.ON:

@@ -76,7 +76,8 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     doubt = start.doubt or _condition(unit)
     here = reading.here(unit.file, known, doubt, root)
     for command in commands(unit, STARTING, known):
-        _run(reading, walk, unit, command, here)
+        if not here.left:
+            _run(reading, walk, unit, command, here)
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
     for command in commands(unit, STOPPING, known):
         aside = reading.here(command.entry.file, known, start.doubt or stop, root)
@@ -107,8 +108,6 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
             why = Doubt(Kind.UNREADABLE, "its quotes do not end where the line ends")
             for said in nvidia_smi.mentioned(command.entry.value):
                 walk.seen.say(here, line, replace(said, doubt=why))
-        return
-    if here.left:
         return
     status = reading.run(walk, command.words, here, line)
     kind = unit.last("Type") or "simple"

@@ -124,7 +124,9 @@ def _lock(setting: Setting, lock: ClockLock, board: Board, host: Host) -> Fit | 
     inside = [mhz for mhz in ladder if lock.min_mhz <= mhz <= lock.max_mhz]
     if isinstance(goal, Refusal) and (lock.min_mhz == lock.max_mhz or not inside):
         near = goal.nearest
-        return Misfit(Doubt(Kind.NO_RUNG, goal.why), f"{setting.value} = {toml(near)}" if near is not None else None)
+        # Of a harmful value the nearest is no better advice.
+        advice = isinstance(near, ClockLock) and not _harm(setting, near, board, host)
+        return Misfit(Doubt(Kind.NO_RUNG, goal.why), f"{setting.value} = {toml(near)}" if advice and near else None)
     if isinstance(goal, Refusal):
         low = min(inside) if lock.min_mhz > min(ladder) else lock.min_mhz
         goal = ClockLock(low, max(inside))
@@ -134,7 +136,7 @@ def _lock(setting: Setting, lock: ClockLock, board: Board, host: Host) -> Fit | 
     if not isinstance(goal, ClockLock) or not writable(goal):
         return Misfit(Doubt(Kind.NO_RUNG, "no board has such a value"))
     if harm := _harm(setting, goal, board, host):
-        return Misfit(Doubt(Kind.HARMFUL, harm), f"{setting.value} = {toml(goal)}")
+        return Misfit(Doubt(Kind.HARMFUL, harm))
     return Fit(goal, remark + _cost(goal, board))
 
 

@@ -7,7 +7,7 @@ from gpu_tuned.ctl.render.ink import WIDTH, clean, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from gpu_tuned.ctl.kinds import Json
 
@@ -29,67 +29,71 @@ def lines(document: Json) -> list[str]:
 
 
 def _summary(document: Json, mark: str) -> list[str]:
-    files = {entry["path"] for entry in document["files"]}
+    files = {entry["path"] for entry in document["files"]} | {entry["file"] for entry in document["left"]}
     taken, left = document["taken"], document["left"]
-    said = (
-        f"{_count(len(files), 'file')} found that can set GPUs or the kernel's knob; "
-        f"{_count(len(taken), 'value')} taken over, {_count(len(left), 'line')} left."
-    )
-    if not files:
-        said = "Nothing was found on this host that sets its GPUs."
+    said = "Nothing was found on this host that sets its GPUs."
+    if files:
+        verb = "sets" if len(files) == 1 else "set"
+        said = (
+            f"{_count(len(files), 'file')} {verb} GPUs here: {_count(len(taken), 'value')} taken over, "
+            f"{_count(len(left), 'line')} left as {'it is' if len(left) == 1 else 'they are'}."
+        )
     raised = [entry for entry in taken if "RAISE" in entry["change"]]
-    out = wrap(said, mark, mark)
     if raised:
-        out += wrap(f"Power limits above those in force: {len(raised)}, marked RAISES.", mark, mark)
-    return out
+        said += f" Power limits above those in force: {len(raised)}, marked RAISES."
+    return wrap(said, mark, mark)
 
 
 def _enforced(document: Json, mark: str) -> list[str]:
     if not document["taken"]:
         return []
-    rows = []
-    for entry in _grouped(document):
-        who = ", ".join(entry["who"])
-        change = f" ({entry['change']})" if entry["change"] else ""
-        rows.append((f"{clean(who)}", _label(entry["setting"]), f"{entry['shown']}{change}", _place(entry)))
-    return [mark.rstrip(), *_title("WILL BE ENFORCED", document, mark), *_table(rows, mark)]
+    rows = [
+        (_who(group, document), _label(group["setting"]), _value(group), _place(group))
+        for group in _grouped(document)
+    ]
+    title = "IN THE POLICY NOW" if document["written"] else "WILL BE ENFORCED"
+    return [mark.rstrip(), f"{mark}{title}", *_table(rows, mark)]
 
 
-def _grouped(document: Json) -> Iterator[Json]:
+def _grouped(document: Json) -> list[Json]:
     """One row for boards with the same value from the same line."""
-    boards = {gpu["uuid"]: gpu for gpu in document["gpus"]}
     groups: dict[tuple[str, ...], Json] = {}
     for entry in document["taken"]:
         key = tuple(str(entry[name]) for name in ("setting", "shown", "change", "file", "line"))
-        group = groups.setdefault(key, {**entry, "who": []})
-        gpu = boards.get(entry["gpu"])
-        group["who"].append(f"GPU {gpu['index']}" if gpu else "host")
-    for group in groups.values():
-        who = group["who"]
-        if len(who) > 1:
-            group["who"] = ["GPU " + ",".join(each.removeprefix("GPU ") for each in who)]
-        if len(who) == len(boards) > 3:
-            group["who"] = ["every GPU"]
-        yield group
+        groups.setdefault(key, {**entry, "uuids": []})["uuids"].append(entry["gpu"])
+    return list(groups.values())
 
 
-def _title(words: str, document: Json, mark: str) -> list[str]:
-    verb = {"WILL BE ENFORCED": "IN THE POLICY"}.get(words, words) if document["written"] else words
-    return [f"{mark}{verb}"]
+def _who(group: Json, document: Json) -> str:
+    """ "GPU 0 RTX 3090", "GPU 0,1", "every GPU", "host" """
+    boards = [gpu for gpu in document["gpus"] if gpu["uuid"] in group["uuids"]]
+    if not boards:
+        return "host"
+    if len(boards) == len(document["gpus"]) > 3:
+        return "every GPU"
+    numbers = ",".join(str(board["index"]) for board in boards)
+    name = clean(boards[0]["name"]).removeprefix("NVIDIA ").removeprefix("GeForce ")
+    return (
+        f"GPU {numbers} {name}"[:22].rstrip() if len({board["name"] for board in boards}) == 1 else f"GPU {numbers}"
+    )
+
+
+def _value(group: Json) -> str:
+    return f"{group['shown']} ({group['change']})" if group["change"] else str(group["shown"])
 
 
 def _table(rows: Sequence[tuple[str, ...]], mark: str) -> list[str]:
-    """Columns of their own width; the last one is broken where a line would be too long."""
-    widths = [min(24, max(len(row[at]) for row in rows)) for at in range(len(rows[0]) - 1)]
+    """Two columns of their own width, then the value, then where it comes from: beside it or below."""
+    widths = [max(len(row[at]) for row in rows) for at in (0, 1)]
+    value = max(len(row[2]) for row in rows)
     out: list[str] = []
     for row in rows:
-        first = f"{mark}  " + "  ".join(cell[:width].ljust(width) for cell, width in zip(row, widths, strict=False))
-        long = any(len(cell) > width for cell, width in zip(row, widths, strict=False))
-        if long or len(first) + 2 + len(row[-1]) > WIDTH:
-            out += wrap("  ".join(row[:-1]), f"{mark}  ", f"{mark}      ")
-            out += wrap(row[-1], f"{mark}      ", f"{mark}      ")
-        else:
-            out.append(f"{first}  {clean(row[-1])}")
+        first = f"{mark}  " + "  ".join(cell.ljust(width) for cell, width in zip(row[:2], widths, strict=True))
+        if len(first) + 4 + value + max(len(each[3]) for each in rows) <= WIDTH:
+            out.append(f"{first}  {row[2].ljust(value)}  {clean(row[3])}")
+            continue
+        out += wrap(row[2], f"{first}  ", f"{mark}  {'':<{len(first) - len(mark)}}")
+        out += wrap(row[3], f"{mark}  {'':<{widths[0]}}  ")
     return out
 
 
@@ -131,7 +135,10 @@ def _files(document: Json, mark: str) -> list[str]:
     out = [mark.rstrip(), f"{mark}{'WHAT WAS DONE' if written else 'WHAT --write DOES'}"]
     there = f" (there now: {target['present']})" if target["present"] and not written else ""
     out += _row("write", f"{target['path']}{there}", mark)
+    known = {entry["file"] for entry in document["taken"]}
     for entry in document["files"]:
+        if entry["action"] == "leave" and entry["path"] not in known:
+            continue  # nothing of it is taken over, as the lines above say
         at = entry["lines"]
         where = f", line{'s' if len(at) > 1 else ''} {_ranges(at)}" if at else ""
         out += _row(_VERBS[entry["action"]], f"{entry['path']}{where}: {entry['why']}", mark)
