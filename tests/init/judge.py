@@ -52,7 +52,7 @@ def _wrong(layout: Layout, truth: Truth, key: Key, value: object) -> str:
         if not given.fails:
             return said
         # A call that failed may leave what was there before it, and it may be the one that was taken over.
-        before = layout.prior[given.prior].get(setting)
+        before = {**factory(model(board)), **layout.prior[given.prior]}.get(setting)
         own = any(same(value, w.value, board, setting) for w in run.failed if (w.gpu, w.setting) == key)
         if end != before and not own:
             return said
