@@ -20,7 +20,9 @@ def model(board: str) -> Model:
     ladders = re.findall(r"^clocks_mhz = ([0-9]+): ([0-9]+) to ([0-9]+) by ([0-9]+)", text, re.MULTILINE)
     top, low, high, by = map(int, ladders[0])
     power = (float(found["power_min_w"]), float(found["power_max_w"]), float(found["power_default_w"]))
-    applications = found["app_clocks"] == "supported"
+    applications = None
+    if found["app_clocks"] == "supported":
+        applications = (int(found["app_mem_mhz"]), int(found["app_gpu_mhz"]))
     memory = frozenset(int(ladder[0]) for ladder in ladders)
     return Model(found["name"], power, frozenset(range(low, high + 1, by)), memory, applications)
 

@@ -155,6 +155,12 @@ def plain(maker: Script) -> str:
     return f"/usr/bin/nvidia-smi {which}{words}"
 
 
+def hello(layout: Layout) -> None:
+    """Something executable, so that what is not is so on purpose."""
+    layout.files["/usr/local/bin/hello"] = "#!/bin/sh\necho hello\n"
+    layout.modes["/usr/local/bin/hello"] = 0o755
+
+
 def rc_local(rng: random.Random, layout: Layout) -> None:
     maker = Script(rng, layout, bash=rng.random() < 0.5)
     text = maker.text(rng.randint(1, 5))
@@ -169,6 +175,8 @@ def rc_local(rng: random.Random, layout: Layout) -> None:
     layout.files[path] = text
     runs = rng.random() < 0.9
     layout.modes[path] = 0o755 if runs else 0o644
+    if not runs:
+        hello(layout)
     if runs:
         layout.boot.append(Group("rc.local", (Step((path, "start")),)))
 
@@ -193,6 +201,8 @@ def init_d(rng: random.Random, layout: Layout) -> None:
     rows += ['case "$1" in', "  start)", f"    {start}", "    ;;", "  stop)", f"    {stop}", "    ;;", "esac"]
     layout.files["/etc/init.d/gpu"] = "\n".join(rows) + "\n"
     layout.modes["/etc/init.d/gpu"] = 0o755
+    hello(layout)
+    layout.links["/etc/rc3.d/S01hello"] = "../init.d/hello"
     if rng.random() < 0.8:
         layout.links["/etc/rc3.d/S20gpu"] = "../init.d/gpu"
         layout.links["/etc/rc5.d/S20gpu"] = "../init.d/gpu"

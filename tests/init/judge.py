@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from tests.init.boards import model
 from tests.init.layout import Layout
 from tests.init.sandbox import Run
-from tests.init.smi import Odd, Write
+from tests.init.smi import Odd, Write, factory
 from tests.init.truth import Truth
 
 Key = tuple[int, str]
@@ -22,6 +22,8 @@ def same(value: object, real: object, board: str, setting: str) -> bool:
     if isinstance(value, dict) and isinstance(real, dict) and setting in ("gpu_clock_mhz", "memory_clock_mhz"):
         rungs = model(board).gpu_mhz if setting == "gpu_clock_mhz" else model(board).memory_mhz
         return all(_near(int(value.get(end, 0)), int(real[end]), rungs) for end in ("min", "max"))
+    if value == "default" and setting == "application_clocks_mhz":
+        return real == factory(model(board))[setting]
     if isinstance(value, (int, float)) and isinstance(real, (int, float)):
         return bool(abs(value - real) < 0.001)
     return value == real
@@ -50,7 +52,7 @@ def _wrong(layout: Layout, truth: Truth, key: Key, value: object) -> str:
         if not given.fails:
             return said
         # A call that failed may leave what was there before it, and it may be the one that was taken over.
-        before = layout.prior[given.prior].get(setting)
+        before = {**factory(model(board)), **layout.prior[given.prior]}.get(setting)
         own = any(same(value, w.value, board, setting) for w in run.failed if (w.gpu, w.setting) == key)
         # Where it ends what starts it, what an earlier line of the same host sets every time stays.
         earlier = any(w.value == end for w in written(truth.plain()[0], key))

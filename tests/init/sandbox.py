@@ -36,6 +36,7 @@ FOLDERS = ("usr/local/bin", "usr/local/sbin", "opt", "etc", "var/log", "run", "t
 _ABSOLUTE = re.compile(r"(?<![\w./}*])/(?=(?:usr|bin|sbin|etc|opt|root|home|var|run|tmp|srv|scripts|proc|sys|lib)/)")
 MOST_SLEEPS, MOST_CALLS, LONGEST_S = 3, 80, 10.0
 MOST_CPU_S = 1
+KNOB = "/proc/sys/kernel/numa_balancing"
 NOT_FOUND = 127
 
 
@@ -94,6 +95,7 @@ class Sandbox:
         shutil.rmtree(self.root / "usr/local", ignore_errors=True)
         for folder in FOLDERS:
             (self.root / folder).mkdir(parents=True, exist_ok=True)
+        self.put(KNOB, "1\n", 0o644)
         for path, text in files.items():
             if text is not None:
                 self.put(path, text, layout.modes.get(path, 0o644))

@@ -82,7 +82,7 @@ class Model:
     power_w: tuple[float, float, float]  # least, most, default
     gpu_mhz: frozenset[int]
     memory_mhz: frozenset[int]
-    applications: bool = False
+    applications: tuple[int, int] | None = None  # what the board starts with, where it has such clocks
 
 
 @dataclass
@@ -103,8 +103,12 @@ def factory(model: Model) -> dict[str, Value]:
         "compute_mode": "default",
     }
     if model.applications:
-        found["application_clocks_mhz"] = "default"
+        found["application_clocks_mhz"] = usual(model.applications)
     return found
+
+
+def usual(clocks: tuple[int, int]) -> Value:
+    return {"memory": clocks[0], "gpu": clocks[1]}
 
 
 @dataclass(frozen=True)
@@ -242,9 +246,11 @@ def _is(gpu: Gpu, at: int, selector: str) -> bool:
 
 def _value(setting: str, words: str | None, model: Model) -> Value:
     if words is None:
-        if setting == "application_clocks_mhz" and not model.applications:
+        if setting != "application_clocks_mhz":
+            return "unlocked"
+        if not model.applications:
             raise Refusal(3, "Not Supported")
-        return "default" if setting == "application_clocks_mhz" else "unlocked"
+        return usual(model.applications)
     text = words.strip().lower()
     if setting == "persistence_mode":
         return _of(SWITCHES, text)

@@ -14,6 +14,7 @@ from gpu_tuned.core.model import ApplicationClocks, Board, ClockLock, PowerLimit
 from gpu_tuned.core.policy import Policy
 from tests.init.boards import HOSTS, described, uuid
 from tests.init.layout import Layout
+from tests.init.sandbox import KNOB
 from tests.nvsim import Nvsim
 
 
@@ -59,6 +60,9 @@ class Subject:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, newline="")
             file.chmod(layout.modes.get(path, 0o644))
+        knob = root / KNOB.lstrip("/")
+        knob.parent.mkdir(parents=True)
+        knob.write_text("1\n")
         for path, target in layout.links.items():
             link = root / path.lstrip("/")
             link.parent.mkdir(parents=True, exist_ok=True)
