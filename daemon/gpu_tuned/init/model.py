@@ -58,7 +58,7 @@ class Effect:
     what gpu-tuned does not hold, or where it is not known; `target` None where the value is not known. `gpus` are the
     selectors as written, () for every GPU, None where they are not known. `needs`: the numbers of effects that the
     board must take for this one to run; `unless`: those whose success keeps it from running. `unordered`: runs in the
-    background.
+    background, or again and again.
     """
 
     file: str

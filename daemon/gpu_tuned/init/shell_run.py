@@ -89,7 +89,7 @@ class Walk:
             either(here, [around, arm], pipeline.first)
             if (arm.left and not wanted) or (last == GOOD and not wanted):
                 return GOOD, GOOD
-            return OPEN, OPEN if last.ok is None else GOOD
+            return OPEN, last
         if not status.needs:
             if status.ok is not wanted:
                 return status, GOOD

@@ -193,7 +193,7 @@ class Seen:
         self.effects.append(
             Effect(
                 *(here.file, line, said.words, said.setting, said.target, said.gpus, doubt),
-                *(way.needs, way.unless, number, self.start, way.unordered),
+                *(way.needs, way.unless, number, self.start, way.unordered or here.endless),
             )
         )
         return number
