@@ -28,7 +28,7 @@ AHEAD = 32
 @dataclass
 class Verdict:
     """What was found of one host. `certain` is what it really leaves in force every time, `found` that part of it
-    that was taken over."""
+    that was taken over, `held` that part that the policy holds, for whatever reason."""
 
     layout: Layout
     wrong: list[str] = field(default_factory=list)
@@ -36,6 +36,7 @@ class Verdict:
     changed: list[str] = field(default_factory=list)
     certain: int = 0
     found: int = 0
+    held: int = 0
     taken: int = 0
     missed: list[str] = field(default_factory=list)
 
@@ -104,6 +105,8 @@ class Examiner:
         certain = judge.certain(layout, real)
         verdict.certain = len(certain)
         for key, value in certain.items():
+            held = answer.held.get(key)
+            verdict.held += held is not None and judge.same(held, value, layout.boards[key[0]], key[1])
             if key in answer.taken and judge.same(answer.taken[key], value, layout.boards[key[0]], key[1]):
                 verdict.found += 1
             else:
@@ -136,6 +139,7 @@ def summed(verdicts: Iterable[Verdict]) -> Counter[str]:
         total["hosts"] += 1
         total["certain"] += verdict.certain
         total["of these taken over"] += verdict.found
+        total["of these in the policy"] += verdict.held
         total["taken over"] += verdict.taken
         total["wrong"] += len(verdict.wrong)
         total["contested"] += len(verdict.contested)
