@@ -26,9 +26,10 @@ def carry_out(files: Rooted, target: str, policy: str, changes: Iterable[Change]
     """Write `policy` to the host path `target` and change the files. Returns the backup folder (a host path) and the
     command that undoes it all. Raises NotPermitted, and GpuTunedError with what was done until then."""
     todo = [change for change in changes if change.action is not Action.LEAVE]
-    doing, started, undo = f"making the backup below {BACKUPS}", False, ""
+    doing, started, undo = f"writing {target}", False, ""
     try:
         refuse(files, target)
+        doing = f"making the backup below {BACKUPS}"
         backup = _new_backup(files, stamp)
         undo = f"sh {shlex.quote(files.real(backup) + '/undo.sh')}"
         _back_up(files, backup, target, todo, stamp)
@@ -112,7 +113,10 @@ def _back_up(files: Rooted, backup: str, target: str, todo: Sequence[Change], st
             steps.append(("back", path))
         else:
             steps.append(("gone", path))
-    script = undo_script(stamp, files.root, files.real(backup), f"{backup}/since", steps[::-1])
+    steps.reverse()
+    folder = os.path.dirname(target)
+    steps += [] if files.there(folder) else [("drop", folder)]
+    script = undo_script(stamp, files.root, files.real(backup), f"{backup}/since", steps)
     write_file(files, f"{backup}/undo.sh", script.encode("utf-8", "surrogateescape"), 0o700)
 
 

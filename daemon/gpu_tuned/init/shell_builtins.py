@@ -52,7 +52,7 @@ def _assigned(word: Word, here: Here, integer: bool = False) -> None:
         rest = Word([replace(word.parts[0], text=head[found.end() :]), *word.parts[1:]], word.line)
         value = one(rest, variables)
         before = variables.single.get(name, NOT_KNOWN).text if found[3] else ""
-        if integer and not value.text.isdigit():
+        if (integer or name in variables.integers) and not value.text.isdigit():
             value = NOT_KNOWN
         variables.single[name] = Text(before + value.text, value.varying) if value.known else NOT_KNOWN
 
@@ -66,8 +66,9 @@ def _declare(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
         _assigned(word, here, integer)
         head = _ASSIGNMENT.match(word.parts[0].text) if word.parts else None
         if head and (maps or integer):
-            # What an integer is assigned later on is an expression; a reference stands for something else.
+            # A reference stands for something else.
             here.variables.lists.pop(head[1], None)
+            here.variables.integers |= {head[1]} if integer else set()
             if maps:
                 here.variables.forget(head[1])
     return GOOD

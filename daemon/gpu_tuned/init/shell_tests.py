@@ -79,7 +79,7 @@ def expanded(words: list[Word], here: Here) -> list[Text]:
     """Words of a test. Who runs it is known where it runs as root."""
     found: list[Text] = []
     for word in words:
-        parts = word.parts
+        parts = [part for part in word.parts if part.kind != "text" or part.text]
         own = len(parts) == 1 and (
             (parts[0].kind == "var" and parts[0].text in ("EUID", "UID") and not parts[0].op)
             or (parts[0].kind == "sub" and _IDENTITY.fullmatch(parts[0].text))

@@ -34,14 +34,16 @@ NOT_KNOWN = Text(UNKNOWN)
 
 @dataclass(slots=True)
 class Variables:
-    """Names to what they hold; a name that is missing is not known, for the environment may have it."""
+    """Names to what they hold; a name that is missing is not known, for the environment may have it. What `integers`
+    are assigned is an expression."""
 
     single: dict[str, Text] = field(default_factory=dict)
     lists: dict[str, tuple[Text, ...]] = field(default_factory=dict)
     arguments: tuple[Text, ...] | None = None
+    integers: set[str] = field(default_factory=set)
 
     def copy(self) -> Variables:
-        return Variables(dict(self.single), dict(self.lists), self.arguments)
+        return Variables(dict(self.single), dict(self.lists), self.arguments, set(self.integers))
 
     def forget(self, name: str) -> None:
         self.single[name] = NOT_KNOWN
@@ -59,6 +61,7 @@ class Variables:
         for name in {*self.lists, *other.lists}:
             if self.lists.get(name) != other.lists.get(name):
                 self.lists.pop(name, None)
+        self.integers |= other.integers
         if self.arguments != other.arguments:
             self.arguments = None
 

@@ -72,6 +72,9 @@ gone() {{
     rm -f "$root$1"
     echo "took away $1"
 }}
+drop() {{
+    rmdir "$root$1" 2>/dev/null || :
+}}
 
 {steps}
 exit "$failed"
@@ -79,7 +82,7 @@ exit "$failed"
 
 
 def undo_script(stamp: str, root: str, here: str, since: str, steps: Sequence[tuple[str, str]]) -> str:
-    """`here` is the backup as this machine names it, `steps` are ("back" or "gone", host path) in order."""
+    """`here` is the backup as this machine names it, `steps` are ("back", "gone" or "drop", host path), in order."""
     return _UNDO.format(
         stamp=stamp,
         since=since,
