@@ -75,7 +75,12 @@ def test_eight_of_which_two_are_limited(nvsim: MakeHost) -> None:
 def test_what_is_left_to_a_person(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575")
     put(host.root, "/root/gpu.sh", "#!/bin/bash\nnvidia-smi -pl $1\nnvidia-smi -pl 450; reboot\n")
-    put(host.root, "/etc/rc.local", "#!/bin/sh\nnvidia-smi -lgc 2000\n[ -e /etc/quiet ] && nvidia-smi -pl 400\n")
+    put(
+        host.root,
+        "/etc/rc.local",
+        "#!/bin/sh\nnvidia-smi -lgc 2000\n[ -e /etc/quiet ] && nvidia-smi -pl 400\n",
+        0o755,
+    )
     put(host.root, "/etc/crontab", "0 22 * * * root nvidia-smi -pl 575\n0 6 * * * root nvidia-smi -pl 450\n")
     put(host.root, "/etc/lact/config.yaml", "gpus:\n  x:\n    power_cap: 500.0\n")
     put(host.root, "/root/log.sh", "#!/bin/sh\n" + "#" * 300_000)
