@@ -31,9 +31,9 @@ def nvsim(tmp_path: Path) -> MakeHost:
     """Make a simulated host: `host = nvsim("rtx-5090-575", "h200")`; a second call makes a second one."""
     made = 0
 
-    def make(*boards: str, driver: str | None = None) -> Nvsim:
+    def make(*boards: str, driver: str | None = None, wsl: bool = False) -> Nvsim:
         nonlocal made
         made += 1
-        return Nvsim.create(tmp_path / f"host{made}", *boards, driver=driver)
+        return Nvsim.create(tmp_path / f"host{made}", *boards, driver=driver, wsl=wsl)
 
     return make

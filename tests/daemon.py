@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -44,6 +45,11 @@ class Manager:
 class Daemon:
     """One `gpu-tuned` process. `policy` is the text of its file; `dropins` go into gpu-tuned.d."""
 
+    prefix: Sequence[str] = ()
+    """Commands that run it."""
+    stderr: int | None = None
+    """Its standard error; None: the log."""
+
     def __init__(
         self,
         host: Nvsim,
@@ -78,11 +84,19 @@ class Daemon:
         self.start()
 
     def start(self) -> None:
-        command = [str(BIN / "gpu-tuned"), "--config", str(self.config), "--state-dir", str(self.state_dir)]
+        command = [
+            *self.prefix,
+            str(BIN / "gpu-tuned"),
+            "--config",
+            str(self.config),
+            "--state-dir",
+            str(self.state_dir),
+        ]
         command += ["--socket", str(self.socket), *self.arguments]
         self.began_s = time.monotonic()
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=log)
+            stderr = log if self.stderr is None else self.stderr
+            self.process = subprocess.Popen(command, env=self.env, stdout=log, stderr=stderr)
 
     @property
     def pid(self) -> int:

@@ -71,14 +71,16 @@ class Nvsim:
         self.directory = directory
 
     @classmethod
-    def create(cls, directory: Path, *boards: str, driver: str | None = None) -> Nvsim:
-        """Make a host with these boards (names in tests/simulator/boards; `,uuid=`, `,pci=` may follow)."""
+    def create(cls, directory: Path, *boards: str, driver: str | None = None, wsl: bool = False) -> Nvsim:
+        """Make a host with these boards (names in tests/simulator/boards, or files; `,uuid=`, `,pci=` may follow)."""
         host = cls(directory)
         args = ["create"]
         for board in boards:
             args += ["--gpu", board]
         if driver is not None:
             args += ["--driver", driver]
+        if wsl:
+            args.append("--wsl")
         host.run(*args)
         return host
 
@@ -198,6 +200,20 @@ class Nvsim:
     def slow(self, call: str, milliseconds: float) -> None:
         self.run("slow", call, milliseconds)
 
+    def answer(self, call: str, code: int | str, *, gpu: str | int | None = None, times: int | None = None) -> None:
+        """Let a call (or "all") answer this NVML error: of one GPU, so many times; "none" ends it."""
+        only = [] if gpu is None else ["--gpu", gpu]
+        self.run("answer", call, code, *only, *([] if times is None else ["--times", times]))
+
+    def override(self, gpu: str | int, call: str, code: int | str = 0, *words: str) -> None:
+        """What a call hands out instead, in a recording's words (tests/simulator/src/answers.c); gpu "host": a call
+        without a GPU; code "none" ends it."""
+        self.run("override", gpu, call, code, *words)
+
+    def field(self, gpu: str | int, field: int | str, value: str) -> None:
+        """What a field (or "all") answers instead: "uint=5", "double=nan", "error=3", "none"."""
+        self.run("field", gpu, field, value)
+
     def suspend(self, seconds: float, *, settle_s: float = 2.0) -> None:
         self.run("suspend", seconds, "--settle", settle_s)
 
@@ -207,6 +223,23 @@ class Nvsim:
     def advance(self, seconds: float) -> None:
         """Let simulated time pass at once."""
         self.run("advance", seconds)
+
+
+def handed_out(text: str | bytes) -> str:
+    """A text as the word of an answer."""
+    raw = text.encode() if isinstance(text, str) else text
+    return '"' + "".join(f"%{byte:02x}" for byte in raw)
+
+
+def number(value: int, size: int = 4) -> str:
+    """A number as the word of an answer: little-endian, as these machines are."""
+    return ">" + (value % (1 << 8 * size)).to_bytes(size, "little").hex()
+
+
+def pci_info(bus_id: str | bytes) -> str:
+    """What nvmlDeviceGetPciInfo_v3 hands out, with this bus id."""
+    raw = bus_id.encode() if isinstance(bus_id, str) else bus_id
+    return "{:" + "(36)" + (raw + bytes(32))[:32].hex()
 
 
 def wait_for(condition: Callable[[], object], *, timeout_s: float = 10.0, what: str = "") -> None:

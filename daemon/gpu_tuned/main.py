@@ -12,13 +12,18 @@ import sys
 TYPE_CHECKING = False  # `typing` itself would be the dearest import of `gpu-tunedctl status`
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from typing import Any
 
     from gpu_tuned.core.policy import Policy
+    from gpu_tuned.ctl.kinds import Environment
     from gpu_tuned.loop.policy_keeper import PolicyFiles
+    from gpu_tuned.loop.world import World
+    from gpu_tuned.ports import Desk, Say, Service, Store
 
 CONFIG = "/etc/gpu-tuned/gpu-tuned.toml"
 STATE_DIR = "/var/lib/gpu-tuned"
+RUN_DIR = "/run/gpu-tuned/state"
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
 
@@ -26,7 +31,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy))
+    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, environment))
 
 
 def daemon() -> None:
@@ -37,8 +42,18 @@ def daemon() -> None:
     try:
         sys.exit(hold(options) if options.after_stop is None else after_stop(options))
     except GpuTunedError as error:
-        print(f"gpu-tuned: {error}", file=sys.stderr)
+        from gpu_tuned.adapters.stream import put_now
+
+        put_now(f"gpu-tuned: {error}", sys.stderr)
         sys.exit(error.exit_code)
+    except Exception:
+        # As the interpreter would have it, which waits for whoever reads standard error.
+        from traceback import format_exc
+
+        from gpu_tuned.adapters.stream import put_now
+
+        put_now(format_exc(), sys.stderr)
+        sys.exit(1)
 
 
 def hold(options: argparse.Namespace) -> int:
@@ -48,19 +63,21 @@ def hold(options: argparse.Namespace) -> int:
     life = Life()
     life.listen_to_signals()  # before the other imports: until then SIGHUP ends a process
     import threading
+    import time
 
     from gpu_tuned.adapters import systemd
-    from gpu_tuned.adapters.journal import speaker
+    from gpu_tuned.adapters.background import BackgroundStore
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.late_driver import LateDriver
     from gpu_tuned.adapters.process import was_killed
-    from gpu_tuned.adapters.state_file import StateFile, WriterLock
+    from gpu_tuned.adapters.speaker import speaker
+    from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.control.desk import Desk
     from gpu_tuned.control.server import Server
     from gpu_tuned.core.errors import StillInDriver
+    from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.listener import Listener
     from gpu_tuned.loop.run import Loop
-    from gpu_tuned.loop.steward import World
 
     lock, ghost = WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")), None
     try:
@@ -72,15 +89,25 @@ def hold(options: argparse.Namespace) -> int:
     def gone(pid: int | None) -> bool:
         return ghost is not None if pid is None else was_killed(pid)
 
+    say = speaker(sys.stderr)
+    this_boot, on_disk = _stores(options)
+    lasting = BackgroundStore(on_disk)
+
+    def say_trouble(text: str) -> None:
+        say(Event(EventKind.SOCKET_TROUBLE, time.time(), cause=text))
+
     # The socket before the driver: a missing or hanging driver must not silence `gpu-tunedctl status`.
     woken: list[Loop] = []
-    desk = Desk(on_command=lambda: woken[0].wake() if woken else None)
-    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=gone)
+    desk = Desk(
+        on_command=lambda: woken[0].wake() if woken else None,
+        stalls=lambda: [stall for stall in (say.stall(), lasting.stall()) if stall is not None],
+    )
+    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
     server.open()
     try:
-        service, say = systemd.SystemdService(), speaker(sys.stderr)
-        files, store = _policy_files(options.config), StateFile(options.state_dir)
-        world = _world(World, files, store, service, desk, say, observe=options.observe)
+        service = systemd.SystemdService()
+        files = _policy_files(options.config)
+        world = _world(files, (this_boot, lasting), service, desk, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
         Listener(world.gpus, loop.heard).start()
         woken.append(loop)
@@ -92,6 +119,8 @@ def hold(options: argparse.Namespace) -> int:
         life.run(loop, service, late, managed=systemd.is_main_process())
     finally:
         server.close()
+        lasting.close()
+        say.close()
     return life.leave()
 
 
@@ -99,19 +128,22 @@ def after_stop(options: argparse.Namespace) -> int:
     """What gpu-tuned.service's ExecStopPost= does, and a package's removal once the service is down: a restart and a
     crash leave every setting as it is."""
     from gpu_tuned.adapters import systemd_job
-    from gpu_tuned.adapters.journal import speaker
     from gpu_tuned.adapters.memory import NobodyAsks, NoService
-    from gpu_tuned.adapters.state_file import StateFile, WriterLock
+    from gpu_tuned.adapters.speaker import speaker
+    from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.loop.after_stop import only_restores, put_back
-    from gpu_tuned.loop.steward import Steward, World
+    from gpu_tuned.loop.steward import Steward
 
     if not systemd_job.stopped(options.after_stop):
         return 0
     with WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")):
         say = speaker(sys.stderr)
-        files, store = _policy_files(options.config), StateFile(options.state_dir)
-        world = _world(World, files, store, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
-        put_back(Steward(world, world.say), world, say)
+        files, stores = _policy_files(options.config), _stores(options)
+        world = _world(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
+        try:
+            put_back(Steward(world, world.say), world, say)
+        finally:
+            say.close()
     return 0
 
 
@@ -134,15 +166,15 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
     from gpu_tuned.core.errors import DriverAbsent
     from gpu_tuned.loop.run import Loop
-    from gpu_tuned.loop.steward import World
 
     files = _policy_files(config or CONFIG)
     files.parse(files.read())
-    loop = Loop(_world(World, files, MemoryStore(), NoService(), NobodyAsks(), lambda event: None, observe=True))
+    stores = MemoryStore(), MemoryStore()
+    loop = Loop(_world(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
     document = loop.look_once()
     if document["driver"]["state"] != "ok":
         raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
-    return {"format": document["format"], "mode": "offline", **document["plan"]}
+    return {"format": document["format"], "mode": "offline", **document["plan"]()}
 
 
 def first_policy(root: str | None, write: bool, replace: bool) -> dict[str, Any]:
@@ -160,6 +192,20 @@ def first_policy(root: str | None, write: bool, replace: bool) -> dict[str, Any]
         return policy_file.load_text(text, Path(CONFIG))
 
     return make(where, Nvml(), SystemKernel(where), parse, write=write, replace=replace)
+
+
+def probe(gpu: str | None) -> Iterator[str]:
+    """What one GPU answers to every question that NVML has; see adapters.nvml.probe."""
+    from gpu_tuned.adapters.nvml.probe import probe as dump
+
+    return dump(gpu)
+
+
+def environment() -> Environment:
+    """What `gpu-tunedctl env` asks; nothing else pays for it."""
+    from gpu_tuned.environment import verbs
+
+    return verbs
 
 
 def _policy_files(config: str) -> PolicyFiles:
@@ -180,22 +226,41 @@ def _sysroot() -> str:
     return os.environ.get("GPU_TUNED_SYSROOT", "/")
 
 
-def _world(make: Any, files: PolicyFiles, store: Any, service: Any, desk: Any, say: Any, *, observe: bool) -> Any:
+def _world(
+    files: PolicyFiles, stores: tuple[Store, Store], service: Service, desk: Desk, say: Say, *, observe: bool
+) -> World:
+    """`stores`: for this boot, and for what outlives it."""
     from gpu_tuned.adapters.clock import SystemClock
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.nvml import Nvml
+    from gpu_tuned.loop.world import World
 
-    return make(
+    this_boot, lasting = stores
+    return World(
         gpus=Nvml(),
         kernel=SystemKernel(_sysroot()),
         clock=SystemClock(),
-        store=store,
+        this_boot=this_boot,
+        lasting=lasting,
         service=service,
         desk=desk,
         say=say,
         policy_files=files,
         observe=observe,
     )
+
+
+def _stores(options: argparse.Namespace) -> tuple[Store, Store]:
+    """Where this boot's state lies, and where the last good policy does. An observer keeps nothing: what it would
+    write is the writer's."""
+    from gpu_tuned.adapters.memory import MemoryStore
+    from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile, volatile
+
+    if options.observe:
+        return MemoryStore(), MemoryStore()
+    if options.state_dir != STATE_DIR:
+        return volatile(options.state_dir), StateFile(options.state_dir, POLICY_FILE)
+    return volatile(RUN_DIR), StateFile(STATE_DIR)
 
 
 def _options(argv: list[str]) -> argparse.Namespace:

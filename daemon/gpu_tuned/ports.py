@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from gpu_tuned.core.events import Event
-from gpu_tuned.core.model import Board, NumaBalancing, Reading, Seen, Setting, Value
+from gpu_tuned.core.model import Board, Gpu, NumaBalancing, Reading, Seen, Setting, Value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +31,40 @@ class DriverEvent:
     data: int = 0
 
 
-class Gpus(Protocol):
-    """One driver with its GPUs. `attach` opens every GPU, `detach` lets all of them go; nothing less can be had."""
-
-    def attach(self) -> tuple[Board, ...]:
-        """Initialise the driver library and describe every board. A GPU that is lost is left out.
-
-        Raises DriverAbsent, DriverMismatch, DriverTrouble."""
-
-    def detach(self) -> None:
-        """Let go of every GPU. Never raises; may be called twice."""
+class Device(Protocol):
+    """What settings are read from and written to: GPUs by their UUID, or the host, which has none."""
 
     def see(self, uuid: str, look: Look) -> Seen:
-        """Read one GPU. A single getter that fails becomes `Unread`; raises GpuLost, DriverAbsent, DriverTrouble
-        where nothing can be read."""
+        """Read everything at once. A single getter that fails becomes `Unread`; raises GpuLost, DriverAbsent,
+        DriverMismatch, DriverTrouble where nothing can be read."""
 
     def read(self, uuid: str, setting: Setting) -> Reading:
         """Read one setting back after a write; for a lock `NO_GETTER`."""
 
     def write(self, uuid: str, setting: Setting, value: Value) -> None:
-        """Ask the driver for one value. Raises NotSupported, DriverRefused, DriverPermission, GpuLost, ..."""
+        """Ask for one value. Raises NotSupported, DriverRefused, DriverPermission, GpuLost, ..."""
+
+
+class Gpus(Device, Protocol):
+    """One driver with its GPUs. `attach` opens every GPU, `detach` lets all of them go; nothing less can be had."""
+
+    def attach(self) -> tuple[Board, ...]:
+        """Initialise the driver library and describe every board. A GPU that cannot be described is left out.
+
+        Raises DriverAbsent, DriverMismatch, DriverTrouble."""
+
+    @property
+    def left_out(self) -> Mapping[int, str]:
+        """Index -> why, of the GPUs that the driver counts and that could not be described so far."""
+
+    def describe_left_out(self) -> tuple[Board, ...]:
+        """Try again to describe those, on the same connection; returns the boards that came. Never raises."""
+
+    def describe(self, uuid: str) -> Board:
+        """Describe one attached GPU anew. Raises DriverError."""
+
+    def detach(self) -> None:
+        """Let go of every GPU. Never raises; may be called twice."""
 
     def wait_events(self, timeout_s: float) -> Sequence[DriverEvent]:
         """Wait for driver events; () on time-out. Called from the event thread alone."""
@@ -71,6 +85,12 @@ class Kernel(Protocol):
 
     def bound_gpus(self) -> Mapping[str, str]:
         """Of every GPU bound to the driver: PCI address -> a token that changes when it is bound anew."""
+
+    def driver_of(self, pci: str) -> str | None:
+        """Name of the driver that a PCI device is bound to, "" for none; None where there is no such device."""
+
+    def identity(self, pci: str) -> Gpu | None:
+        """Who a GPU bound to the NVIDIA driver is, by the kernel module's own files; None where they do not say."""
 
     def on_battery_host(self) -> bool:
         """Whether the machine has a battery (a laptop)."""
@@ -141,6 +161,17 @@ class LateDriver(Protocol):
 
 
 Say = Callable[[Event], None]
+"""Tells people and logs of an event; never waits and never raises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stall:
+    """Something beside the loop stands still: `what` is "events" (nobody reads them) or "state" (nothing can be
+    saved), `since` the wall clock in seconds since the epoch, `message` says it to a person."""
+
+    what: str
+    since: float
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

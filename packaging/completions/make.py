@@ -12,8 +12,8 @@ from pathlib import Path
 
 import shtab
 
-from gpu_tuned.ctl.main import VERBS
 from gpu_tuned.ctl.parser import parser_of
+from gpu_tuned.ctl.verbs import VERBS
 
 FILES = {"bash": "gpu-tunedctl", "zsh": "_gpu-tunedctl", "fish": "gpu-tunedctl.fish"}
 TAKES_A_FILE = ("socket", "config", "files")
@@ -23,9 +23,9 @@ def parser() -> argparse.ArgumentParser:
     """All verbs under one parser; gpu-tunedctl itself makes only the parser of the verb that was typed."""
     whole = argparse.ArgumentParser(prog="gpu-tunedctl")
     verbs = whole.add_subparsers(dest="verb")
-    for verb, summary in VERBS.items():
+    for verb, row in VERBS.items():
         # ":" ends a word in zsh's descriptions.
-        one = verbs.add_parser(verb, help=summary.replace(":", ","), add_help=False)
+        one = verbs.add_parser(verb, help=row.summary.replace(":", ","), add_help=False)
         for action in parser_of(verb)._actions:
             if action.dest in TAKES_A_FILE:
                 action.complete = shtab.FILE  # type: ignore[attr-defined]

@@ -19,15 +19,14 @@ from typing import Any, NoReturn
 from gpu_tuned import __version__
 from gpu_tuned.core import policy_parser
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.policy_values import SETTING_READERS
 from gpu_tuned.core.policy_words import Problems, Reader, Spot
 
 HERE = Path(__file__).resolve().parent
 TABLES: Mapping[str, Mapping[str, Reader]] = {
     "daemon": policy_parser._DAEMON,
     "host": policy_parser._HOST,
-    "gpu": {key: reader for key, reader in policy_parser._RULE.items() if key not in SETTING_READERS},
-    "settings": SETTING_READERS,
+    "gpu": {key: reader for key, reader in policy_parser._RULE.items() if key not in policy_parser._SETTINGS},
+    "settings": policy_parser._SETTINGS,
 }
 
 
@@ -96,17 +95,17 @@ COMMON = ("-h", "--socket", "--timeout", "--no-color", "--version")
 
 
 def verbs() -> str:
-    from gpu_tuned.ctl.main import VERBS, module_of
     from gpu_tuned.ctl.parser import parser_of
+    from gpu_tuned.ctl.verbs import VERBS, module_of
 
     lines = []
-    for verb, summary in VERBS.items():
+    for verb, row in VERBS.items():
         parser = parser_of(verb)
         usage = parser.format_usage().removeprefix("usage: ")
         for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout SECONDS\]", r"\[--no-color\]", r"\[--version\]"):
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
-        lines += [roff(summary[:1].upper() + summary[1:] + "."), options(parser, COMMON)]
+        lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]
         example = module_of(verb).EXAMPLES.strip().removeprefix("examples:").strip("\n")
         lines += [".PP", ".nf", roff(example), ".fi"]
     some = parser_of(next(iter(VERBS)))
@@ -114,11 +113,22 @@ def verbs() -> str:
     return "\n".join(line for line in lines if line)
 
 
-def exit_codes() -> str:
-    from gpu_tuned.ctl.main import EXIT_CODES
+def sub_verbs(parser: argparse.ArgumentParser) -> list[str]:
+    """The verbs of a verb that has some: `gpu-tunedctl env show`."""
+    lines = []
+    for action in parser._actions:
+        for part in action.choices.values() if isinstance(action, argparse._SubParsersAction) else ():
+            usage = re.sub(r"\s+\[-h\]", "", " ".join(part.format_usage().removeprefix("usage: ").split()))
+            lines += [".PP", f"\\fB{roff(usage)}\\fR", ".br", roff(part.description or ""), options(part, COMMON)]
+    return lines
 
-    text = EXIT_CODES.partition("\n")[2].rstrip("\n")
-    return "\n".join([".nf", roff(text), ".fi"])
+
+def exit_codes() -> str:
+    from gpu_tuned.ctl.verbs import EXIT_CODES
+
+    return "\n".join(
+        f".TP\n\\fB{code}\\fR\n{roff(text[:1].upper() + text[1:])}." for code, text in EXIT_CODES.items()
+    )
 
 
 # --- the keys of a policy -----------------------------------------------------------------------------------------

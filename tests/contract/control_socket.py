@@ -15,6 +15,7 @@ from typing import Any
 
 from gpu_tuned.control.connection import Limits
 from gpu_tuned.control.desk import Desk
+from gpu_tuned.control.places import Room
 from gpu_tuned.control.server import Server
 from gpu_tuned.ports import Answer
 from tests.contract.sample_document import document
@@ -79,6 +80,7 @@ class Served:
         *,
         inherited: list[int] | None = None,
         limits: Limits | None = None,
+        room: Room | None = None,
         clock: Callable[[], float] = time.monotonic,
         group: str = "gpu-tuned-test-nobody",
         published: bool = True,
@@ -98,6 +100,7 @@ class Served:
             group,
             say_trouble=self.troubles.append,
             limits=limits,
+            room=room,
             clock=clock,
         )
         self.thread = threading.Thread(target=self.server.serve, daemon=True)

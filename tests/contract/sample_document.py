@@ -20,6 +20,8 @@ def setting(name: str, value: Any, **changed: Any) -> dict[str, Any]:
         "in_order": True,
         "original": None,
         "original_assumed": False,
+        "original_late": False,
+        "written": False,
         "confirmed_at": None,
         "ceiling": False,
         "put_back": 0,
@@ -59,8 +61,10 @@ def gpu(index: int = 0) -> dict[str, Any]:
                 {
                     "reason": "sw_power_cap",
                     "kind": "own",
+                    "limiter": "own",
                     "active": True,
                     "sampled": False,
+                    "uncounted_s": 2.0,
                     "minute_s": 15.36,
                     "hour_s": 15.36,
                     "day_s": 15.36,
@@ -113,6 +117,9 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
         "host": {
             "name": "host",
             "in_order": True,
+            "message": None,
+            "gpus_here": gpus,
+            "gpus_wanted": None,
             "settings": [setting("numa_balancing", "off")],
             "daemon_version": "0.1.0",
             "pid": 123,
@@ -121,6 +128,7 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
             "poll_interval_s": 2,
             "sequence": sequence,
             "rivals": [],
+            "stalled": [],
         },
         "plan": {
             "changes": [

@@ -63,11 +63,15 @@ def after_stop(tmp_path: Path):
     return run
 
 
+def limit_is(host, watts: int) -> bool:
+    return host.gpu()["power_limit_w"] == watts
+
+
 def saved(daemon: Daemon) -> set[str]:
-    """The settings whose originals are on disk."""
+    """The settings of which the disk says that something of ours may be in force."""
     state = json.loads((daemon.state_dir / "state.json").read_text())["state"]
     (gpu,) = state["gpus"].values()
-    return {*gpu["records"], *state["host"]}
+    return {name for records in (gpu["records"], state["host"]) for name, one in records.items() if one["written"]}
 
 
 @pytest.mark.parametrize(
@@ -118,7 +122,8 @@ def test_what_was_set_by_hand_after_a_stop_is_not_undone_by_the_removal(host, af
         assert host.gpu()["power_limit_w"] == 450
         daemon.start()
         daemon.until(daemon.listens)
-        daemon.until(lambda: daemon.setting("power_limit_w").get("original") == 450, "found anew")
+        daemon.until(lambda: limit_is(host, 500), "taken up again")
+        assert daemon.setting("power_limit_w")["original"] == 600, "the first look's, whoever set 450 since"
 
 
 def test_what_could_not_be_put_back_is_tried_again(host, after_stop) -> None:

@@ -15,7 +15,7 @@ def test_a_lost_gpu_waits_and_the_other_goes_on(nvsim):
     with Daemon(host, WISH).ready() as daemon:
         host.lose(0)
         daemon.until(lambda: daemon.status()["gpus"][0]["state"] == "lost", "lost")
-        assert daemon.state("power_limit_w") == "waiting"
+        assert daemon.state("power_limit_w") == "absent"
         assert daemon.status()["gpus"][0]["message"]
         host.set(1, power_limit_w=450)
         daemon.until(lambda: host.gpu(1)["power_limit_w"] == 500, "the other GPU goes on")

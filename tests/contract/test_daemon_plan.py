@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
 from tests.contract.test_daemon_drift import WISH
 from tests.contract.test_daemon_settings import FAST, rule
 from tests.daemon import Daemon
@@ -39,19 +41,21 @@ def test_an_edited_file_is_planned_before_it_is_loaded(nvsim):
         page = daemon.ctl("plan").stdout
         assert "500 W -> 550 W" in page
         assert "not loaded yet" in page
-        assert "not loaded yet" in daemon.ctl("status").stdout
+        daemon.until(lambda: "not loaded yet" in daemon.ctl("status").stdout, "status says so too")
         assert daemon.writes() == []
         daemon.ctl("reload")
         assert plan(daemon)["pending"] is False
         assert host.gpu()["power_limit_w"] == 550
 
 
-def test_a_bad_file_plans_nothing_new(nvsim):
+@pytest.mark.parametrize("spoil", [lambda path: path.write_text("nonsense"), lambda path: path.unlink()])
+def test_a_file_that_cannot_be_used_is_told_by_the_plan(nvsim, spoil):
     host = nvsim("h200")
     with Daemon(host, WISH).ready() as daemon:
-        daemon.config.write_text("nonsense")
-        daemon.turns(2)
-        assert plan(daemon)["pending"] is False
+        spoil(daemon.config)
+        told = daemon.ctl("plan", check=False)
+        assert told.returncode == 2
+        assert str(daemon.config) in told.stderr
         assert daemon.status()["policy"]["error"] is None, "nobody asked to load it"
 
 

@@ -109,8 +109,17 @@ def test_a_power_budget_that_the_limits_exceed_refuses_the_policy(nvsim):
         assert [host.gpu(i)["power_limit_w"] for i in (0, 1)] == [500, 500]
     with Daemon(host, budget + rule("power_limit_w = 600"), folder=host.directory.parent / "new") as daemon:
         daemon.ready()
-        assert daemon.status()["policy"]["state"] == "none"
-        assert host.writes()[-1]["args"] == [500000], "nothing of a refused policy is written"
+        assert daemon.status()["policy"]["state"] == "restricted"
+        assert daemon.setting("power_limit_w")["state"] == "refused"
+        assert "not written: gpu_power_budget_w = 1100" in daemon.setting("power_limit_w")["message"]
+        assert host.writes()[-1]["args"] == [500000], "nothing of a policy over budget is written"
+    required = budget + rule('persistence_mode = true\npower_limit_w = 600\nrequired = ["power_limit_w"]')
+    host.set(0, persistence_mode=True)
+    host.set(1, persistence_mode=True, power_limit_w=500)
+    with Daemon(host, required, folder=host.directory.parent / "newer") as daemon:
+        daemon.ready()
+        assert [host.gpu(i)["power_limit_w"] for i in (0, 1)] == [600, 500], "but what is required and lowers"
+        assert daemon.ctl("wait", "--for", "1s").returncode == 1
 
 
 def test_no_policy_ever_given_means_persistence_mode_at_most(nvsim):

@@ -55,7 +55,7 @@ def test_restore_after_a_crash_and_ten_restarts(host):
         assert limit_w(host) == 600
         daemon.turns(3)
         assert limit_w(host) == 600, "restored stays restored"
-        assert daemon.state("power_limit_w") == "waiting"
+        assert daemon.state("power_limit_w") == "restored"
         assert daemon.ctl("apply").returncode == 0
         assert limit_w(host) == 500
 
@@ -64,7 +64,7 @@ def test_restore_of_one_setting_leaves_the_others(host):
     with Daemon(host, WISH).ready() as daemon:
         assert daemon.ctl("restore", "0", "power_limit_w").returncode == 0
         assert limit_w(host) == 600
-        assert daemon.state("power_limit_w") == "waiting"
+        assert daemon.state("power_limit_w") == "restored"
         assert daemon.state("gpu_clock_mhz") == "requested"
 
 

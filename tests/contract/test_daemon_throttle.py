@@ -26,11 +26,30 @@ def test_the_recorded_load_gives_its_seconds_of_power_cap_and_no_alarm(nvsim):
         )
         daemon.turns(12)  # counters take turns
         cap = reasons(daemon)["sw_power_cap"]
-        assert abs(cap["start_s"] - 15.36) < 0.15
+        assert abs(cap["start_s"] - 15.36) < 0.15, daemon.ctl("throttle", "--json").stdout
         assert (cap["kind"], cap["sampled"]) == ("limit", False)
         assert daemon.status()["gpus"][0]["throttle"]["fault"] is None
         assert "fault" not in daemon.said
         assert not [line for line in daemon.said.splitlines() if "warning" in line]
+
+
+def test_a_cap_is_shown_at_once_and_marked_until_the_counter_is_read(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 400")).ready() as daemon:
+        host.load(0, 100)
+        looks = []
+
+        def uncounted():
+            looks.append(reasons(daemon)["sw_power_cap"])
+            return looks[-1]["uncounted_s"]
+
+        daemon.until(uncounted, "seen")
+        shown = looks[-1]
+        assert (shown["kind"], shown["limiter"], shown["sampled"]) == ("own", "own", False)
+        assert shown["start_s"] >= shown["uncounted_s"] > 0
+        host.load(0, 0)
+        daemon.until(lambda: not reasons(daemon)["sw_power_cap"]["uncounted_s"], "counted")
+        assert reasons(daemon)["sw_power_cap"]["start_s"] > 0
 
 
 def test_a_cap_of_ours_is_called_ours(nvsim):

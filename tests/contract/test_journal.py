@@ -12,13 +12,14 @@ import pytest
 
 # Stands in for journald, says three events through the real library, prints what arrived.
 CHILD = r"""
-import io, json, os, socket, sys
+import json, os, socket, sys
 os.makedirs("/run/systemd/journal")
 journald = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 journald.bind("/run/systemd/journal/socket")
 journald.settimeout(20)
 
 from gpu_tuned.adapters.journal import Journal
+from gpu_tuned.adapters.speaker import Speaker
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import Gpu, PowerLimit, Setting
 
@@ -34,8 +35,8 @@ def received():
         entry[key.decode()], data = value.decode(), rest
     return entry
 
-stderr = io.StringIO()
-say = Journal(stderr)
+stderr = open("/run/stderr", "w")
+say = Speaker(Journal(stderr))
 gpu = Gpu("GPU-1", "0000:01:00.0", "NVIDIA GeForce RTX 5090")
 say(Event(EventKind.PUT_BACK, 0.0, gpu, Setting.POWER_LIMIT, PowerLimit(450000), PowerLimit(575500)))
 entries = [received()]
@@ -43,9 +44,11 @@ say(Event(EventKind.POLICY_REFUSED, 0.0, cause="line 1: ≤ expected\nline 2: no
 entries.append(received())
 journald.close()
 say(Event(EventKind.RESUMED, 0.0, detail={"slept_s": 7}))  # the socket is there, nobody listens: journald died
+say.close()
 os.unlink("/run/systemd/journal/socket")
 say(Event(EventKind.RESUMED, 0.0, detail={"slept_s": 8}))
-print(json.dumps([entries, stderr.getvalue().splitlines()]))
+say.close()
+print(json.dumps([entries, open("/run/stderr").read().splitlines()]))
 """
 
 

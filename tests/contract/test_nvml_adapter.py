@@ -181,7 +181,7 @@ for name, look in (("cheap", Look()), ("clocks", Look(application_clocks=True)),
     assert out["cheap"]["nvmlDeviceGetFieldValues"] == 1
     assert "nvmlDeviceGetPowerManagementLimit" not in out["all"]
     assert out["clocks"] == {**out["cheap"], "nvmlDeviceGetApplicationsClock": 2}
-    assert out["all"] == {**out["clocks"], "nvmlDeviceGetFieldValues": 2}
+    assert out["all"] == {**out["clocks"], "nvmlDeviceGetFieldValues": 2, "nvmlDeviceGetMigMode": 1}
 
 
 def test_what_a_board_does_not_answer_is_not_asked_again(nvsim: MakeHost) -> None:

@@ -25,7 +25,9 @@ out["back"] = [board.gpu.uuid in (lost, other) for board in nvml.attach()]
 out["read"] = readings(nvml.see(lost, Look()))["power_limit_w"]
 """,
     )
-    assert all(said.startswith("GpuLost: ") for said in out["while attached"])
+    looks, a_read, a_write = out["while attached"][:2], out["while attached"][2], out["while attached"][3]
+    assert all(said.startswith("GpuLost: ") for said in [*looks, a_write])
+    assert "the GPU is lost" in a_read  # one call alone never says that the whole GPU is
     assert out["other"] == 575
     assert out["attached"] == [True]
     assert out["left out"] == [[0, "the GPU is lost: it fell off the bus, or cannot be reached any more"]]

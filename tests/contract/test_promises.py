@@ -11,16 +11,18 @@ RESTORING = FAST + 'on_stop = "restore"\n' + rule("persistence_mode = true\npowe
 
 
 def test_an_observer_does_not_undo_what_an_enforcing_daemon_left(nvsim: MakeHost) -> None:
-    """It finds originals on disk, is asked to restore, and stops under on_stop = "restore": nothing is written."""
+    """It is asked to restore, and stops under on_stop = "restore": neither a GPU nor what is saved is written to."""
     host = nvsim("h200")
     with Daemon(host, RESTORING).ready() as enforcing:
         assert enforcing.setting("power_limit_w")["original"] == 700
         enforcing.kill()
+        saved = (enforcing.state_dir / "state.json").read_bytes()
     host.clear_writes()
     with Daemon(host, RESTORING, "--observe").ready() as observer:
-        assert observer.setting("power_limit_w")["original"] == 700
+        assert observer.ctl("reload").returncode in (0, 1)
         assert observer.ctl("restore").returncode == 5
         assert observer.stop() == 0
+        assert (observer.state_dir / "state.json").read_bytes() == saved
     assert host.writes() == []
     assert host.gpu()["power_limit_w"] == 500
 

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import resource
+import socket
 import statistics
 import time
 
 import pytest
 
 from gpu_tuned.control.connection import Limits
+from gpu_tuned.control.memory import Memory, trim
+from gpu_tuned.control.places import Room
 from tests.contract.control_socket import Raw, Served, Time
 from tests.contract.sample_document import document, event
+from tests.nvsim import wait_for
 
 STATUS = b'{"method":"io.gputuned.Control.Status"}\0'
 
@@ -127,27 +132,106 @@ def test_a_slow_watcher_loses_events_and_is_told_how_many() -> None:
         assert missed + received == said
 
 
-def test_one_user_cannot_take_every_place() -> None:
-    limits = Limits(clients=20, clients_per_uid=10, reserved=5)
-    with Served(limits=limits) as served:
+def test_who_takes_every_place_is_told_so_and_so_is_the_owner() -> None:
+    clock = Time()
+    with Served(room=Room(clients=20, clients_per_uid=10, reserved=5), clock=clock) as served:
         # `reply` to a first request: the connection was let in, not only queued by the kernel.
         inside = [served.connect() for _ in range(10)]
         for client in inside:
             client.ask("Status")
             assert client.reply() is not None
-        with served.connect() as surplus:
-            reply = surplus.reply()
-            assert reply is not None
-            assert reply["error"] == "io.gputuned.Control.Busy"
-            assert f"uid {os.getuid()} has 10" in reply["parameters"]["message"]
-            assert surplus.reply() is None
+        for _ in range(3):
+            with served.connect() as surplus:
+                reply = surplus.reply()
+                assert reply is not None
+                assert reply["error"] == "io.gputuned.Control.Busy"
+                assert f"uid {os.getuid()} has 10" in reply["parameters"]["message"]
+                assert surplus.reply() is None
         inside.pop().sock.close()
         for client in inside:  # the server has seen the one that left
             client.ask("Status")
             assert client.reply() is not None
         answers(served)
+        (told,) = served.troubles
+        assert told.startswith(f"nobody more is let in: too many connections: uid {os.getuid()} has 10 of 10")
+        later(served, clock, 61.0)  # the others are told of when a minute is over
         for client in inside:
             client.sock.close()
+        answers(served)
+        assert served.troubles[1:] == [f"{told} (and 1 more in the last minute)"]
+        served.troubles.clear()
+
+
+def test_a_process_out_of_descriptors_says_so_and_goes_on() -> None:
+    """`Served` shares this process's descriptors, so the limit is set just above what is open."""
+    clock = Time()
+    with Served(clock=clock) as served:
+        answers(served)
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        clients = [socket.socket(socket.AF_UNIX) for _ in range(10)]
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(client.fileno() for client in clients) + 3, hard))
+        try:
+            for client in clients:
+                client.connect(served.path)
+            wait_for(lambda: served.troubles, what="told of it")
+        finally:
+            for client in clients:
+                client.close()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert served.troubles == ["nobody is let in for a second: Too many open files"]
+        served.troubles.clear()
+        later(served, clock, 2.0)
+        answers(served)
+
+
+def test_what_all_clients_send_is_bounded_and_the_largest_goes_first() -> None:
+    limits = Limits(input_bytes=100_000)
+    with Served(limits=limits) as served, served.connect() as small, served.connect() as large:
+        small.send(STATUS[:20])
+        large.send(b"x" * 60_000)
+        answers(served)
+        with served.connect() as another:
+            another.send(b"y" * 50_000)
+            assert large.reply() is None
+            small.send(STATUS[20:])
+            assert small.reply() is not None
+            another.send(b"\0")
+            reply = another.reply()
+            assert reply is not None and reply["error"].endswith("InvalidMessage")
+
+
+def test_one_reply_at_a_time_is_made_for_a_client_that_does_not_read() -> None:
+    with Served() as served:
+        served.desk.publish(document(gpus=8))
+        with served.connect() as client:
+            client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.send(STATUS * 400)
+            for _ in range(20):
+                answers(served)
+            (held,) = [c for c in served.server._clients if c.held_bytes]
+            reply = client.reply()
+            assert reply is not None
+            assert held._out_bytes <= len(json.dumps(reply))
+            assert held.held_bytes <= 20_000
+
+
+def test_memory_is_given_back_once_a_crowd_has_left() -> None:
+    given: list[int] = []
+    memory = Memory(lambda: given.append(1))
+    for count in (1, 5, 0, 2):
+        memory.clients(count)
+    assert not memory.owed
+    assert not given, "a few leave nothing worth it"
+    for count in (200, 150, 60):
+        memory.clients(count)
+    assert memory.owed
+    assert not given
+    memory.clients(50)
+    assert given == [1]
+    memory.clients(0)
+    assert given == [1, 1]
+    assert not memory.owed
+    trim()  # the C library's own call, where it has one
 
 
 def slowest_status(served: Served, times: int = 15) -> float:

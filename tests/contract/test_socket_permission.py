@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import pytest
 from gpu_tuned.control.peers import Doorkeeper, Peer, peer_of
 from gpu_tuned.ports import Answer
 from tests.contract.control_socket import Served
+from tests.contract.sample_document import document
 
 NOBODY = 65534
 WRITING = ["Apply", "Reload", "Restore", "Release", "Resume"]
@@ -32,8 +34,9 @@ os.setuid(int(uid))
 sock = socket.socket(socket.AF_UNIX)
 sock.connect(path)
 for name in methods:
+    name, _, parameters = name.partition(" ")
     method = name if "." in name else "io.gputuned.Control." + name
-    sock.sendall(json.dumps({"method": method}).encode() + b"\\0")
+    sock.sendall(json.dumps({"method": method, "parameters": json.loads(parameters or "{}")}).encode() + b"\\0")
     data = b""
     while not data.endswith(b"\\0"):
         data += sock.recv(65536)
@@ -42,7 +45,7 @@ for name in methods:
 
 
 def call_as(
-    served: Served, methods: list[str], uid: int, gid: int = NOBODY, groups: tuple[int, ...] = ()
+    served: Served, methods: Sequence[str], uid: int, gid: int = NOBODY, groups: tuple[int, ...] = ()
 ) -> list[dict[str, Any]]:
     """Call from a process of that user and those groups."""
     os.chmod(Path(served.path).parent, 0o755)
@@ -87,9 +90,69 @@ def test_without_the_group_the_refusal_says_that_it_is_missing() -> None:
 def test_a_member_of_the_group_may(primary: bool) -> None:
     member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
     with Served(group=member.gr_name) as served, served.answering(lambda name, _: Answer({"message": name})):
+        found = document()
+        found["policy"]["required"] = []
+        for row in found["gpus"][0]["settings"]:
+            row["required"] = False
+        served.desk.publish(found)
         gid, groups = (member.gr_gid, ()) if primary else (NOBODY, (NOBODY, member.gr_gid))
         replies = call_as(served, WRITING, NOBODY, gid, groups)
         assert [r["parameters"]["message"] for r in replies] == [method.lower() for method in WRITING]
+
+
+def release_or_restore(answer: dict[str, Any]) -> str:
+    return str(answer["parameters"].get("needed") or answer["parameters"].get("message"))
+
+
+@as_root
+def test_what_is_required_is_let_go_of_by_root_alone() -> None:
+    """A member of the group may put back and release anything else; the refusal names the setting and its rule."""
+    member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
+    calls = {
+        'Restore {"gpu": "0", "setting": "persistence_mode"}': "restore",
+        'Restore {"gpu": "0", "setting": "power_limit_w"}': "root",
+        'Restore {"gpu": "01:00.0", "setting": "power limit"}': "root",
+        'Restore {"gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000"}': "root",
+        'Restore {"gpu": "1"}': "restore",  # the other one has no required setting
+        'Restore {"gpu": "9"}': "restore",  # names none, which the loop says
+        'Restore {"setting": "persistence_mode"}': "restore",
+        "Restore": "root",
+        'Release {"gpu": "1"}': "root",  # NVML lets go of all or none
+        "Release": "root",
+        "Resume": "resume",
+        "Apply": "apply",
+    }
+    with Served(group=member.gr_name) as served, served.answering(lambda name, _: Answer({"message": name})):
+        found = document(gpus=2)
+        for row in found["gpus"][1]["settings"]:
+            row["required"] = False
+        served.desk.publish(found)
+        told = [release_or_restore(reply) for reply in call_as(served, list(calls), NOBODY, member.gr_gid)]
+        why = "root: the policy marks NVIDIA GeForce RTX 5090 0000:01:00.0 power limit (20-psu.toml "
+        assert told == [why + "gpu[0].power_limit_w) as required" if w == "root" else w for w in calls.values()]
+        assert [release_or_restore(r) for r in call_as(served, list(calls), 0)] == [
+            call.partition(" ")[0].lower() for call in calls
+        ]
+
+
+@as_root
+def test_what_is_required_is_not_released_either_while_no_gpu_can_be_seen() -> None:
+    member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
+    with Served(group=member.gr_name) as served, served.answering(lambda name, _: Answer({"message": name})):
+        found = document(gpus=0)
+        found["policy"]["required"] = ["20-psu.toml gpu[0].power_limit_w"]
+        served.desk.publish(found)
+        (reply,) = call_as(served, ["Release"], NOBODY, member.gr_gid)
+        assert reply["parameters"]["needed"] == "root: the policy marks 20-psu.toml gpu[0].power_limit_w as required"
+
+
+@as_root
+def test_before_the_first_status_nobody_but_root_lets_go() -> None:
+    member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
+    with Served(group=member.gr_name, published=False) as served:
+        replies = call_as(served, ["Release", "Restore"], NOBODY, member.gr_gid)
+        assert [reply["error"] for reply in replies] == ["io.gputuned.Control.DriverTrouble"] * 2
+        assert served.desk.take() is None
 
 
 def test_who_runs_the_daemon_may() -> None:

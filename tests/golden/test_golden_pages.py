@@ -52,8 +52,9 @@ def test_plan(name: str) -> None:
     compare(name, plan.page(reply(name), PLAIN, NOW))
 
 
-def test_throttle() -> None:
-    compare("throttle", throttle.page(reply("throttle"), PLAIN, NOW))
+@pytest.mark.parametrize("name", ["throttle", "throttle_another_limit"])
+def test_throttle(name: str) -> None:
+    compare(name, throttle.page(reply(name), PLAIN, NOW))
 
 
 def test_what_was_seen_before_the_driver_fell_silent_is_told_as_such() -> None:

@@ -163,6 +163,9 @@ def test_programs_start_from_the_package_alone(deb: Package, tmp_path: Path) -> 
         moved = tmp_path / name
         moved.write_text(launcher.replace("/usr/lib/gpu-tuned", str(deb.root / "usr/lib/gpu-tuned")))
         assert call("python3", "-I", moved, "--version") == f"{name} {fields(deb)['Version']}\n"
+    # With the catalogue and the profiles that came along.
+    assert "VLLM_CACHE_ROOT=/var/cache/gpu/vllm" in call("python3", "-I", moved, "env", "show", "vllm", "--bare")
+    assert "vLLM reads it." in call("python3", "-I", moved, "env", "explain", "VLLM_CACHE_ROOT")
     assert not list(deb.root.rglob("__pycache__"))
 
 

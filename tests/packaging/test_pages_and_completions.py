@@ -12,7 +12,7 @@ import pytest
 
 from gpu_tuned.core import policy_parser
 from gpu_tuned.core.policy_words import Problems, Spot
-from gpu_tuned.ctl.main import VERBS
+from gpu_tuned.ctl.verbs import VERBS
 from tests.packaging.built import ENVIRONMENT, TOP
 from tests.packaging.conftest import Package
 

@@ -4,24 +4,30 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gpu_tuned.adapters.state_file import StateFile
+from gpu_tuned.core.drift import new_track
+from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     UNLOCKED,
     ApplicationClocks,
     ClockLock,
     ComputeMode,
+    Gpu,
     NumaBalancing,
     PowerLimit,
     Setting,
     Value,
 )
-from gpu_tuned.core.saved import Record, Saved, to_json
+from gpu_tuned.core.originals import Accepted, Original
+from gpu_tuned.core.saved import to_json
+from gpu_tuned.core.track import Moment
 from tests.packaging.built import ENVIRONMENT, TOP
 
 
@@ -46,7 +52,8 @@ def run(tmp_path: Path, command: str) -> str:
     fake.write_text(f"#!/bin/sh\n{command}\n")
     fake.chmod(0o755)
     script = (TOP / "packaging/what-stays").read_text().replace("/usr/bin/gpu-tunedctl", str(fake))
-    script = script.replace("/var/lib/gpu-tuned", str(tmp_path / "state"))
+    script = script.replace("/run/gpu-tuned/state", str(tmp_path / "state"))
+    script = script.replace("/var/lib/gpu-tuned", str(tmp_path / "none"))
     done = subprocess.run(["python3", "-I", "-c", script], capture_output=True, text=True, env=ENVIRONMENT)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
@@ -114,12 +121,16 @@ UNDO = {
 
 def save(tmp_path: Path, boot_id: str = BOOT_ID, *, nothing: bool = False) -> Path:
     """A state file, as the daemon writes it."""
-    saved = Saved(boot_id)
+    then = Moment(0.0, 0.0)
+    tracks, host = {}, {}
     for setting, (original, target) in ({} if nothing else FOUND).items():
-        saved = saved.with_record(RTX, setting, Record(original, not setting.readable, target, target))
+        known = Original(original, not setting.readable, written=True)
+        tracks[setting] = replace(new_track(then), original=known, before=Accepted(target, "", target))
     if not nothing:
-        saved = saved.with_record(None, Setting.NUMA_BALANCING, Record(NumaBalancing.ON, False, NumaBalancing.OFF))
-    StateFile(tmp_path / "state").save(to_json(saved))
+        knob = Original(NumaBalancing.ON, written=True)
+        host[Setting.NUMA_BALANCING] = replace(new_track(then), original=knob)
+    gpu = GpuState(Gpu(RTX, "0000:01:00.0", "NVIDIA GeForce RTX 5090"), tracks=tracks)
+    StateFile(tmp_path / "state").save(to_json(boot_id, [gpu], host))
     return tmp_path / "state/state.json"
 
 
@@ -134,6 +145,12 @@ def test_without_a_daemon_each_saved_original_is_told_with_its_way_back(tmp_path
         assert ("(assumed)" in line) == (not setting.readable)
     assert "numa_balancing was on: sysctl kernel.numa_balancing=1" in text
     assert set(UNDO) == set(GPU_SETTINGS), "a new setting needs a way back"
+
+
+def test_what_was_only_looked_at_is_not_told(tmp_path: Path) -> None:
+    path = save(tmp_path)
+    path.write_text(path.read_text().replace('"written":true', '"written":false'))
+    assert run(tmp_path, "exit 3") == "gpu-tuned: it leaves nothing changed on this machine.\n"
 
 
 def test_a_daemon_that_answers_is_believed_and_not_the_file(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ from gpu_tuned.adapters.policy_file import Source, Sources, load, parse_sources
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.policy_parser import Document, parse
-from gpu_tuned.core.policy_values import SETTING_READERS
+from gpu_tuned.core.settings import ROWS
 
 WORDS = ["daemon", "host", "gpu", "match", "name", "uuid", "pci", "index", "profile", "required", "watch", "reason"]
 WORDS += ["min", "max", "memory", "mode", "poll_interval_s", "on_stop", "numa_balancing", "gpu_power_budget_w"]
-WORDS += [*SETTING_READERS, "power_limit", "description"]
+WORDS += [*(s.value for s in ROWS), "power_limit", "description"]
 VALUES = ["max", "default", "original", "unlocked", "80%", "450W", "*", "01:00.0", "p", "auto", "leave", "keep"]
 
 keys = st.sampled_from(WORDS) | st.text(max_size=12)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from gpu_tuned.core import gpu_state
+from gpu_tuned.core.drift import new_track
+from gpu_tuned.core.gpu_state import Change, GpuState
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     UNLOCKED,
@@ -13,21 +18,22 @@ from gpu_tuned.core.model import (
     ClockLock,
     ComputeMode,
     Gpu,
+    NumaBalancing,
     PowerLimit,
     PowerRange,
     Setting,
     Value,
-    from_wire,
     wire,
 )
-from gpu_tuned.core.saved import Initialisation, Record, Saved, SavedGpu, from_json, to_json
-from gpu_tuned.core.throttle import Throttle
-from gpu_tuned.core.track import State
+from gpu_tuned.core.originals import Accepted, Initialisation, Original
+from gpu_tuned.core.saved import SEEN_BEFORE, Saved, from_json, to_json
+from gpu_tuned.core.settings import factory_default, from_wire
+from gpu_tuned.core.track import Moment, State, Track
 from gpu_tuned.core.wish import Ceiling, Origin, Percent, Symbol, Wish
-from gpu_tuned.loop.ledger import Ledger
-from gpu_tuned.loop.reconcile import Book, Reconciler
+from gpu_tuned.loop.inventory import Inventory
+from gpu_tuned.loop.reconcile import Reconciler
 from gpu_tuned.ports import Look
-from tests.fakes import FakeClock, FakeGpu, FakeGpus, FakeStore
+from tests.fakes import FakeClock, FakeGpu, FakeGpus
 
 GPU = Gpu("GPU-5b1c9f2e-0000-4000-8000-000000000000", "0000:01:00.0", "NVIDIA GeForce RTX 5090")
 mhz = st.integers(1, 20_000)
@@ -73,21 +79,26 @@ def wishes(draw: st.DrawFn) -> dict[Setting, Wish]:
     return out
 
 
-def run(board: Board, wished: dict[Setting, Wish], found: dict[Setting, Value], looks: int) -> tuple[FakeGpu, Book]:
+def run(
+    board: Board, wished: dict[Setting, Wish], found: dict[Setting, Value], looks: int
+) -> tuple[FakeGpu, GpuState]:
     """A few looks, two seconds apart, of a loop over one fake board on which `found` was set before."""
     gpu = FakeGpu(board, {setting: value for setting, value in found.items() if setting not in board.absent})
     gpus, clock = FakeGpus(gpu), FakeClock()
-    ledger = Ledger(FakeStore(), "boot")
-    reconciler = Reconciler(gpus, ledger, clock, lambda event: None)
-    book = Book(board, Throttle())
-    book.wishes = wished
-    ledger.begin(board, gpus.see(GPU.uuid, Look()), "bound")
+    gpus.attach()
+    host = gpu_state.host({}, {}, Moment(0.0, 0.0))
+    inventory = Inventory(host, clock, lambda event: None)
+    reconciler = Reconciler(gpus, gpus, inventory, lambda: None, clock, lambda event: None)
+    reconciler.meet(GpuState(board.gpu), board, "bound", 2.0)
+    state = inventory.states[GPU.uuid]
+    inventory.take(Change(gpu_state.wished(state, wished, False, None, inventory.moment())))
     for _ in range(looks):
         clock.mono += 2.0
-        reconciler.act(book, reconciler.decide(book, reconciler.see(book, Look()), 2.0))
-    return gpu, book
+        reconciler.look(inventory.states[GPU.uuid], Look(), 2.0, writes=True)
+    return gpu, inventory.states[GPU.uuid]
 
 
+saved_values = {**values, Setting.NUMA_BALANCING: st.sampled_from(NumaBalancing)}
 found_values = st.fixed_dictionaries({}, optional=values)
 
 
@@ -95,8 +106,8 @@ found_values = st.fixed_dictionaries({}, optional=values)
 @given(boards(), wishes(), found_values)
 def test_a_second_look_never_writes(board, wished, found):
     first, _ = run(board, wished, found, 1)
-    second, book = run(board, wished, found, 5)
-    refused = {s for s, track in book.tracks.items() if track.state is State.REFUSED}
+    second, state = run(board, wished, found, 5)
+    refused = {s for s, track in state.tracks.items() if track.state is State.REFUSED}
     # A write that the driver refused is tried again when it is required; nothing that was accepted is repeated.
     assert [w for w in second.writes if w[0] not in refused] == [w for w in first.writes if w[0] not in refused]
 
@@ -119,7 +130,7 @@ def test_writes_stay_inside_what_the_board_allows(board, wished, found):
 @settings(deadline=None)
 @given(boards(), wishes(), found_values)
 def test_a_shipped_value_never_raises_a_limit(board, wished, found):
-    before = found.get(Setting.POWER_LIMIT, board.factory_default(Setting.POWER_LIMIT))
+    before = found.get(Setting.POWER_LIMIT, factory_default(board, Setting.POWER_LIMIT))
     gpu, _ = run(board, wished, found, 2)
     wish = wished.get(Setting.POWER_LIMIT)
     if wish is not None and wish.origin.shipped and isinstance(before, PowerLimit):
@@ -129,8 +140,6 @@ def test_a_shipped_value_never_raises_a_limit(board, wished, found):
 @settings(deadline=None)
 @given(boards(), wishes(), found_values)
 def test_everything_watched_is_observe_mode(board, wished, found):
-    from dataclasses import replace
-
     gpu, _ = run(board, {s: replace(w, watched=True) for s, w in wished.items()}, found, 3)
     assert gpu.writes == []
 
@@ -144,29 +153,35 @@ def test_a_value_survives_the_wire(pair):
     assert from_wire(setting, wire(value)) == value
 
 
-records = st.dictionaries(st.sampled_from(GPU_SETTINGS), st.none(), max_size=6).flatmap(
-    lambda keys: st.fixed_dictionaries(
-        {
-            setting: st.builds(
-                Record, values[setting], st.booleans(), st.none() | values[setting], st.none() | values[setting]
-            )
-            for setting in keys
-        }
-    )
-)
-initialisations = st.builds(
-    Initialisation, st.text(max_size=20), st.dictionaries(st.integers(0, 300), st.integers(0, 2**63), max_size=8)
+originals = st.sampled_from(Setting).flatmap(
+    lambda s: st.tuples(st.just(s), saved_values[s], st.none() | saved_values[s])
 )
 
 
-@given(
-    st.builds(
-        Saved,
-        st.text(max_size=40),
-        st.dictionaries(st.text(max_size=40), st.builds(SavedGpu, initialisations, records), max_size=4),
+@st.composite
+def tracks(draw: st.DrawFn) -> dict[Setting, Track]:
+    out = {}
+    for setting, value, goal in draw(st.lists(originals, max_size=6)):
+        flags = {name: draw(st.booleans()) for name in ("assumed", "late", "written", "refused")}
+        before = None if goal is None else Accepted(goal, draw(st.text(max_size=20)), goal)
+        moment = Moment(0.0, 0.0)
+        out[setting] = replace(new_track(moment), original=Original(value, **flags), before=before)
+    return out
+
+
+@st.composite
+def states(draw: st.DrawFn) -> GpuState:
+    began = Initialisation(
+        draw(st.none() | st.text(min_size=1, max_size=20)),
+        draw(st.dictionaries(st.integers(0, 300), st.integers(0, 2**63), max_size=8)),
     )
-)
-def test_the_saved_state_survives_the_disk(saved):
+    who = Gpu(draw(st.text(min_size=1, max_size=40)), draw(st.text(max_size=12)), draw(st.text(max_size=12)))
+    return GpuState(who, why=SEEN_BEFORE, initialisation=began, tracks=draw(tracks()))
+
+
+@given(st.lists(states(), max_size=4, unique_by=lambda state: state.gpu.uuid), tracks())
+def test_what_is_known_survives_a_restart(gpus, host):
     import json
 
-    assert from_json(json.loads(json.dumps(to_json(saved)))) == saved
+    raw = json.loads(json.dumps(to_json("boot", gpus, host)))
+    assert from_json(raw, Moment(0.0, 0.0)) == Saved("boot", {state.gpu.uuid: state for state in gpus}, host)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import os
+import pty
+import socket
 import subprocess
 import sys
 import time
@@ -11,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tuned.adapters.journal import Journal, fields, is_journal, speaker
+from gpu_tuned.adapters.journal import Journal, entry, fields, is_journal
+from gpu_tuned.adapters.speaker import speaker
 from gpu_tuned.adapters.terminal import Terminal
 from gpu_tuned.core.events import Event, EventKind, message
 from gpu_tuned.core.model import UNLOCKED, ClockLock, Gpu, PowerLimit, Setting
@@ -30,14 +33,20 @@ DRIFTED = Event(
 SLEPT = Event(EventKind.RESUMED, at=0.0, detail={"slept_s": 3600})
 
 
-class Tty(io.StringIO):
-    def isatty(self) -> bool:
-        return True
+def line(environment: dict[str, str], event: Event, folder: Path) -> str:
+    """What a terminal would show of it, without one."""
+    with open(folder / "err", "w+") as out:
+        assert Terminal(out, environment).tell(event, 0.0)
+        return Path(out.name).read_text()
 
 
-class Broken(io.StringIO):
-    def write(self, text: str) -> int:
-        raise BrokenPipeError
+def line_on_a_terminal(environment: dict[str, str], event: Event) -> str:
+    ours, theirs = pty.openpty()
+    with open(theirs, "w") as out:
+        assert Terminal(out, environment).tell(event, 0.0)
+        shown = os.read(ours, 65536).decode()
+    os.close(ours)
+    return shown
 
 
 def test_an_event_as_journal_fields() -> None:
@@ -84,66 +93,91 @@ def test_every_kind_has_fields_even_when_its_details_are_missing(kind: EventKind
     assert all(name.replace("_", "").isalnum() and name.isupper() for name in entry)
 
 
-def test_a_line_on_a_file_is_plain() -> None:
-    out = io.StringIO()
-    Terminal(out, {})(DRIFTED)
-    assert out.getvalue() == (f"14:02:11 warning  {message(DRIFTED)}  (20-psu.toml gpu[0].power_limit_w)\n")
-    assert "450 W" in out.getvalue()
+def test_a_line_on_a_file_is_plain(tmp_path: Path) -> None:
+    shown = line({}, DRIFTED, tmp_path)
+    assert shown == f"14:02:11 warning  {message(DRIFTED)}  (20-psu.toml gpu[0].power_limit_w)\n"
+    assert "450 W" in shown
 
 
 @pytest.mark.parametrize(
     ("environment", "coloured"), [({}, True), ({"NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)]
 )
 def test_colour_is_for_terminals_that_want_it(environment: dict[str, str], coloured: bool) -> None:
-    out = Tty()
-    Terminal(out, environment)(DRIFTED)
-    assert ("\x1b[33mwarning" in out.getvalue()) is coloured
-    assert ("\x1b" in out.getvalue()) is coloured
+    shown = line_on_a_terminal(environment, DRIFTED)
+    assert ("\x1b[33mwarning" in shown) is coloured
+    assert ("\x1b" in shown) is coloured
 
 
 def test_a_text_from_outside_does_not_steer_the_terminal() -> None:
-    out = Tty()
-    Terminal(out, {"NO_COLOR": "1"})(Event(EventKind.DRIVER_WAITING, 0.0, cause="\x1b[2J\x07gone"))
-    assert "\x1b" not in out.getvalue()
-    assert "?[2J?gone" in out.getvalue()
+    shown = line_on_a_terminal({"NO_COLOR": "1"}, Event(EventKind.DRIVER_WAITING, 0.0, cause="\x1b[2J\x07gone"))
+    assert "\x1b" not in shown
+    assert "?[2J?gone" in shown
 
 
-def test_a_terminal_that_went_away_does_not_end_the_daemon() -> None:
-    for out in (Broken(), io.StringIO()):
-        terminal = Terminal(out, {})
-        out.close()
-        terminal(DRIFTED)
+@pytest.mark.parametrize("stream", [None, io.StringIO(), "closed"])
+def test_a_standard_error_that_is_none_does_not_end_the_daemon(stream: object, tmp_path: Path) -> None:
+    if stream == "closed":
+        with open(tmp_path / "closed", "w") as stream:
+            pass
+    say = speaker(stream, {})  # type: ignore[arg-type]
+    say(DRIFTED)
+    say.close()
+    stall = say.stall()
+    assert stall is not None
+    assert stall.message.startswith("standard error: ")
+    assert stall.message.endswith("; events that could not be told: 1")
 
 
 def test_without_a_journal_the_words_go_to_stderr_and_that_is_said_once(tmp_path: Path) -> None:
-    out = io.StringIO()
-    say = Journal(out, socket=str(tmp_path / "nobody"))
-    say(DRIFTED)
-    say(SLEPT)
-    first, *entries = out.getvalue().splitlines()
+    with open(tmp_path / "err", "w") as out:
+        outlet = Journal(out, str(tmp_path / "nobody"))
+        assert outlet.tell(DRIFTED, 0.0)
+        assert outlet.tell(SLEPT, 0.0)
+    first, *entries = (tmp_path / "err").read_text().splitlines()
     assert "journal cannot be reached" in first
     assert entries == [f"<4>{message(DRIFTED)}", f"<5>{message(SLEPT)}"]
-    Journal(Broken(), socket=str(tmp_path / "nobody"))(DRIFTED)  # nowhere to go: still no error
+
+
+def test_an_entry_that_is_too_large_for_a_datagram_goes_as_a_file(tmp_path: Path) -> None:
+    large = Event(EventKind.POLICY_REFUSED, 0.0, cause="x" * 5_000_000, detail={"kept": "k"})
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
+        journald.bind(str(tmp_path / "socket"))
+        assert Journal(None, str(tmp_path / "socket")).tell(large, 0.0)
+        data, files, _, _ = socket.recv_fds(journald, 100, 1)
+    assert data == b""
+    with open(files[0], "rb") as sent:
+        assert os.pread(sent.fileno(), 6_000_000 * 2, 0) == entry(fields(large))
+
+
+def test_an_event_that_waited_says_so() -> None:
+    assert fields(SLEPT, 12.4)["MESSAGE"] == f"{message(SLEPT)} (told 12 s late)"
+    assert fields(SLEPT, 0.4)["MESSAGE"] == message(SLEPT)
+
+
+def test_text_that_is_no_unicode_is_told_all_the_same() -> None:
+    sent = entry({"CAUSE": "a name \udcff of bytes", "MESSAGE": "two\nlines"})
+    assert sent == b"CAUSE=a name ? of bytes\nMESSAGE\n" + (9).to_bytes(8, "little") + b"two\nlines\n"
 
 
 def test_the_journal_is_chosen_only_where_systemd_connected_this_very_stream(tmp_path: Path) -> None:
     with open(tmp_path / "stream", "w") as stream, open(tmp_path / "other", "w") as other:
         found = os.fstat(stream.fileno())
         named = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        assert isinstance(speaker(stream, named), Journal)
-        assert isinstance(speaker(other, named), Terminal)
-        assert isinstance(speaker(stream, {}), Terminal)
-        assert isinstance(speaker(stream, {"JOURNAL_STREAM": "rubbish"}), Terminal)
+        assert is_journal(stream, named["JOURNAL_STREAM"])
+        assert not is_journal(other, named["JOURNAL_STREAM"])
+        assert not is_journal(stream, "")
+        assert not is_journal(stream, "rubbish")
     assert not is_journal(io.StringIO(), "")
+    assert not is_journal(None, "")
 
 
 def test_a_service_does_not_pay_for_the_terminal(tmp_path: Path) -> None:
     child = (
         "import os, sys\n"
         "found = os.fstat(2)\n"
-        "from gpu_tuned.adapters.journal import Journal, speaker\n"
+        "from gpu_tuned.adapters.speaker import speaker\n"
         "say = speaker(sys.stderr, {'JOURNAL_STREAM': f'{found.st_dev}:{found.st_ino}'})\n"
-        "print(isinstance(say, Journal), 'structlog' in sys.modules)\n"
+        "print(say.outlet.name, *(name in sys.modules for name in ('structlog', 'systemd.journal')), sep=', ')\n"
     )
     found = subprocess.run([sys.executable, "-c", child], capture_output=True, text=True, timeout=60)
-    assert found.stdout.split() == ["True", "False"], found.stderr
+    assert found.stdout == "the journal, False, False\n", found.stderr

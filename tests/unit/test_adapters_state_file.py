@@ -8,8 +8,10 @@ import random
 import re
 import select
 import signal
+import socket
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_tuned.adapters.state_file import DAMAGED_KEPT, StateFile, WriterLock
+from gpu_tuned.adapters.state_file import DAMAGED_KEPT, SIZE_LIMIT, StateFile, WriterLock, volatile
 from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError
 
 STATE = {"gpus": {"GPU-1": {"power_limit_w": 575}}, "policy": "text\nover lines", "boot": "x"}
@@ -121,6 +123,81 @@ def test_a_huge_file_is_not_read(tmp_path: Path) -> None:
     store = StateFile(tmp_path)
     assert store.load() == {}
     assert "bytes" in (store.damage() or "")
+
+
+def with_checksum(body: str) -> bytes:
+    """A state file whose checksum holds, whatever is in it."""
+    crc32 = zlib.crc32(json.dumps(json.loads(body), sort_keys=True, separators=(",", ":")).encode())
+    return f'{{"format": 1, "crc32": {crc32}, "state": {body}}}\n'.encode()
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999", "-1e999"])
+def test_a_number_that_is_none_is_refused_also_with_a_valid_checksum(tmp_path: Path, number: str) -> None:
+    content = with_checksum(f'{{"gpus": {{"GPU-1": [{number}]}}}}')
+    (tmp_path / "state.json").write_bytes(content)
+    store = StateFile(tmp_path)
+    assert store.load() == {}
+    assert f"it holds {number}, which is no number" in (store.damage() or "")
+    assert (tmp_path / damaged(tmp_path)[0]).read_bytes() == content
+
+
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path) -> None:
+    store = StateFile(tmp_path)
+    store.save(STATE)
+    for state in ({"at": float("inf")}, {"text": "x" * SIZE_LIMIT}, {"object": object()}):
+        with pytest.raises(GpuTunedError, match="state cannot be saved"):
+            store.save(state)
+    assert store.load() == STATE
+
+
+# In a process of its own, whose memory is bounded: a mistake here would hang, or eat everything.
+LOADS = """
+import resource, sys
+from gpu_tuned.adapters.state_file import StateFile
+resource.setrlimit(resource.RLIMIT_AS, (400 << 20, 400 << 20))
+store = StateFile(sys.argv[1])
+print(store.load(), store.damage())
+store.save({"a": 1})
+print(store.load(), store.damage())
+"""
+
+
+@pytest.mark.parametrize("kind", ["a pipe", "an endless device", "a socket", "a link to nowhere", "a link to itself"])
+def test_what_is_no_file_hangs_nobody_and_is_set_aside(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "state.json"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    elif kind == "an endless device":
+        path.symlink_to("/dev/zero")
+    elif kind == "a socket":
+        short = os.path.relpath(path)  # a Unix socket's path holds 107 characters
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind(short if len(short) < len(str(path)) else str(path))
+    else:
+        path.symlink_to("nowhere" if kind == "a link to nowhere" else "state.json")
+    found = subprocess.run([sys.executable, "-c", LOADS, str(tmp_path)], capture_output=True, text=True, timeout=20)
+    first, second = found.stdout.splitlines()
+    if kind == "a link to nowhere":
+        assert first == "{} None"
+    else:
+        assert first.startswith("{} State file")
+        assert "set aside as state.json.damaged-" in first
+    assert second == "{'a': 1} None"
+
+
+def test_a_pipe_where_the_next_state_is_written_hangs_nobody(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / f".state.json.{os.getpid()}.new")
+    StateFile(tmp_path).save(STATE)
+    assert StateFile(tmp_path).load() == STATE
+
+
+def test_a_volatile_store_keeps_what_it_saved_and_waits_for_no_disk(tmp_path: Path) -> None:
+    store = volatile(tmp_path / "run")
+    store.save(STATE)
+    assert volatile(tmp_path / "run").load() == STATE
+    synced: list[int] = []
+    StateFile(tmp_path / "lib", sync=synced.append).save(STATE)
+    assert len(synced) == 2, "the file and its folder"
 
 
 def test_a_folder_in_its_place_is_set_aside_as_well(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.model import Setting
-from gpu_tuned.core.reasons import Kind, Reason
+from gpu_tuned.core.throttle import Kind, Reason
 from gpu_tuned.ctl.render import full, words
 from gpu_tuned.ctl.render.ink import WIDTH, clean, wrap
 from gpu_tuned.ctl.throttle import WORDS

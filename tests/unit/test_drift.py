@@ -8,8 +8,8 @@ import pytest
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
+from gpu_tuned.core.goal import Refusal
 from gpu_tuned.core.model import NO_GETTER, ClockLock, PowerLimit, Setting, Unread
-from gpu_tuned.core.plan import Refusal
 from gpu_tuned.core.track import Moment, State, Step, Track
 from gpu_tuned.core.wish import Ceiling, Origin, Wish
 
@@ -35,19 +35,23 @@ class Story:
     def moment(self) -> Moment:
         return Moment(1e9 + self.now, self.now)
 
+    def step(self) -> Step:
+        """What one look comes to, with nothing written yet."""
+        default = None if isinstance(self.reading, Unread) else DEFAULT
+        track = drift.aim(self.track, self.wish, self.goal, self.moment)
+        return drift.look(track, self.reading, default, POLL_S, self.moment)
+
     def look(self, reading=None) -> State:
         if reading is not None:
             self.reading = reading
         self.now += POLL_S
-        setting = self.wish.setting if self.wish else Setting.POWER_LIMIT
-        default = DEFAULT if setting is Setting.POWER_LIMIT else None
-        step = drift.look(self.track, setting, self.wish, self.goal, self.reading, default, POLL_S, self.moment)
+        step = self.step()
         self.take(step)
         if step.write is not None:
             self.writes += 1
-            if setting.readable:
+            if not isinstance(self.reading, Unread):
                 self.reading = step.write
-            self.take(drift.took(self.track, step.write, step.write, self.reading, "told", self.moment))
+            self.take(drift.took(self.track, step.write, self.reading, "told", self.moment))
         return self.track.state
 
     def take(self, step: Step) -> None:
@@ -75,8 +79,8 @@ def test_what_is_already_so_is_never_written_nor_talked_about():
 def test_drift_is_put_right_at_the_look_that_sees_it_and_its_cause_is_told(found, cause):
     story = Story()
     story.look()
-    causes = []
-    step = drift.look(story.track, WISH.setting, WISH, WANTED, found, DEFAULT, POLL_S, story.moment)
+    story.reading = found
+    step = story.step()
     causes = [note.cause for note in step.notes if note.kind is EventKind.DRIFTED]
     assert causes == [cause]
     assert step.write == WANTED
@@ -144,11 +148,11 @@ def test_a_refused_write_is_said_once_and_tried_again_after_growing_pauses():
     tries = 0
     for _ in range(1800):
         story.now += POLL_S
-        step = drift.look(story.track, WISH.setting, WISH, WANTED, DEFAULT, DEFAULT, POLL_S, story.moment)
+        step = story.step()
         story.take(step)
         if step.write is not None:
             tries += 1
-            story.take(drift.failed(story.track, "the driver said no", story.moment))
+            story.take(drift.failed(story.track, "the driver said no", True, story.moment))
     assert story.track.state is State.REFUSED
     assert story.said == [EventKind.REFUSED]
     assert 5 < tries < 15
@@ -249,3 +253,79 @@ def test_a_new_goal_is_applied_and_is_not_called_drift():
     story.look()
     assert story.said == [EventKind.APPLIED, EventKind.APPLIED]
     assert story.reading == PowerLimit(480_000)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        replace(WISH, watched=True),
+        replace(WISH, origin=Origin("20-psu.toml", "gpu[0].power_limit_w")),
+        replace(WISH, required=True),
+    ],
+    ids=["watched", "another rule", "required"],
+)
+def test_a_goal_that_changes_in_any_way_begins_the_life_anew(other):
+    story = Story()
+    story.look()
+    story.take(drift.failed(story.track, "for once", False, story.moment))
+    story.wish = other
+    story.track = drift.aim(story.track, other, WANTED, story.moment)
+    assert (story.track.state, story.track.observed) == (State.WAITING, None)
+    # What the driver made of this very goal, by this very rule, is no other goal's.
+    assert story.track.accepted == (WANTED if other.required else None)
+    assert (story.track.ours, story.track.pause_s) == (False, 0.0)
+
+
+def test_other_words_for_the_same_wish_change_nothing():
+    story = Story()
+    story.look()
+    before = story.track
+    story.wish = replace(WISH, reason="circuit 4B")
+    story.look()
+    assert story.track == replace(before, wish=story.wish)
+    assert story.writes == 1
+
+
+def test_what_was_accepted_under_another_goal_is_not_believed():
+    """Enforced at 600, watched with 450, enforced at 450: the board stands at 600 all the while."""
+    high, low = PowerLimit(600_000), PowerLimit(450_000)
+    story = Story(replace(WISH, target=high), goal=high)
+    story.look()
+    story.wish, story.goal = replace(WISH, target=low, watched=True), low
+    assert story.look() is State.WATCHED
+    assert not story.track.in_order
+    story.wish = replace(WISH, target=low)
+    assert story.look() is State.HELD
+    assert (story.reading, story.writes) == (low, 2)
+
+
+def test_what_the_driver_rounded_is_remembered_for_the_same_goal_alone():
+    wanted, rounded = PowerLimit(465_000), PowerLimit(464_000)
+    story = Story(replace(WISH, target=wanted), goal=wanted)
+    story.take(story.step())
+    story.take(drift.took(story.track, rounded, rounded, "told", story.moment))
+    lasts = story.track.before
+    again = drift.aim(replace(drift.new_track(story.moment), before=lasts), story.wish, wanted, story.moment)
+    assert again.accepted == rounded
+    for wish, goal in ((replace(story.wish, watched=True), wanted), (story.wish, WANTED)):
+        other = drift.aim(replace(drift.new_track(story.moment), before=lasts), wish, goal, story.moment)
+        assert other.accepted is None
+
+
+def test_a_pause_ends_with_the_failure_that_it_was_for():
+    story = Story()
+    story.look()
+    story.look(RIVAL)
+    story.take(drift.failed(story.track, "the reading after the write failed", False, story.moment))
+    assert story.look(WANTED) is State.HELD
+    assert story.look(RIVAL) is State.HELD
+    assert story.reading == WANTED
+
+
+def test_every_state_that_is_not_in_order_says_why():
+    story = Story(reading=Unread("timed out"))
+    for reading in (Unread("timed out"), DEFAULT, RIVAL, RIVAL, RIVAL, RIVAL):
+        story.reading = reading
+        story.now += POLL_S
+        story.take(story.step())
+        assert story.track.in_order or story.track.message

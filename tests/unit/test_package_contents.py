@@ -18,9 +18,10 @@ def files(root: Path, pattern: str = "*") -> set[str]:
 
 def test_every_file_travels() -> None:
     profiles = {f"data/profiles/{name}" for name in files(TOP / "etc" / "profiles")}
+    environment = {f"data/environment/{name}" for name in files(TOP / "etc" / "environment")}
     units = {f"data/units/{name}" for name in files(TOP / "units")}
-    assert profiles and units
-    beside = profiles | units | {"data/gpu-tuned.toml"}
+    assert profiles and environment and units
+    beside = profiles | environment | units | {"data/gpu-tuned.toml"}
     assert files(INSTALLED) == files(TOP / "daemon" / "gpu_tuned") | beside
 
 

@@ -6,9 +6,8 @@ import re
 from pathlib import Path
 
 from gpu_tuned.adapters.policy_file import load
-from gpu_tuned.core.model import ClockLock, ComputeMode, Gpu, Setting
+from gpu_tuned.core.model import GPU_SETTINGS, ClockLock, ComputeMode, Gpu, Setting
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.policy_values import SETTING_READERS
 from gpu_tuned.core.wish import Auto, Symbol
 
 TOP = Path(__file__).parents[2]
@@ -63,5 +62,5 @@ def test_the_reference_shows_a_policy_that_is_one(tmp_path: Path) -> None:
 def test_the_reference_names_every_key() -> None:
     reference = (TOP / "docs" / "policy.md").read_text()
     known = ("mode", "poll_interval_s", "on_stop", "numa_balancing", "gpu_power_budget_w")
-    known += ("match", "profile", "required", "watch", "reason", *SETTING_READERS)
+    known += ("match", "profile", "required", "watch", "reason", *(s.value for s in GPU_SETTINGS))
     assert [key for key in known if f"| `{key}` |" not in reference] == []

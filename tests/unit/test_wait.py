@@ -7,7 +7,10 @@ from typing import Any
 
 import pytest
 
+from gpu_tuned.control import client
+from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import wait
+from gpu_tuned.ctl.options import Options
 
 SETTING = {
     "setting": "power_limit_w",
@@ -34,6 +37,26 @@ def document(setting: dict[str, Any] | None = None, **parts: dict[str, Any]) -> 
     for name, values in parts.items():
         found[name].update(values)
     return found
+
+
+def test_it_does_not_give_up_where_the_daemon_is_busy_or_starting(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers: list[dict[str, Any] | Exception] = [
+        NotReachable("no daemon"),
+        client.Busy("Busy", {}, "the daemon: too many connections"),
+        document(),
+    ]
+
+    def call(path: str, method: str, parameters: dict[str, Any], timeout_s: float) -> dict[str, Any]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(client, "call", call)
+    options = Options()
+    options.socket, options.timeout, options.for_s = "/nowhere", 1.0, 30.0
+    assert wait.run(options) == 0
+    assert not answers
 
 
 LOST = {"observed": 575, "in_order": False}

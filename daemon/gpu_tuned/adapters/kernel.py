@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gpu_tuned.core.errors import DriverPermission, DriverTrouble, GpuTunedError, NotSupported
-from gpu_tuned.core.model import NumaBalancing
+from gpu_tuned.core.model import Gpu, NumaBalancing
 
 _PCI = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _NVRM = re.compile(r"NVRM version:.*?\s(\d+\.\d+(?:\.\d+)?)\s")
@@ -97,6 +97,26 @@ class SystemKernel:
                 return bool(file.read(4) != b"\xff\xff\xff\xff")
         except OSError:
             return True
+
+    def driver_of(self, pci: str) -> str | None:
+        """The driver's name, "" for a device without one, None where the bus has no such device."""
+        device = f"{self._root}/sys/bus/pci/devices/{pci}"
+        if not os.path.isdir(device):
+            return None
+        try:
+            return os.path.basename(os.readlink(f"{device}/driver"))
+        except OSError:
+            return ""
+
+    def identity(self, pci: str) -> Gpu | None:
+        """Name and UUID as the kernel module has them, without a call to the driver's library."""
+        text = self._read(f"proc/driver/nvidia/gpus/{pci}/information")
+        if text is None:
+            return None
+        fields = dict(line.split(":", 1) for line in text.splitlines() if ":" in line)
+        uuid, name = fields.get("GPU UUID", "").strip(), fields.get("Model", "").strip()
+        # "GPU-????????-..." stands there until the GPU was initialised once.
+        return Gpu(uuid, pci, name) if uuid.startswith("GPU-") and "?" not in uuid else None
 
     def on_battery_host(self) -> bool:
         folder = "sys/class/power_supply"

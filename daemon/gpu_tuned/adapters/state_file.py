@@ -5,19 +5,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import math
 import os
+import stat
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 from gpu_tuned.adapters.process import was_killed
 from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, StillInDriver
 
 FORMAT = 1
 FILE = "state.json"
+POLICY_FILE = "policy.json"
+"""Where both halves share a folder."""
 SIZE_LIMIT = 16 * 1024 * 1024
 """Bytes. A few kB a GPU are usual; what is larger is not ours, and is not read into memory."""
 DAMAGED_KEPT = 5
@@ -26,22 +30,22 @@ DAMAGED_KEPT = 5
 class StateFile:
     """`ports.Store`: one JSON file in a folder of its own (mode 0700, made on the first save).
 
-    The file carries a format number and a checksum over the state. A file that is cut short, edited,
-    unreadable or of another format is set aside under a name with the time, reported once, never trusted.
+    `sync` puts a descriptor's bytes on the disk before a save counts; `volatile` makes a store for a folder that no
+    power cut survives anyhow, such as one in /run. The file carries a format number and a checksum over the state. A
+    file that is cut short, edited, unreadable or of another format is set aside under a name with the time, reported
+    once, never trusted.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self._folder = Path(folder)
-        self._path = self._folder / FILE
+    def __init__(self, folder: str | Path, name: str = FILE, sync: Callable[[int], None] = os.fsync) -> None:
+        self._folder, self._name = Path(folder), name
+        self._sync = sync
+        self._path = self._folder / name
         self._damage: str | None = None
 
     def load(self) -> Mapping[str, Any]:
         self._remove_leftovers()
         try:
-            size = os.stat(self._path).st_size
-            if size > SIZE_LIMIT:
-                raise ValueError(f"it has {size} bytes, at most {SIZE_LIMIT} are read")
-            return _decode(self._path.read_bytes())
+            return _decode(_content(self._path))
         except FileNotFoundError:
             return {}
         except (OSError, ValueError, RecursionError) as error:
@@ -50,24 +54,52 @@ class StateFile:
             return {}
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Raises GpuTunedError where the disk is full, read-only or not ours to write."""
-        data = _encode(state)
-        new = self._folder / f".{FILE}.{os.getpid()}.new"
+        """Raises GpuTunedError where the disk is full, read-only or not ours to write, and for a state that `load`
+        would refuse."""
+        try:
+            data = _encode(state)
+        except (ValueError, TypeError, RecursionError) as error:
+            raise GpuTunedError(f"state cannot be saved to {self._path}: {error}") from error
+        if len(data) > SIZE_LIMIT:
+            raise GpuTunedError(
+                f"state cannot be saved to {self._path}: {len(data)} bytes, at most {SIZE_LIMIT} are read again"
+            )
+        new = self._folder / f".{self._name}.{os.getpid()}.new"
         try:
             os.makedirs(self._folder, mode=0o700, exist_ok=True)
             try:
-                _write_synced(new, data)
+                self._write(new, data)
                 os.rename(new, self._path)
             except BaseException:
                 with contextlib.suppress(OSError):
                     os.unlink(new)
                 raise
-            _sync_folder(self._folder)
+            self._sync_folder()
         except OSError as error:
             raise GpuTunedError(
                 f"state cannot be saved to {self._path}: {error.strerror or error}; "
                 f"{self._folder} must be a folder that the daemon may write to, with room for a few kB"
             ) from error
+
+    def _write(self, path: Path, data: bytes) -> None:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)  # whatever lies there: opening a pipe waits for its reader
+        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(file, view) :]
+            self._sync(file)
+        finally:
+            os.close(file)
+
+    def _sync_folder(self) -> None:
+        """The rename itself survives a power cut only once its folder is on the disk."""
+        file = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            self._sync(file)
+        finally:
+            os.close(file)
 
     def damage(self) -> str | None:
         """What was wrong with the file that `load` found, once; None when nothing was."""
@@ -79,11 +111,11 @@ class StateFile:
 
     def _set_aside(self) -> str:
         stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-        aside = self._folder / f"{FILE}.damaged-{stamp}"
+        aside = self._folder / f"{self._name}.damaged-{stamp}"
         number = 1
         while os.path.lexists(aside):
             number += 1
-            aside = self._folder / f"{FILE}.damaged-{stamp}-{number}"
+            aside = self._folder / f"{self._name}.damaged-{stamp}-{number}"
         try:
             os.rename(self._path, aside)
         except OSError as error:
@@ -94,7 +126,7 @@ class StateFile:
     def _bound_damaged(self) -> None:
         """Keep the newest few: a disk that keeps damaging files must not fill up with them."""
         with contextlib.suppress(OSError):
-            damaged = [p for p in self._folder.iterdir() if p.name.startswith(f"{FILE}.damaged-")]
+            damaged = [p for p in self._folder.iterdir() if p.name.startswith(f"{self._name}.damaged-")]
             damaged.sort(key=lambda path: path.lstat().st_ctime_ns)
             for path in damaged[:-DAMAGED_KEPT]:
                 with contextlib.suppress(OSError):  # a folder stays: it was somebody's, not ours
@@ -104,9 +136,24 @@ class StateFile:
         """What a save that was killed left behind. Only the writer loads, so nobody is saving now."""
         with contextlib.suppress(OSError):
             for path in self._folder.iterdir():
-                if path.name.startswith(f".{FILE}.") and path.name.endswith(".new"):
+                if path.name.startswith(f".{self._name}.") and path.name.endswith(".new"):
                     with contextlib.suppress(OSError):
                         path.unlink()
+
+
+def _content(path: Path) -> bytes:
+    """The bytes of a state file. Raises ValueError for what is none; opening and reading never waits."""
+    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            raise ValueError("it is no regular file")
+        with open(file, "rb", closefd=False) as opened:
+            data = opened.read(SIZE_LIMIT + 1)
+    finally:
+        os.close(file)
+    if len(data) > SIZE_LIMIT:
+        raise ValueError(f"it is larger than {SIZE_LIMIT} bytes, which no state is")
+    return data
 
 
 def _encode(state: Mapping[str, Any]) -> bytes:
@@ -120,7 +167,7 @@ def _encode(state: Mapping[str, Any]) -> bytes:
 def _decode(data: bytes) -> dict[str, Any]:
     """The state in a file's bytes. Raises ValueError saying what is wrong with them, RecursionError."""
     try:
-        whole = json.loads(data.decode("utf-8"))
+        whole = json.loads(data.decode("utf-8"), parse_float=_finite, parse_constant=_no_number)
     except UnicodeDecodeError as error:
         raise ValueError("it is no UTF-8 text") from error
     except json.JSONDecodeError as error:
@@ -135,28 +182,23 @@ def _decode(data: bytes) -> dict[str, Any]:
     return state
 
 
+def _finite(text: str) -> float:
+    """JSON has no infinity, and still 1e999 is one."""
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"it holds {text[:20]}, which is no number of ours")
+
+
 def _canonical(state: Any) -> str:
     return json.dumps(state, sort_keys=True, separators=(",", ":"))
 
 
-def _write_synced(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(file, view) :]
-        os.fsync(file)
-    finally:
-        os.close(file)
-
-
-def _sync_folder(folder: Path) -> None:
-    """The rename itself survives a power cut only once its folder is on the disk."""
-    file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
+def volatile(folder: str | Path) -> StateFile:
+    """A store for what ends with the boot: a save does not wait for any disk."""
+    return StateFile(folder, sync=lambda descriptor: None)
 
 
 class WriterLock:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, TextIO
 
 import structlog
 
-from gpu_tuned.adapters.journal import words
-from gpu_tuned.core.events import Event, Priority
+from gpu_tuned.adapters.stream import Stream
+from gpu_tuned.core.events import Event, Priority, words
 
 _RESET, _DIM = "\x1b[0m", "\x1b[2m"
 _COLOURS = {
@@ -22,24 +21,34 @@ _COLOURS = {
 }
 
 
-class Terminal:
-    """`ports.Say` through structlog to `stream`. Never raises: a closed terminal must not end the daemon."""
+WAIT_S = 0.25
+"""How long one try waits for a reader."""
 
-    def __init__(self, stream: TextIO, environment: Mapping[str, str] | None = None) -> None:
+
+class Terminal:
+    """An outlet of `Speaker`: each event a line made by structlog, on `stream`."""
+
+    name = "standard error"
+
+    def __init__(self, stream: TextIO | None, environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
+        self._stream = Stream(stream)
         self._log: Any = structlog.wrap_logger(
-            structlog.PrintLogger(stream),
+            structlog.ReturnLogger(),
             processors=[_Lines(coloured=wants_colour(stream, environment))],
             wrapper_class=structlog.BoundLogger,
         )
 
-    def __call__(self, event: Event) -> None:
-        with suppress(OSError, ValueError):
-            self._log.msg(words(event), at=event.at, priority=event.kind.priority, origin=event.origin)
+    def tell(self, event: Event, late_s: float) -> bool:
+        """Write one event's line; the line has the event's own time, however late. Raises OSError."""
+        line = self._log.msg(words(event), at=event.at, priority=event.kind.priority, origin=event.origin)
+        return self._stream.put(line, WAIT_S)
 
 
-def wants_colour(stream: TextIO, environment: Mapping[str, str]) -> bool:
+def wants_colour(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
     """Colour on a terminal that can, unless NO_COLOR is set (no-color.org)."""
+    if stream is None or stream.closed:
+        return False
     return stream.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 

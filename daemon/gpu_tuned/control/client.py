@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 INTERFACE = "io.gputuned.Control"
-DEFAULT_PATH = "/run/gpu-tuned/io.gputuned.Control"
 REPLY_MAX_BYTES = 16 * 1024 * 1024
 _RECEIVE_BYTES = 256 * 1024
 _AGAIN_S = 0.02
@@ -39,6 +38,10 @@ class RemoteError(GpuTunedError):
         super().__init__(text)
         self.name = name
         self.parameters = parameters
+
+
+class Busy(RemoteError):
+    """The daemon takes nobody more at this moment."""
 
 
 def call(
@@ -132,8 +135,10 @@ def _error(name: str, parameters: dict[str, Any]) -> GpuTunedError:
         return DriverTrouble(f"the driver has not answered since {told('since')}; nothing can be asked of it")
     if own == "DriverTrouble":
         return DriverTrouble(told("message"))
-    if own in ("Busy", "InvalidMessage"):
-        return RemoteError(name, parameters, f"the daemon: {told('message' if own == 'Busy' else 'problem')}")
+    if own == "Busy":
+        return Busy(name, parameters, f"the daemon: {told('message')}")
+    if own == "InvalidMessage":
+        return RemoteError(name, parameters, f"the daemon: {told('problem')}")
     service = name.removeprefix("org.varlink.service.")
     if service in ("MethodNotFound", "MethodNotImplemented", "InterfaceNotFound"):
         what = told("interface" if service == "InterfaceNotFound" else "method")

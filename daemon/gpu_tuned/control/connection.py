@@ -3,57 +3,37 @@
 from __future__ import annotations
 
 import socket
-from collections import Counter, deque
+from collections import deque
 from dataclasses import dataclass
 
 from gpu_tuned.control.desk import Command
 from gpu_tuned.control.framing import MESSAGE_MAX_BYTES, Framer
 from gpu_tuned.control.peers import Peer
 
-_RECEIVE_BYTES = 64 * 1024
+_RECEIVE_BYTES = 16 * 1024
+_SEND_BUFFER_BYTES = 64 * 1024
+"""The kernel's own buffer for a client, which holds a status of eight GPUs; it keeps twice that."""
+_AHEAD_BYTES = 4 * 1024
+"""How much is read of what a client sends while it is not its turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much of the daemon one client may have. Times in seconds.
+    """How much of the daemon its clients may have. Times in seconds.
 
-    A status of eight GPUs is about 50 kB, so `output_bytes` holds a few; with more than that unread, nothing more is
-    taken from this client, and after `stall_s` without a byte read by it, it is dropped. `partial_s` counts from
-    a message's first byte, so one byte a second does not hold a place. `reserved` of the `clients` are root's.
+    One reply at a time is made for a client: with any of it unsent, nothing more is taken from there, and what is not
+    read within `stall_s` ends the connection. A watcher may have `output_bytes` waiting, then it loses events.
+    `partial_s` counts from a message's first byte, so one byte a second does not hold a place. `input_bytes` is what
+    all clients together may have sent that is not served yet; whoever holds most of it goes first.
     """
 
     message_bytes: int = MESSAGE_MAX_BYTES
-    output_bytes: int = 256 * 1024
-    clients: int = 512
-    clients_per_uid: int = 256
-    reserved: int = 32
+    output_bytes: int = 16 * 1024
+    input_bytes: int = 4 * 1024 * 1024
     idle_s: float = 120.0
     partial_s: float = 10.0
     stall_s: float = 10.0
     command_s: float = 30.0
-
-
-class Places:
-    """How many clients there are, and whose: one user cannot take every place, and none can take root's."""
-
-    def __init__(self, limits: Limits) -> None:
-        self._limits = limits
-        self._of_uid: Counter[int] = Counter()
-
-    def take(self, uid: int) -> str | None:
-        """Take a place for this user; where there is none for it, why not."""
-        count, own = self._of_uid.total(), self._of_uid[uid]
-        if count >= self._limits.clients - (self._limits.reserved if uid else 0) or (
-            own >= self._limits.clients_per_uid
-        ):
-            return f"too many connections: uid {uid} has {own} of {count}"
-        self._of_uid[uid] += 1
-        return None
-
-    def leave(self, uid: int) -> None:
-        self._of_uid[uid] -= 1
-        if not self._of_uid[uid]:
-            del self._of_uid[uid]
 
 
 class Connection:
@@ -67,25 +47,34 @@ class Connection:
         self._out_bytes = 0
         self._began_s: float | None = None  # first byte of a message that is not whole yet
         self._active_s = now_s
-        self._read_s = now_s  # when the client last took a byte, or when there first was one to take
+        self._unread_s = now_s  # since when there is something to be read
+        self.counted_bytes = 0  # of `held_bytes`, what the server has added up
         self.ended = False  # the client sends nothing more
         self.leaving = False  # to be closed once everything is sent
         self.waits_for: tuple[Command, float] | None = None  # the command asked, and when
         self.watched: int | None = None  # number of the last event sent or known to be missed
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER_BYTES)
 
     @property
     def full(self) -> bool:
+        """Whether a watcher has to read before it hears more."""
         return self._out_bytes > self._limits.output_bytes
 
     @property
     def takes(self) -> bool:
-        """Whether the next message may be served: replies keep the order of requests."""
-        return not (self.full or self.leaving or self.waits_for or self.watched is not None)
+        """Whether the next message may be served: replies keep the order of requests, and are made one at a time."""
+        return not (self._out or self.leaving or self.waits_for or self.watched is not None)
+
+    @property
+    def held_bytes(self) -> int:
+        """What came and is not served yet."""
+        return len(self._framer)
 
     @property
     def reads(self) -> bool:
         """Whether there is room for more of what the client sends."""
-        return not self.ended and not self.leaving and len(self._framer) <= self._limits.message_bytes
+        room = self._limits.message_bytes if self.takes else _AHEAD_BYTES
+        return not self.ended and not self.leaving and len(self._framer) <= room
 
     @property
     def writes(self) -> bool:
@@ -122,7 +111,7 @@ class Connection:
     def send(self, data: bytes, now_s: float) -> None:
         """Queue and, as far as it goes, send."""
         if not self._out:
-            self._read_s = now_s
+            self._unread_s = now_s
         self._out.append(memoryview(data))
         self._out_bytes += len(data)
         self.flush(now_s)
@@ -133,7 +122,7 @@ class Connection:
                 sent = self.sock.send(self._out[0])
             except BlockingIOError:
                 return
-            self._read_s = self._active_s = now_s
+            self._active_s = now_s
             self._out_bytes -= sent
             if sent == len(self._out[0]):
                 self._out.popleft()
@@ -145,7 +134,7 @@ class Connection:
         if self.watched is not None:
             return False
         if self._out:
-            return now_s - self._read_s > self._limits.stall_s
+            return now_s - self._unread_s > self._limits.stall_s
         if self.waits_for is not None:
             return False
         if self._began_s is not None and now_s - self._began_s > self._limits.partial_s:

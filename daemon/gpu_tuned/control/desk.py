@@ -9,13 +9,13 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import Any
 
-from gpu_tuned.ports import Answer
+from gpu_tuned.ports import Answer, Stall
 
 NOT_ANSWERING_AFTER_S = 5.0
 """A pass that takes longer than this is not slow but stuck: every call of a healthy pass together takes
@@ -63,6 +63,14 @@ def stuck(busy: Busy | None, now_s: float) -> bool:
     return busy is not None and now_s - busy.monotonic_s > NOT_ANSWERING_AFTER_S
 
 
+def with_stalls(document: Mapping[str, Any], stalls: Sequence[Stall]) -> Mapping[str, Any]:
+    """The document with what stands still beside the loop, which does not know of it."""
+    if not stalls:
+        return document
+    rows = [{"what": stall.what, "since": rfc3339(stall.since), "message": stall.message} for stall in stalls]
+    return {**document, "host": {**document["host"], "stalled": rows}}
+
+
 def patched(document: Mapping[str, Any], busy: Busy | None, now_s: float) -> Mapping[str, Any]:
     """The document as it must be told at `now_s` (monotonic): itself, or with the driver marked as not answering.
 
@@ -86,24 +94,25 @@ class Desk:
     """The meeting point.
 
     `on_command` wakes the loop when a command was laid down; it is called from the control thread and must not
-    wait. `monotonic` and `wall` are the clocks, in seconds.
+    wait. `stalls` tells what stands still beside the loop. `monotonic` and `wall` are the clocks, in seconds.
     """
 
     def __init__(
         self,
         on_command: Callable[[], None] = lambda: None,
         *,
+        stalls: Callable[[], Sequence[Stall]] = tuple,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         events_kept: int = EVENTS_KEPT,
         commands_kept: int = COMMANDS_KEPT,
     ) -> None:
-        self._on_command, self._monotonic, self._wall = on_command, monotonic, wall
+        self._on_command, self._stalls, self._monotonic, self._wall = on_command, stalls, monotonic, wall
         self._lock = Lock()
         self._document: Mapping[str, Any] | None = None
         self.published = Event()
         self._busy: Busy | None = None
-        self._told: tuple[Mapping[str, Any], Busy | None, Mapping[str, Any]] | None = None
+        self._told: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
         self._events: deque[Mapping[str, Any]] = deque(maxlen=events_kept)
         self._last = 0
         self._commands: deque[Command] = deque()
@@ -115,6 +124,9 @@ class Desk:
 
     def publish(self, document: Mapping[str, Any]) -> None:
         """Replace the status document; the caller never changes it afterwards."""
+        host = document.get("host")
+        if isinstance(host, Mapping) and "stalled" not in host:  # what the loop does not know of
+            document = {**document, "host": {**host, "stalled": []}}
         self._document = document
         self.published.set()
 
@@ -148,12 +160,14 @@ class Desk:
 
     def document_now(self) -> Mapping[str, Any] | None:
         """The last document as it must be told now. The same object as long as it says the same."""
-        document, busy = self._document, self._busy
-        if document is None or not stuck(busy, self._monotonic()):
+        document, busy, stalls = self._document, self._busy, tuple(self._stalls())
+        now_s = self._monotonic()
+        if document is None or not (stalls or stuck(busy, now_s)):
             return document
-        if self._told is None or self._told[0] is not document or self._told[1] is not busy:
-            self._told = (document, busy, patched(document, busy, self._monotonic()))
-        return self._told[2]
+        says = (id(document), stuck(busy, now_s) and busy, stalls)
+        if self._told is None or self._told[0] != says:
+            self._told = (says, patched(with_stalls(document, stalls), busy, now_s))
+        return self._told[1]
 
     def not_answering_since(self) -> str | None:
         """Since when a call into the driver has not come back; None while all is well."""

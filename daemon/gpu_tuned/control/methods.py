@@ -1,7 +1,7 @@
 """What each method of io.gputuned.Control answers; the interface file beside this one says it to clients.
 
-Parsing of interface files, dispatch and org.varlink.service are the varlink library's. The one method called all
-the time, Status, is answered from an encoding made once for each published document.
+Parsing of interface files, dispatch and org.varlink.service are the varlink library's. What is
+only read, Status, Plan and Throttle, is answered from an encoding made once for each published document.
 """
 
 from __future__ import annotations
@@ -17,15 +17,18 @@ import varlink
 from gpu_tuned import __version__
 from gpu_tuned.control.desk import Command, Desk, DeskFull, rfc3339
 from gpu_tuned.control.framing import decode, encode
+from gpu_tuned.control.guard import LETS_GO, guarded
 from gpu_tuned.control.peers import Doorkeeper, Peer
+from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.ports import Answer
 
 INTERFACE = "io.gputuned.Control"
 FORMAT = 1
 RELEASE_MAX_S = 366 * 24 * 3600.0
 PRIVATE = "plan"
-"""A key of the published document that Status does not send: it is what Plan answers."""
+"""A key of the published document that Status does not send: it makes what Plan answers, when somebody asks."""
 
+_READS = frozenset(f"{INTERFACE}.{method}" for method in ("Status", "Plan", "Throttle"))
 _NOTHING_YET = "the daemon has just started and has not published its first status yet"
 
 
@@ -70,6 +73,11 @@ class _Control:
         if driver["state"] != "ok" and not document["gpus"]:  # "nothing to write" would be a guess
             raise _error("DriverTrouble", message=driver["message"] or f"the driver is {driver['state']}")
         plan = document.get(PRIVATE) or {}
+        if callable(plan):
+            try:
+                plan = plan()
+            except PolicyError as error:
+                raise _error("PolicyRefused", problems=list(error.problems)) from None
         return {
             "format": FORMAT,
             "mode": document["policy"]["mode"],
@@ -119,6 +127,10 @@ class _Control:
         yield from ()
         if not self._doorkeeper.admits(call.peer):
             raise _error("NotPermitted", method=method, needed=self._doorkeeper.needed)
+        if method in LETS_GO and not self._doorkeeper.trusts(call.peer):
+            required = guarded(self._document(), method, parameters)
+            if required:
+                raise _error("NotPermitted", method=method, needed=f"root: {required}")
         for name, value in parameters.items():
             if not _makes_sense(value):
                 raise varlink.InvalidParameter(name)
@@ -153,7 +165,7 @@ class Responder:
         )
         self._service.interface(INTERFACE)(lambda: self._control)
         self._desk = desk
-        self._status: tuple[Mapping[str, Any] | None, bytes] = (None, b"")
+        self._encoded: dict[str, tuple[Mapping[str, Any], bytes]] = {}
 
     def respond(self, message: bytes, peer: Peer) -> Call:
         """Serve one request. Raises framing.BadMessage for what is none."""
@@ -162,8 +174,8 @@ class Responder:
         wrong = _shape(request)
         if wrong is not None:
             reply: bytes | None = encode(_invalid(wrong))
-        elif request.get("method") == f"{INTERFACE}.Status" and not request.get("parameters"):
-            reply = self._status_reply()
+        elif request["method"] in _READS and not request.get("parameters"):
+            reply = self._read(request["method"].rpartition(".")[2])
         else:
             reply = self._through_library(message, call)
         if reply is not None and not request.get("oneway"):
@@ -181,13 +193,20 @@ class Responder:
             return encode(_invalid("for_s"))
         return None
 
-    def _status_reply(self) -> bytes:
+    def _read(self, method: str) -> bytes:
+        """The reply to a method that answers from the document; every client is sent the same bytes."""
         document = self._desk.document_now()
         if document is None:
             return encode(error_reply("DriverTrouble", {"message": _NOTHING_YET}))
-        if self._status[0] is not document:
-            self._status = (document, encode({"parameters": self._control.Status()}))
-        return self._status[1]
+        kept = self._encoded.get(method)
+        if kept is not None and kept[0] is document:
+            return kept[1]
+        try:
+            reply = encode({"parameters": getattr(self._control, method)()})
+        except varlink.VarlinkError as error:
+            reply = encode(error.as_dict())
+        self._encoded[method] = (document, reply)
+        return reply
 
 
 def _shape(request: dict[str, Any]) -> str | None:

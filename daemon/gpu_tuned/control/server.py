@@ -7,6 +7,7 @@ hangs. Whatever one client does ends at worst that client's connection.
 from __future__ import annotations
 
 import errno
+import resource
 import selectors
 import socket
 import time
@@ -14,11 +15,13 @@ from collections.abc import Callable, Sequence
 from threading import Event, Lock
 
 from gpu_tuned.control import listen, methods
-from gpu_tuned.control.connection import Connection, Limits, Places
+from gpu_tuned.control.connection import Connection, Limits
 from gpu_tuned.control.desk import Desk, rfc3339
 from gpu_tuned.control.framing import BadMessage, encode
+from gpu_tuned.control.memory import Memory
 from gpu_tuned.control.methods import Responder
 from gpu_tuned.control.peers import Doorkeeper, peer_of
+from gpu_tuned.control.places import Places, Room
 from gpu_tuned.control.trouble import Troubles
 from gpu_tuned.ports import Answer
 
@@ -33,8 +36,8 @@ class Server:
     """`open` in the thread that starts: its errors come before the driver is touched. `serve` in the control thread.
 
     `path`: where to listen, None for inherited sockets alone. `inherited`: listening descriptors from systemd;
-    they are taken over. `say_trouble` is called with one sentence when serving a client failed by a fault of ours,
-    at most once a minute.
+    they are taken over. `say_trouble` is called with one sentence when a client could not be let in or served, at
+    most once a minute.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class Server:
         was_killed: Callable[[int | None], bool] = lambda pid: False,
         say_trouble: Callable[[str], None] = lambda text: None,
         limits: Limits | None = None,
+        room: Room | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._desk, self._path, self._inherited, self._group = desk, path, tuple(inherited), group
@@ -57,7 +61,10 @@ class Server:
         self._deaf = False  # out of descriptors: not accepting until the next sweep
         self._clients: set[Connection] = set()
         self._hungry: set[Connection] = set()
-        self._places = Places(self._limits)
+        descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        self._places = Places((room or Room()).within(descriptors))
+        self._memory = Memory()
+        self._input_bytes = 0  # what all clients sent that is not served yet
         self._swept_s = float("-inf")
         self._closing = False
         self._serving = False
@@ -99,7 +106,7 @@ class Server:
                 try:
                     self._turn()
                 except Exception as error:
-                    self._troubles.add(f"the control socket: {error!r}")
+                    self._troubles.add(f"one turn failed: {error!r}")
                     time.sleep(0.1)  # a selector that fails at once would fail again at once
         finally:
             self._end()
@@ -132,7 +139,12 @@ class Server:
     def _timeout_s(self) -> float | None:
         if self._hungry:
             return 0.0
-        limited = self._deaf or any(client.watched is None for client in self._clients)
+        limited = (
+            self._deaf
+            or self._troubles.owed
+            or self._memory.owed
+            or any(client.watched is None for client in self._clients)
+        )
         return SWEEP_S if limited else None
 
     def _accept(self, sock: socket.socket) -> None:
@@ -145,7 +157,7 @@ class Server:
                 return
             except OSError as error:
                 if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._troubles.add(f"the control socket accepts nobody for a moment: {error.strerror}")
+                    self._troubles.add(f"nobody is let in for a second: {error.strerror}")
                     self._deafen()
                     return
                 continue  # the client went away before it was let in
@@ -159,6 +171,7 @@ class Server:
         peer = peer_of(sock)
         refusal = self._places.take(peer.uid)
         if refusal is not None:
+            self._troubles.add(f"nobody more is let in: {refusal}")
             sock.send(encode(methods.error_reply("Busy", {"message": refusal})))
             sock.close()
             return
@@ -181,6 +194,14 @@ class Server:
             self._drop(client)
         else:
             self._settle(client)
+            self._bound_input(client)
+
+    def _bound_input(self, client: Connection) -> None:
+        if client in self._clients:
+            self._input_bytes += client.held_bytes - client.counted_bytes
+            client.counted_bytes = client.held_bytes
+        if self._input_bytes > self._limits.input_bytes:
+            self._drop(max(self._clients, key=lambda other: other.counted_bytes))
 
     def _serve(self, client: Connection) -> None:
         """A few of the requests that came; the rest at the next turn, so that nobody waits for one who asks much."""
@@ -242,6 +263,8 @@ class Server:
     def _sweep(self) -> None:
         """Time limits, once a second."""
         now_s = self._swept_s = self._clock()
+        self._memory.clients(len(self._clients))
+        self._troubles.tell_owed()
         if self._deaf:
             self._hear()
         for client in list(self._clients):
@@ -273,6 +296,7 @@ class Server:
         self._clients.discard(client)
         self._hungry.discard(client)
         self._places.leave(client.peer.uid)
+        self._input_bytes -= client.counted_bytes
         if client.sock in self._selector.get_map():
             self._selector.unregister(client.sock)
         client.sock.close()

@@ -1,11 +1,12 @@
-"""The state machine of one setting on one GPU. Every transition lives in this file; the states are track.py's.
+"""The state machine of one setting. Every transition lives in this file; what it goes by is track.py's.
 
-    (new) ──equal──> held            (new) ──differs──> write ──> held | requested | refused
+    any ──the goal changes in any way──> waiting, and nothing accepted or counted before is believed
+    waiting ──equal──> held          waiting ──differs──> write ──> held | requested | refused
     held ──differs──> drifted ──write──> held          three times in a row ──> contested
     contested ──written with growing pauses; quiet for long enough──> held
     requested ──counts as lost──> drifted ──write──> requested        (clock locks: no getter)
-    any ──goal refused, or the driver says no──> refused
-    any ──GPU or driver away, or the value was restored on request──> waiting
+    any ──goal refused, or the driver says no──> refused       any ──cannot be read──> waiting
+    any ──put back on request──> restored ──apply──> waiting
     any ──rule says watch──> watched              any ──no rule speaks of it──> unmanaged
 
 Pure: the moment is passed in, what shall be written is handed back, what shall be said is handed back as notes.
@@ -17,10 +18,11 @@ from dataclasses import replace
 from typing import Any
 
 from gpu_tuned.core.events import EventKind
-from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
-from gpu_tuned.core.plan import Goal, Refusal, satisfies
+from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
+from gpu_tuned.core.model import Reading, Setting, Unread, Value, reading_text, text
+from gpu_tuned.core.originals import Accepted
 from gpu_tuned.core.track import Moment, Note, State, Step, Track
-from gpu_tuned.core.wish import Wish
+from gpu_tuned.core.wish import Wish, target_text
 
 CONTEST_AFTER = 3
 """Reverts in a row after which the daemon slows down."""
@@ -37,52 +39,72 @@ FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or som
 TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = f"restored on request; {TAKES_UP}"
 SOMEBODYS_VALUE = "somebody's value"
+NOT_LOOKED_AT = "not looked at yet"
+LEFT = "no rule speaks of it any more; the value stays"
 
 
 def new_track(moment: Moment) -> Track:
-    return Track(State.WAITING, moment.wall, message="not looked at yet")
+    return Track(State.WAITING, moment.wall, NOT_LOOKED_AT)
+
+
+def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> Track:
+    """Give the setting its wish and what that means here. A goal that changes in any way (value, rule, watched or
+    not, required) begins the setting's life anew: what is known of it by then was true of another goal."""
+    if goal == track.goal and _same(track.wish, wish):
+        return _with(track, wish=wish)
+    lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
+    if wish is None:
+        return replace(lasts, left=track.ours or track.left)
+    lasts = replace(lasts, wish=wish, goal=goal)
+    before = track.before
+    if wish.watched or before is None or before.goal != goal or before.rule != str(wish.origin):
+        return replace(lasts, before=None)
+    # What a driver made of this very goal, in an earlier run or before the GPU went away; of a lock nobody knows.
+    return replace(lasts, accepted=before.value) if wish.setting.readable else lasts
+
+
+def _same(one: Wish | None, other: Wish | None) -> bool:
+    """Whether two wishes are the same but for the words that explain them."""
+    if one is other or one is None or other is None:
+        return one is other
+    return one == other or replace(one, reason=other.reason) == other
 
 
 def look(
-    track: Track,
-    setting: Setting,
-    wish: Wish | None,
-    goal: Goal | None,
-    reading: Reading | None,
-    default: Value | None,
-    poll_interval_s: float,
-    moment: Moment,
+    track: Track, reading: Reading | None, default: Value | None, poll_interval_s: float, moment: Moment
 ) -> Step:
-    """Hold one reading against one wish. `reading` None: not read in this pass, so the last one still stands."""
+    """Hold one reading against the wish. `reading` None: not read in this pass, so the last one still stands."""
     seen = track.observed if reading is None else reading
     found = None if isinstance(seen, Unread) else seen
     before, track = track, _with(track, observed=seen)
+    if track.met is None and found is not None:
+        track = replace(track, met=found)
+    wish, goal = track.wish, track.goal
     if wish is None:
         return _unmanaged(track, found, moment)
+    if track.restored is not None:
+        return Step(_enter(track, State.RESTORED, track.restored, moment))
+    if isinstance(goal, Pending):
+        return Step(_enter(track, State.WAITING, str(goal), moment))
+    if isinstance(goal, Refusal):
+        return _refuse(track, str(goal), moment)
     if wish.watched:
-        fits = goal is None or isinstance(seen, Unread) or (seen is not None and _is(wish, goal, seen))
-        return _watched(_with(track, goal=goal, fits=fits), before, found, moment)
-    if isinstance(goal, Refusal) or goal is None:
-        return _refuse(_with(track, goal=goal), str(goal or "no value"), moment)
-    if goal != track.goal:
-        track = _with(track, goal=goal, accepted=None, ours=False, open=False, in_row=0, next_write=0.0)
-        track = _with(track, pause_s=0.0, last_drift=None, confirmed_at=None, hushed=False)
-    if seen is None:
-        return Step(track)
-    if setting.readable and isinstance(seen, Unread):
+        return _watched(track, wish, before, found, moment)
+    if seen is None or goal is None:
+        return Step(_enter(track, State.WAITING, NOT_LOOKED_AT, moment))
+    readable = wish.setting.readable
+    if readable and isinstance(seen, Unread):
         return Step(_enter(track, State.WAITING, f"cannot be read: {seen.why}", moment))
     wanted = goal if track.accepted is None else track.accepted
-    if satisfies(wish, wanted, seen) if setting.readable else track.accepted == goal:
-        return _agrees(track, State.HELD if setting.readable else State.REQUESTED, moment)
+    if satisfies(wish, wanted, seen) if readable else track.accepted == goal:
+        return _agrees(track, State.HELD if readable else State.REQUESTED, moment)
     notes: tuple[Note, ...] = ()
     if track.ours and not track.open:
-        track, notes = _revert(track, setting, found, default, wish.required, poll_interval_s, moment)
+        track, notes = _revert(track, wish, found, default, poll_interval_s, moment)
+    elif track.state in (State.HELD, State.REQUESTED):
+        track = _enter(track, State.WAITING, "to be written", moment)
     due = wish.required or moment.mono >= track.next_write
     return Step(track, goal if due else None, notes)
-
-
-def _is(wish: Wish, goal: Goal, seen: Reading) -> bool:
-    return not isinstance(goal, Refusal) and satisfies(wish, goal, seen)
 
 
 def _with(track: Track, **changes: Any) -> Track:
@@ -99,10 +121,10 @@ def _enter(track: Track, state: State, message: str | None, moment: Moment) -> T
 
 
 def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
-    was_ours = track.ours and track.state is not State.UNMANAGED
-    message = "no rule speaks of it any more; the value stays" if track.ours else None
-    notes = (Note(EventKind.UNMANAGED, found),) if was_ours else ()
-    return Step(_enter(_with(track, goal=None, accepted=None), State.UNMANAGED, message, moment), notes=notes)
+    message = track.restored or (LEFT if track.left else None)
+    tell = track.left and track.state is not State.UNMANAGED
+    notes = (Note(EventKind.UNMANAGED, found),) if tell else ()
+    return Step(_enter(track, State.UNMANAGED, message, moment), notes=notes)
 
 
 def _refuse(track: Track, why: str, moment: Moment) -> Step:
@@ -111,23 +133,35 @@ def _refuse(track: Track, why: str, moment: Moment) -> Step:
     return Step(_enter(track, State.REFUSED, why, moment), notes=notes)
 
 
-def _watched(track: Track, before: Track, found: Value | None, moment: Moment) -> Step:
+def _watched(track: Track, wish: Wish, before: Track, found: Value | None, moment: Moment) -> Step:
     """Somebody else's setting, or observe mode: told once when it differs and at every change, never written."""
-    if isinstance(track.goal, Refusal):
-        return _refuse(track, str(track.goal), moment)
+    seen, goal = track.observed, track.goal
+    message = None
+    if goal is None or isinstance(goal, Refusal):
+        fits = True  # nothing to hold it against
+    elif not wish.setting.readable:
+        fits, message = True, "no driver call can read it, so nothing can be said of it"
+    elif seen is None or isinstance(seen, Unread):
+        fits, message = False, NOT_LOOKED_AT if seen is None else f"cannot be read: {reading_text(seen)}"
+    else:
+        fits = satisfies(wish, goal, seen)
+        message = None if fits else f"{text(found)} found, {target_text(wish.target)} wished; watched, not written"
+    track = _with(track, fits=fits)
     notes: tuple[Note, ...] = ()
     if found is not None and found != before.observed:
-        if before.state is State.WATCHED:
+        if before.state is State.WATCHED and before.observed is not None:
             notes = (Note(EventKind.WATCHED_CHANGED, found),)
-        elif not track.fits:
+        elif not fits:
             notes = (Note(EventKind.WATCHED_DIFFERS, found),)
-    return Step(_enter(track, State.WATCHED, None, moment), notes=notes)
+    return Step(_enter(track, State.WATCHED, message, moment), notes=notes)
 
 
 def _agrees(track: Track, state: State, moment: Moment) -> Step:
     track = _with(track, ours=True, open=False)
     if track.state is not State.CONTESTED:
-        return Step(_enter(track, state, track.message if track.state is state else None, moment))
+        # A pause ends with the failure that it was for: what is as wished now has cured it.
+        calm = _with(track, pause_s=0.0, next_write=0.0)
+        return Step(_enter(calm, state, track.message if track.state is state else None, moment))
     quiet_s = max(QUIET_MIN_S, 2 * (track.every_s or 0.0), 2 * track.pause_s)
     if track.last_drift is not None and moment.mono - track.last_drift < quiet_s:
         return Step(track)
@@ -136,13 +170,7 @@ def _agrees(track: Track, state: State, moment: Moment) -> Step:
 
 
 def _revert(
-    track: Track,
-    setting: Setting,
-    found: Value | None,
-    default: Value | None,
-    required: bool,
-    poll_interval_s: float,
-    moment: Moment,
+    track: Track, wish: Wish, found: Value | None, default: Value | None, poll_interval_s: float, moment: Moment
 ) -> tuple[Track, tuple[Note, ...]]:
     """Something that was ours is not so any more, seen for the first time: counted, classed, paced."""
     near = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
@@ -154,12 +182,13 @@ def _revert(
         row_began=track.row_began if goes_on else moment.mono,
         last_drift=moment.mono,
     )
-    if setting.readable:
+    readable = wish.setting.readable
+    if readable:
         cause = FACTORY_DEFAULT if found == default else SOMEBODYS_VALUE
     else:
         cause = track.message or "cause not known"
     if track.in_row < CONTEST_AFTER:
-        kind = EventKind.DRIFTED if setting.readable else EventKind.LOCK_LOST
+        kind = EventKind.DRIFTED if readable else EventKind.LOCK_LOST
         return _enter(track, State.DRIFTED, cause, moment), (Note(kind, found, cause),)
     rhythm_s = round(track.every_s or 0.0, 1)
     message = f"somebody changes it back: {track.in_row} times, about every {rhythm_s:g} s"
@@ -167,14 +196,21 @@ def _revert(
         pause_s = min(PAUSE_MAX_S, 2 * track.pause_s)
         track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
         return _enter(track, State.CONTESTED, message, moment), ()
-    then = "required, so written at every look" if required else "from now on written less and less often"
+    then = "required, so written at every look" if wish.required else "from now on written less and less often"
     detail = {"count": track.in_row, "rhythm_s": rhythm_s, "then": then}
     track = replace(track, pause_s=max(poll_interval_s, 0.001))
     return _enter(track, State.CONTESTED, message, moment), (Note(EventKind.CONTESTED, found, cause, detail),)
 
 
-def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, moment: Moment) -> Step:
-    """The driver took a write: `accepted` is what it made of it, `after` the reading that shows so."""
+def about_to_write(track: Track) -> Track:
+    """From here on a value of ours may be in force, so there is something to restore."""
+    original = track.original
+    return track if original is None or original.written else replace(track, original=replace(original, written=True))
+
+
+def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment) -> Step:
+    """The driver took a write: `accepted` is what it made of the goal, `after` the reading that shows so."""
+    goal = None if track.goal is None or isinstance(track.goal, Refusal) else track.goal
     readable = not isinstance(after, Unread)
     if not readable:
         note = Note(EventKind.REQUESTED, cause=why)
@@ -182,11 +218,17 @@ def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, m
         found = None if isinstance(track.observed, Unread) else track.observed
         note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
     notes = () if track.hushed else (note,)
-    message = None if accepted == goal else f"the driver rounded {text(goal)} to {text(accepted)}"
+    message = None if accepted == goal or goal is None else f"the driver rounded {text(goal)} to {text(accepted)}"
+    original = track.original and replace(track.original, written=True, refused=False)
+    rule = str(track.wish.origin) if track.wish else ""
     track = replace(
         track,
         accepted=accepted,
+        before=None if goal is None else Accepted(goal, rule, accepted),
+        original=original,
         observed=after,
+        requested_at=moment.mono,
+        confirmed_at=None,
         ours=True,
         open=False,
         put_back=track.put_back + (1 if track.open else 0),
@@ -198,21 +240,38 @@ def took(track: Track, goal: Value, accepted: Value, after: Reading, why: str, m
     return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
 
-def failed(track: Track, why: str, moment: Moment) -> Step:
-    """The driver refused a write, or said yes and did not do it. Tried again after a growing pause."""
+def failed(track: Track, why: str, kept: bool, moment: Moment) -> Step:
+    """The driver refused a write, or said yes and did not do it. Tried again after a growing pause. `kept`: it is
+    sure that what was there before is there still."""
     pause_s = min(PAUSE_MAX_S, max(RETRY_FIRST_S, 2 * track.pause_s))
-    track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
-    return _refuse(track, why, moment)
+    original = track.original
+    if original is not None and kept and track.before is None and not track.ours:
+        original = replace(original, written=False, refused=True)
+    return _refuse(replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s), why, moment)
 
 
-def hurry(track: Track) -> Track:
-    """Somebody asked to apply now: no pause counts."""
-    return replace(track, next_write=0.0)
+def handed_back(track: Track, message: str, used_up: bool, moment: Moment) -> Track:
+    """Put back on request: left alone until somebody asks to apply. `used_up`: what was found at first is in force
+    again, so nothing of ours is, and a second restore has nothing to undo."""
+    original = track.original and replace(track.original, written=track.original.written and not used_up)
+    fresh_track = Track(
+        State.RESTORED, moment.wall, message, original, track.met, None, track.put_back, track.wish, track.goal
+    )
+    return replace(fresh_track, restored=message, left=False)
+
+
+def taken_up(track: Track, moment: Moment) -> Track:
+    """What was handed back is the policy's again, and no pause counts."""
+    if track.restored is not None:
+        track = _enter(replace(track, restored=None, observed=None), State.WAITING, NOT_LOOKED_AT, moment)
+    return _with(track, next_write=0.0)
 
 
 def fresh(track: Track) -> Track:
-    """The driver initialised the GPU anew: whatever was counted about rivals belongs to the past."""
-    return replace(track, in_row=0, last_drift=None, pause_s=0.0, next_write=0.0)
+    """The GPU was away, or the driver initialised it anew: whatever was counted about rivals belongs to the past, and
+    what was read before to another time."""
+    track = replace(track, open=False, in_row=0, last_drift=None, pause_s=0.0, next_write=0.0, observed=None)
+    return replace(track, state=State.WAITING, message=NOT_LOOKED_AT) if track.wish is not None else track
 
 
 def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) -> Step:
@@ -220,8 +279,7 @@ def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) 
     was lost beside it is contested, and that was."""
     if track.accepted is None:
         return Step(track)
-    track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0)
-    track = replace(track, hushed=hushed)
+    track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0, hushed=hushed)
     notes = () if hushed else (Note(EventKind.LOCK_LOST, cause=cause),)
     return Step(_enter(track, State.DRIFTED, cause, moment), notes=notes)
 
@@ -238,7 +296,6 @@ def confirm_lock(track: Track, moment: Moment) -> Step:
     return Step(replace(track, confirmed_at=moment.wall), notes=notes)
 
 
-def wait(track: Track, why: str, moment: Moment, reading: Reading | None = None) -> Track:
-    """The GPU or the driver is away, or the value was handed back on request and only looked at (`reading`)."""
-    track = track if reading is None else _with(track, observed=reading)
-    return _enter(track, State.WAITING, why, moment)
+def silent(setting: Setting, track: Track) -> bool:
+    """Whether nothing is to be said of it: a lock that no rule speaks of and nobody left behind."""
+    return not setting.readable and track.wish is None and not track.left

@@ -180,7 +180,13 @@ class EventKind(Enum):
         "restored",
         "7aba0edc4db547c7bb95fce42c2fe03c",
         Priority.NOTICE,
-        "{where}{setting} restored to {wanted}, as found before the first write; was {found}",
+        "{where}{setting} restored to {wanted}, as found at first; was {found}",
+    )
+    RESET_REQUESTED = (
+        "reset_requested",
+        "3b0e4a5d9c6f4e0f8d21c7a46e9f5b80",
+        Priority.NOTICE,
+        "{where}{setting} asked back to {wanted}, as assumed before the first request; no driver call can read it back",
     )
     RESTORE_FAILED = (
         "restore_failed",
@@ -193,7 +199,27 @@ class EventKind(Enum):
         "state_unsaved",
         "a86c00cfe6dc421aaf59621788ec709f",
         Priority.ERROR,
-        "State cannot be saved, so nothing is written to a GPU: {cause}",
+        "What is known of the GPUs cannot be saved, so a setting that is not required is not written for the first "
+        "time: {cause}",
+    )
+    POLICY_UNSAVED = (
+        "policy_unsaved",
+        "7d3c0f3f2a0b4f58a5b3f9b4b1c7e6d2",
+        Priority.WARNING,
+        "The policy is in force, and cannot be kept for a start with bad files: {cause}",
+    )
+
+    UNTOLD = (
+        "untold",
+        "a24685d22f184ca8965896ae4022de16",
+        Priority.WARNING,
+        "Events before this one that could not be told: {count} ({cause})",
+    )
+    SOCKET_TROUBLE = (
+        "socket_trouble",
+        "fe812187b2434f3f905ea009dcfaac40",
+        Priority.WARNING,
+        "The control socket: {cause}",
     )
 
     def __init__(self, word: str, message_id: str, priority: Priority, words: str) -> None:
@@ -232,6 +258,14 @@ def message(event: Event) -> str:
         **event.detail,
     }
     return " ".join(event.kind.words.format_map(fields).split())
+
+
+def words(event: Event) -> str:
+    """As `message`; where the event's detail lacks a part, its name and what there is, rather than nothing."""
+    try:
+        return message(event)
+    except (LookupError, ValueError, TypeError):
+        return f"{event.kind.word}: {event.cause or dict(event.detail)}"
 
 
 def to_wire(event: Event) -> dict[str, Any]:

@@ -13,32 +13,51 @@ from typing import Any
 
 
 class Setting(str, Enum):
-    """One thing that can be declared, named as its policy key; the key carries the unit of its value on the wire."""
+    """One thing that can be declared, named as its policy key; the key carries the unit of its value on the wire.
 
-    PERSISTENCE_MODE = "persistence_mode"
-    POWER_LIMIT = "power_limit_w"
-    GPU_CLOCK = "gpu_clock_mhz"
-    MEMORY_CLOCK = "memory_clock_mhz"
-    APPLICATION_CLOCKS = "application_clocks_mhz"
-    COMPUTE_MODE = "compute_mode"
-    NUMA_BALANCING = "numa_balancing"
+    The order is that in which settings are written: persistence mode first, so that the others last. What else is
+    known of each is one row in core/settings.py, and how it is read and written one in adapters/nvml/settings.py.
+    `readable`: False for clock locks, for NVML has no getter for them, nor has nvidia-smi. `of_host`: a knob of the
+    kernel's, not of a GPU.
+    """
 
-    @property
-    def readable(self) -> bool:
-        """False for clock locks: NVML has no getter for them, nor has nvidia-smi."""
-        return self not in (Setting.GPU_CLOCK, Setting.MEMORY_CLOCK)
+    PERSISTENCE_MODE = ("persistence_mode",)
+    POWER_LIMIT = ("power_limit_w",)
+    GPU_CLOCK = ("gpu_clock_mhz", False)
+    MEMORY_CLOCK = ("memory_clock_mhz", False)
+    APPLICATION_CLOCKS = ("application_clocks_mhz",)
+    COMPUTE_MODE = ("compute_mode",)
+    NUMA_BALANCING = ("numa_balancing", True, True)
+
+    readable: bool
+    of_host: bool
+
+    def __new__(cls, key: str, readable: bool = True, of_host: bool = False) -> Setting:
+        setting = str.__new__(cls, key)
+        setting._value_, setting.readable, setting.of_host = key, readable, of_host
+        return setting
 
     @property
     def label(self) -> str:
         """The words for a person: `power_limit_w` is "power limit"."""
-        return self.value.removesuffix("_w").removesuffix("_mhz").replace("_", " ")
+        return str(self.value).removesuffix("_w").removesuffix("_mhz").replace("_", " ")
 
 
 LOCKS = tuple(s for s in Setting if not s.readable)
-GPU_SETTINGS = tuple(s for s in Setting if s is not Setting.NUMA_BALANCING)
+GPU_SETTINGS = tuple(s for s in Setting if not s.of_host)
 
 
-class ComputeMode(str, Enum):
+class Word(str, Enum):
+    """A value that is one word, on the wire and in a policy file."""
+
+    def wire(self) -> str:
+        return str(self.value)
+
+    def __str__(self) -> str:
+        return str(self.value).replace("_", " ")
+
+
+class ComputeMode(Word):
     """NVML's compute modes 0, 3 and 2; 1 (exclusive thread) is gone since CUDA 8 and reads as default."""
 
     DEFAULT = "default"
@@ -46,7 +65,7 @@ class ComputeMode(str, Enum):
     PROHIBITED = "prohibited"
 
 
-class NumaBalancing(str, Enum):
+class NumaBalancing(Word):
     """kernel.numa_balancing: 0 is off; 1 and the bit field above it are on."""
 
     OFF = "off"
@@ -59,6 +78,12 @@ class PowerLimit:
 
     limit_mw: int
 
+    def wire(self) -> int | float:
+        return watts(self.limit_mw)
+
+    def __str__(self) -> str:
+        return f"{watts(self.limit_mw)} W"
+
 
 @dataclass(frozen=True, slots=True)
 class ClockLock:
@@ -67,8 +92,16 @@ class ClockLock:
     min_mhz: int
     max_mhz: int
 
+    def wire(self) -> dict[str, int]:
+        return {"min": self.min_mhz, "max": self.max_mhz}
 
-class Unlocked(Enum):
+    def __str__(self) -> str:
+        if self.min_mhz == self.max_mhz:
+            return f"{self.max_mhz} MHz"
+        return f"{self.min_mhz}-{self.max_mhz} MHz" if self.min_mhz else f"<= {self.max_mhz} MHz"
+
+
+class Unlocked(Word):
     """No clock lock; the only value of its type."""
 
     UNLOCKED = "unlocked"
@@ -84,6 +117,12 @@ class ApplicationClocks:
     memory_mhz: int
     gpu_mhz: int
 
+    def wire(self) -> dict[str, int]:
+        return {"memory": self.memory_mhz, "gpu": self.gpu_mhz}
+
+    def __str__(self) -> str:
+        return f"memory {self.memory_mhz}, gpu {self.gpu_mhz} MHz"
+
 
 Value = bool | PowerLimit | ClockLock | Unlocked | ApplicationClocks | ComputeMode | NumaBalancing
 
@@ -94,55 +133,15 @@ def watts(milliwatts: int) -> int | float:
 
 
 def wire(value: Value | None) -> Any:
-    """A value as JSON, in the unit of its setting's key; None stays None."""
-    if isinstance(value, PowerLimit):
-        return watts(value.limit_mw)
-    if isinstance(value, ClockLock):
-        return {"min": value.min_mhz, "max": value.max_mhz}
-    if isinstance(value, ApplicationClocks):
-        return {"memory": value.memory_mhz, "gpu": value.gpu_mhz}
-    if isinstance(value, Enum):
-        return value.value
-    return value
-
-
-def from_wire(setting: Setting, raw: Any) -> Value:
-    """The inverse of `wire` for one setting. Raises ValueError for anything `wire` never wrote."""
-    try:
-        if setting is Setting.PERSISTENCE_MODE:
-            if isinstance(raw, bool):
-                return raw
-        elif setting is Setting.POWER_LIMIT:
-            if not isinstance(raw, bool) and isinstance(raw, (int, float)):
-                return PowerLimit(round(raw * 1000))
-        elif setting in (Setting.GPU_CLOCK, Setting.MEMORY_CLOCK):
-            return UNLOCKED if raw == UNLOCKED.value else ClockLock(int(raw["min"]), int(raw["max"]))
-        elif setting is Setting.APPLICATION_CLOCKS:
-            return ApplicationClocks(int(raw["memory"]), int(raw["gpu"]))
-        elif setting is Setting.COMPUTE_MODE:
-            return ComputeMode(raw)
-        else:
-            return NumaBalancing(raw)
-    except (KeyError, TypeError, OverflowError) as error:
-        raise ValueError(f"{raw!r} is no value of {setting.value}") from error
-    raise ValueError(f"{raw!r} is no value of {setting.value}")
+    """A value as JSON, in the unit of its setting's key; None stays None. settings.from_wire is the inverse."""
+    return value if value is None or isinstance(value, bool) else value.wire()
 
 
 def text(value: Value | None) -> str:
     """A value for a person, with its unit: "450 W", "2400-2550 MHz", "on"."""
-    if value is None:
-        return "unknown"
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, PowerLimit):
-        return f"{watts(value.limit_mw)} W"
-    if isinstance(value, ClockLock):
-        if value.min_mhz == value.max_mhz:
-            return f"{value.max_mhz} MHz"
-        return f"<= {value.max_mhz} MHz" if not value.min_mhz else f"{value.min_mhz}-{value.max_mhz} MHz"
-    if isinstance(value, ApplicationClocks):
-        return f"memory {value.memory_mhz}, gpu {value.gpu_mhz} MHz"
-    return str(value.value).replace("_", " ")
+    return "unknown" if value is None else str(value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,11 +164,13 @@ class PowerRange:
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """What one GPU allows: read once when NVML attaches, constant until it detaches.
+    """What one GPU allows: read when NVML attaches; ladders again where a look shows that they moved.
 
-    `memory_ladder_mhz` and `gpu_ladder_mhz` (for the highest memory clock) are NVML's supported clocks,
-    descending; empty where the driver names none. `reasons_mask` is which event reasons it can report.
-    `absent` says, for a setting the board does not have, why (the driver's answer).
+    `memory_ladder_mhz` and `gpu_ladder_mhz` (of all memory clocks together) are NVML's supported clocks,
+    descending; empty where the driver names none. `gpu_ladders_mhz` has the rungs by memory clock.
+    `reasons_mask` is which event reasons it can report. `no_xids` says why its Xid errors will not be heard of.
+    `absent` says, for a setting the board does not have, why (the driver's answer); `unknown`, for one that the
+    driver could not describe for the moment, why not yet.
     """
 
     gpu: Gpu
@@ -184,20 +185,8 @@ class Board:
     reasons_mask: int = ~0
     mig: bool = False
     absent: Mapping[Setting, str] = field(default_factory=dict)
-
-    def factory_default(self, setting: Setting) -> Value | None:
-        """What a fresh driver initialisation gives this setting, None where that is not known."""
-        if setting is Setting.PERSISTENCE_MODE:
-            return False
-        if setting is Setting.POWER_LIMIT:
-            return PowerLimit(self.power.default_mw) if self.power else None
-        if setting is Setting.APPLICATION_CLOCKS:
-            return self.default_application_clocks
-        if setting is Setting.COMPUTE_MODE:
-            return ComputeMode.DEFAULT
-        if setting in (Setting.GPU_CLOCK, Setting.MEMORY_CLOCK):
-            return UNLOCKED
-        return None
+    unknown: Mapping[Setting, str] = field(default_factory=dict)
+    no_xids: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +217,7 @@ class Telemetry:
     utilization_percent: int | None = None
     pstate: int | None = None
     reasons: int | None = None  # NVML's clocks event reasons, a bit mask
+    recovery_action: str | None = None  # what the driver asks for to get this GPU well again, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +225,12 @@ class Seen:
     """One look at one GPU. A setting missing from `readings` was not looked at in this pass (costly getters rotate).
 
     `counters_ns`: the driver's cumulative nanoseconds by field id; None where not looked at in this pass; a field
-    the board does not have is missing.
+    the board does not have is missing. `mig`: whether MIG is on, None where not looked at or not known. `board`: what
+    the board allows now, where this look showed that it moved.
     """
 
     readings: Mapping[Setting, Reading]
     telemetry: Telemetry
     counters_ns: Mapping[int, int] | None = None
+    mig: bool | None = None
+    board: Board | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gpu_tuned.core.model import GPU_SETTINGS, Gpu, Setting
-from gpu_tuned.core.wish import Match, Origin, Wish
+from gpu_tuned.core.wish import Match, MatchBy, Origin, Wish
 
 
 class Mode(str, Enum):
@@ -49,12 +49,13 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything the policy files say. `files` are all files read, profiles included; `digest` is 6 hex digits of the
-    SHA-256 over their contents."""
+    """Everything the policy files say. `gpus`: how many GPUs the host must have, None where nothing is said. `files`
+    are all files read, profiles included; `digest` is 6 hex digits of the SHA-256 over their contents."""
 
     daemon: DaemonOptions = field(default_factory=DaemonOptions)
     numa_balancing: Wish | None = None
     gpu_power_budget_mw: int | None = None
+    gpus: int | None = None
     rules: tuple[Rule, ...] = ()
     files: tuple[str, ...] = ()
     digest: str = ""
@@ -79,6 +80,10 @@ class Policy:
                 else:
                     wishes[wish.setting] = wish
         return {s: replace(wishes[s], required=s in required) for s in GPU_SETTINGS if s in wishes}
+
+    def names(self, gpu: Gpu) -> bool:
+        """Whether a rule names this very GPU, by UUID or PCI address: then it must be here."""
+        return any(rule.match.by is not MatchBy.NAME and rule.match.matches(gpu) for rule in self.rules)
 
     def unmatched(self, gpus: Iterable[Gpu]) -> tuple[Rule, ...]:
         """The rules that speak of none of these GPUs."""

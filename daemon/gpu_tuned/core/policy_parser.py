@@ -13,18 +13,15 @@ from typing import Any
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
 from gpu_tuned.core.policy import DaemonOptions, Mode, OnStop, Policy, Rule
 from gpu_tuned.core.policy_numbers import numeric, watts_of
-from gpu_tuned.core.policy_values import (
-    MOST_BUDGET_W,
-    SETTING_READERS,
-    Leave,
-    numa_balancing,
-    word,
-)
+from gpu_tuned.core.policy_values import MOST_BUDGET_W, Leave, numa_balancing, word
 from gpu_tuned.core.policy_words import Problems, Reader, Spot, nearest, read_table, shown
+from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.wish import Match, MatchBy, Origin, Wish
 
 REASON_AT_MOST = 300
 """Characters of a reason: it goes into one journal field and one line of status."""
+
+MOST_GPUS = 1024
 
 _UUID = re.compile(r"gpu-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})(\.[0-7])?", re.IGNORECASE)
@@ -183,7 +180,8 @@ class _Parser:
         numa = self._host.get("numa_balancing", Leave.LEAVE)
         wish = None if numa is Leave.LEAVE else Wish(Setting.NUMA_BALANCING, numa, self._numa_origin)
         budget_mw = self._host.get("gpu_power_budget_w")
-        return Policy(DaemonOptions(**self._daemon), wish, budget_mw, tuple(self._rules), files, digest)
+        gpus = self._host.get("gpus")
+        return Policy(DaemonOptions(**self._daemon), wish, budget_mw, gpus, tuple(self._rules), files, digest)
 
 
 def _match(spot: Spot) -> Match | None:
@@ -264,6 +262,12 @@ def _poll_interval(spot: Spot) -> float | None:
     return None if value is None else float(value)
 
 
+def _gpu_count(spot: Spot) -> int | None:
+    value = numeric(spot, 1, MOST_GPUS, f"a whole number of GPUs from 1 to {MOST_GPUS}", unit="", places=0)
+    return None if value is None else int(value)
+
+
+_SETTINGS: Mapping[str, Reader] = {setting.value: ROWS[setting].read_toml for setting in GPU_SETTINGS}
 _DAEMON: Mapping[str, Reader] = {
     "mode": lambda spot: word(spot, Mode),
     "poll_interval_s": _poll_interval,
@@ -272,6 +276,7 @@ _DAEMON: Mapping[str, Reader] = {
 _HOST: Mapping[str, Reader] = {
     "numa_balancing": numa_balancing,
     "gpu_power_budget_w": lambda spot: watts_of(spot, MOST_BUDGET_W, f"a number of watts from 1 to {MOST_BUDGET_W}"),
+    "gpus": _gpu_count,
 }
 _RULE: Mapping[str, Reader] = {
     "match": _match,
@@ -279,9 +284,9 @@ _RULE: Mapping[str, Reader] = {
     "required": _settings,
     "watch": _settings,
     "reason": _reason,
-    **SETTING_READERS,
+    **_SETTINGS,
 }
-_PROFILE: Mapping[str, Reader] = {"description": _reason, **SETTING_READERS}
+_PROFILE: Mapping[str, Reader] = {"description": _reason, **_SETTINGS}
 
 
 def _elsewhere(*here: Mapping[str, Reader]) -> dict[str, str]:
@@ -291,7 +296,7 @@ def _elsewhere(*here: Mapping[str, Reader]) -> dict[str, str]:
     return {key: home for key, home in keys.items() if not any(key in readers for readers in here)}
 
 
-_WHERE = _elsewhere()
+_WHERE = {key: home for key, home in _elsewhere().items() if key != "gpus"}  # there it is a misspelled [[gpu]]
 _WHERE_NOT_DAEMON = _elsewhere(_DAEMON)
 _WHERE_NOT_HOST = _elsewhere(_HOST)
 _WHERE_NOT_RULE = {**_elsewhere(_RULE), "description": "in a profile; a rule has reason"}

@@ -18,10 +18,9 @@ from gpu_tuned.core.model import (
     ComputeMode,
     NumaBalancing,
     PowerLimit,
-    Setting,
 )
 from gpu_tuned.core.policy_numbers import number, numeric, quantity, watts_of
-from gpu_tuned.core.policy_words import Reader, Spot, plain, shown
+from gpu_tuned.core.policy_words import Spot, plain, shown
 from gpu_tuned.core.wish import Auto, Ceiling, Percent, Symbol, Target
 
 MOST_W = 10_000
@@ -231,14 +230,3 @@ def numa_balancing(spot: Spot) -> Target | Leave | None:
     is_switch = isinstance(spot.raw, int) and spot.raw in (0, 1)
     spot.bad_word(words, meant=("on" if spot.raw else "off") if is_switch else None)
     return None
-
-
-SETTING_READERS: Mapping[str, Reader] = {
-    Setting.PERSISTENCE_MODE.value: switch,
-    Setting.POWER_LIMIT.value: power_limit,
-    Setting.GPU_CLOCK.value: clock_lock,
-    Setting.MEMORY_CLOCK.value: clock_lock,
-    Setting.APPLICATION_CLOCKS.value: application_clocks,
-    Setting.COMPUTE_MODE.value: compute_mode,
-}
-"""The keys of a rule or profile that are settings, and how the value of each is read."""

@@ -1,4 +1,4 @@
-"""What is known of one setting on one GPU: its state, and everything the state machine (drift.py) goes by."""
+"""Everything known of one setting on one GPU. Changed by the transitions of drift.py alone."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from enum import Enum
 from typing import Any
 
 from gpu_tuned.core.events import EventKind
+from gpu_tuned.core.goal import Goal
 from gpu_tuned.core.model import Reading, Value
-from gpu_tuned.core.plan import Goal
+from gpu_tuned.core.originals import Accepted, Original
+from gpu_tuned.core.wish import Wish
 
 
 class State(str, Enum):
-    """What is known of one setting. "held" is said of what was read, "requested" of what cannot be read."""
+    """What is known of one setting. "held" is said of what was read, "requested" of what cannot be read. "absent",
+    "asleep" and, for a GPU that was let go of, "waiting" are said of all settings of a GPU that cannot be looked
+    at."""
 
     HELD = "held"
     REQUESTED = "requested"
@@ -21,6 +25,9 @@ class State(str, Enum):
     CONTESTED = "contested"
     REFUSED = "refused"
     WAITING = "waiting"
+    RESTORED = "restored"
+    ABSENT = "absent"
+    ASLEEP = "asleep"
     WATCHED = "watched"
     UNMANAGED = "unmanaged"
 
@@ -35,7 +42,7 @@ class Moment:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something to be said about this setting; the reconciler makes an Event of it."""
+    """Something to be said about this setting; the loop makes an Event of it."""
 
     kind: EventKind
     found: Value | None = None
@@ -47,30 +54,44 @@ class Note:
 class Track:
     """What the daemon knows of one setting on one GPU.
 
-    `goal`: the value wished, resolved. `accepted`: what the driver made of it; for a lock what was requested.
-    `observed`: the last reading. `ours`: a value of ours was seen in force (or requested) at least once, so that
-    another value now is drift and not a first application. `open`: a revert was seen and counted, and is not put
-    right yet. `pause_s` and `next_write`: how long the daemon holds back, and until when. `fits`: whether what is
-    watched is as wished. `hushed`: this lock is written again because of a contest beside it, which was told. Times
-    on `mono`, but `since` and `confirmed_at` on the wall.
+    What outlives a goal: `original`, what was found at first; `met`, the first reading of this run of the daemon;
+    `before`, what the driver accepted last, perhaps in an earlier run; `put_back`, how often something was.
+
+    What belongs to one goal, and begins anew with each: `wish`, as it is carried out here (watched in observe mode),
+    and `goal`, what it means on this board; `state` since `since` (wall), with its `message`; `observed`, the last
+    reading made under this goal; `accepted`, what the driver made of the goal, for a lock what was requested at
+    `requested_at` (mono); `ours`, whether a value of ours was seen in force (or requested), so that another value now
+    is drift and not a first application; `left`, the same of a goal whose rule is gone; `restored`, that it was put
+    back on request, and how that went; `fits`, whether what is watched is as wished.
+
+    A rival: `open`, a revert was seen and counted and is not put right yet; `in_row`, `row_began`, `last_drift`.
+    `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
+    lock was seen to hold. `hushed`: this lock is written again because of a contest beside it, which was told.
     """
 
     state: State
     since: float
-    goal: Goal | None = None
-    accepted: Value | None = None
-    observed: Reading | None = None
     message: str | None = None
-    ours: bool = False
-    open: bool = False
+    original: Original | None = None
+    met: Value | None = None
+    before: Accepted | None = None
     put_back: int = 0
+    wish: Wish | None = None
+    goal: Goal | None = None
+    observed: Reading | None = None
+    accepted: Value | None = None
+    requested_at: float = 0.0
+    ours: bool = False
+    left: bool = False
+    restored: str | None = None
+    fits: bool = True
+    open: bool = False
     in_row: int = 0
     row_began: float = 0.0
     last_drift: float | None = None
     pause_s: float = 0.0
     next_write: float = 0.0
     confirmed_at: float | None = None
-    fits: bool = True
     hushed: bool = False
 
     @property

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import clean
 
 TYPE_CHECKING = False
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl check /etc/gpu-tuned/gpu-tuned.toml && gpu-tunedctl reload

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = 60.0  # the daemon gives up after 30 s when the driver hangs, and says so
 EXAMPLES = """\
 examples:
   gpu-tunedctl restore 01:00.0 power_limit_w    one setting, as it was found
@@ -36,20 +35,12 @@ _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    which = "index, PCI address, UUID or the beginning of one"
     if verb == "restore":
-        parser.add_argument("gpu", nargs="?", metavar="GPU", help=f"this GPU alone: {which}")
         parser.add_argument("setting", nargs="?", metavar="SETTING", help=f"this setting alone: {_SETTINGS}")
-    elif verb == "release":
-        parser.add_argument("gpu", nargs="?", metavar="GPU", help=which)
-        parser.add_argument("--all", action="store_true", help="let go of every GPU")
+    else:
         parser.add_argument(
             "--for", dest="for_s", metavar="TIME", type=duration_s, help="and take it back after 10m, 1h ..."
         )
-    elif verb == "resume":
-        parser.add_argument("gpu", nargs="?", metavar="GPU", help=f"this GPU alone: {which}; without: all")
-        parser.add_argument("--all", action="store_true", help="all, which is also what happens without GPU")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
 
 
 def run(options: Options) -> int:

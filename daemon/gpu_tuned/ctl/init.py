@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render import first_policy
 from gpu_tuned.ctl.render.ink import say
 
@@ -15,25 +14,20 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl init                        look: what it prints is a policy, the rest are comments
+  gpu-tunedctl init            look: it prints a policy, and comments on it
   gpu-tunedctl init > new.toml && gpu-tunedctl plan --config new.toml
-  gpu-tunedctl init --json                 the same for a program
-  gpu-tunedctl init --write                put it in place; prints the command that undoes it
+  gpu-tunedctl init --json     the same for a program
+  gpu-tunedctl init --write    put it in place; prints how to undo it
 
-It reads units, scripts, cron jobs, hooks and sysctl files, and runs none of them. A value is taken over only where
-it is certain that every boot sets it, on this GPU. No GPU is written to.
+It reads units, scripts, cron jobs, hooks and sysctl files, and runs none of
+them. A value is taken over only where it is certain that every boot sets it,
+on this GPU. No GPU is written to.
 """
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON document")
-    parser.add_argument("--write", action="store_true", help="write the policy, and disable what it replaces")
-    parser.add_argument(
-        "--replace", action="store_true", help="with --write: also where a policy is in place already"
-    )
     parser.add_argument("--root", metavar="DIR", help="take the host's files from below DIR (default: /)")
 
 

@@ -11,20 +11,21 @@ from pathlib import Path
 
 from gpu_tuned.core.errors import NotPermitted, UsageError
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
-  gpu-tunedctl install-units                     after `pipx install --global WHEEL`, or pip in a venv under /opt
-  gpu-tunedctl install-units --root /tmp/look    the same files below another folder, to look at
+  gpu-tunedctl install-units                     after `pipx install --global`,
+                                                 or pip in a venv under /opt
+  gpu-tunedctl install-units --root /tmp/look    the same files below another
+                                                 folder, to look at
 
-It starts and enables nothing, and leaves a policy alone that is there. The .deb and the .rpm bring their units along.
+It starts and enables nothing, and leaves a policy alone that is there. The .deb
+and the .rpm bring their units along.
 """
 
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")

@@ -25,8 +25,9 @@ def unmatched(document: Json) -> list[Json]:
 
 
 def out_of_order(document: Json) -> list[Json]:
-    """The GPUs that are not as wished, or cannot be seen."""
-    return [gpu for gpu in document["gpus"] if not gpu["in_order"] or gpu["state"] != "ok"]
+    """The GPUs that are not as wished. One that cannot be looked at is none of them only where somebody wanted that:
+    the daemon knows, and says so."""
+    return [gpu for gpu in document["gpus"] if not gpu["in_order"]]
 
 
 def faults(document: Json) -> list[Json]:
@@ -38,11 +39,11 @@ def exit_code(document: Json) -> int:
     """0, 1 or 5. A fault that slows a GPU is shown and does not count: its settings are as wished all the same."""
     if document["driver"]["state"] in ("absent", "mismatch", "not_answering"):
         return TROUBLE
-    if any(gpu["state"] in GPU_TROUBLE for gpu in document["gpus"]):
+    if any(gpu["state"] in GPU_TROUBLE for gpu in out_of_order(document)) or document["host"].get("message"):
         return TROUBLE
     policy = document["policy"]
     wrong = policy["state"] == "none" or policy["error"] or unmatched(document)
-    wrong = wrong or document["driver"]["state"] != "ok" or not document["host"]["in_order"]
+    wrong = wrong or document["driver"]["state"] not in ("ok", "released") or not document["host"]["in_order"]
     return DIFFERS if wrong or out_of_order(document) else IN_ORDER
 
 
@@ -72,4 +73,4 @@ def verdict(document: Json) -> tuple[str, str]:
         return words, "bad"
     if bad and code:
         return words, "bad"
-    return words, "warn" if code or hot or not gpus else "good"
+    return words, "warn" if code or hot or not gpus or driver != "ok" else "good"

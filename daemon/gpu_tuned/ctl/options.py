@@ -1,4 +1,4 @@
-"""A plain command line of a reading verb, understood without argparse.
+"""A plain command line, understood without argparse.
 
 argparse, with the locale that its translated help brings, is a quarter of the time that `status` would take. Only
 what is certain is understood here: whole option names, one GPU. Anything else, help and mistakes among it, is
@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 
+from gpu_tuned.ctl.verbs import VERBS
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.kinds import Environment, Json
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
-READ_S = 10.0
-"""How long a read waits: the daemon answers from memory, also while the driver hangs."""
 
 
 class Options:
@@ -41,14 +41,16 @@ class Options:
     write: bool
     replace: bool
     first_policy: Callable[[str | None, bool, bool], Json]
-
-
-_FLAGS = {
-    "status": {"--json": "json", "--all": "all", "--no-color": "no_color"},
-    "verify": {"--json": "json", "--no-color": "no_color"},
-    "throttle": {"--json": "json", "--no-color": "no_color"},
-}
-QUICK = tuple(_FLAGS)
+    probe: Callable[[str | None], Iterator[str]]
+    subverb: str
+    name: str
+    component: list[str]
+    pattern: str | None
+    profile: str
+    format: str
+    bare: bool
+    folder: str
+    environment: Callable[[], Environment]
 
 
 def default_socket() -> str:
@@ -58,9 +60,12 @@ def default_socket() -> str:
 
 def quick(verb: str, argv: list[str]) -> Options | None:
     """The options of a plain command line, or None where argparse must look at it."""
-    flags = _FLAGS[verb]
-    options = Options()
-    options.verb, options.socket, options.timeout, options.gpu = verb, default_socket(), READ_S, None
+    row = VERBS.get(verb)
+    if row is None or not row.plain:
+        return None
+    flags = {flag: flag[2:] for flag in row.flags} | {"--no-color": "no_color"}
+    options, gpu = Options(), None
+    options.verb, options.socket, options.timeout = verb, default_socket(), row.timeout_s
     for name in flags.values():
         setattr(options, name, False)
     words = iter(argv)
@@ -72,8 +77,10 @@ def quick(verb: str, argv: list[str]) -> Options | None:
             if path.startswith("-"):
                 return None
             options.socket = path
-        elif word.startswith("-") or options.gpu is not None:
+        elif word.startswith("-") or not row.gpu or gpu is not None:
             return None
         else:
-            options.gpu = word
+            gpu = word
+    if row.gpu:
+        options.gpu = gpu
     return options

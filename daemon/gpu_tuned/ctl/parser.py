@@ -5,25 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 
-from gpu_tuned.ctl.main import EXIT_CODES, VERBS, module_of
-from gpu_tuned.ctl.options import READ_S, default_socket
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import ModuleType
+from gpu_tuned.ctl.options import default_socket
+from gpu_tuned.ctl.verbs import READ_S, VERBS, exit_codes, find, module_of
 
 
-def parser_of(verb: str, module: ModuleType | None = None) -> argparse.ArgumentParser:
-    """The parser of one verb; shell completions and man pages are made from these."""
-    module = module or module_of(verb)
+def parser_of(verb: str) -> argparse.ArgumentParser:
+    """The parser of one verb; shell completions and man pages are made from these. Raises UsageError."""
+    row, module = find(verb), module_of(verb)
     parser = argparse.ArgumentParser(
         prog=f"gpu-tunedctl {verb}",
-        description=VERBS[verb][0].upper() + VERBS[verb][1:] + ".",
-        epilog=f"{module.EXAMPLES}\n{EXIT_CODES}",
+        description=row.summary[0].upper() + row.summary[1:] + ".",
+        epilog=f"{module.EXAMPLES}\n{exit_codes(row.exits)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    module.arguments(parser, verb)
-    _common(parser, module.TIMEOUT_S)
+    if row.gpu:
+        parser.add_argument("gpu", nargs="?", metavar="GPU", help=row.gpu)
+    if not row.plain:
+        module.arguments(parser, verb)
+    for flag, text in row.flags.items():
+        parser.add_argument(flag, action="store_true", help=text)
+    _common(parser, row.timeout_s)
     parser.set_defaults(verb=verb)
     return parser
 
@@ -59,9 +60,9 @@ def without_verb(options: list[str]) -> int:
         usage="gpu-tunedctl [--socket PATH] VERB [...]",
         description="Asks gpu-tuned, which holds GPUs at the settings that a policy file declares.",
         epilog="verbs:\n"
-        + "\n".join(f"  {verb:<15}{text}" for verb, text in VERBS.items())
+        + "\n".join(f"  {verb:<15}{row.summary}" for verb, row in VERBS.items())
         + "\n\nexamples:\n  gpu-tunedctl status\n  gpu-tunedctl plan\n  gpu-tunedctl VERB --help\n\n"
-        + EXIT_CODES,
+        + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     _common(parser)

@@ -1,8 +1,9 @@
-"""Which GPU a person means: index, PCI address, UUID, or the beginning of one of these two."""
+"""Which GPU of a document a person means."""
 
 from __future__ import annotations
 
 from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.which import Names, listed, meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,21 +12,10 @@ if TYPE_CHECKING:
 
 def pick(gpus: list[Json], wanted: str) -> Json:
     """The one GPU that `wanted` names. Raises UsageError where it names none, or more than one."""
-    text = wanted.lower()
-    for names in (
-        lambda gpu: str(gpu["index"]) == text,
-        lambda gpu: text in (gpu["uuid"].lower(), gpu["pci"], gpu["pci"].removeprefix("0000:")),
-        lambda gpu: (
-            gpu["uuid"].lower().startswith((text, "gpu-" + text)) or gpu["pci"].removeprefix("0000:").startswith(text)
-        ),
-    ):
-        found = [gpu for gpu in gpus if names(gpu)]
-        if len(found) == 1:
-            return found[0]
-        if found:
-            raise UsageError(f"{wanted!r} names more than one GPU: {_list(found)}")
-    raise UsageError(f"no GPU {wanted!r} here; there is {_list(gpus) if gpus else 'none at all'}")
-
-
-def _list(gpus: list[Json]) -> str:
-    return ", ".join(f"{gpu['index']} ({gpu['pci'].removeprefix('0000:')}, {gpu['uuid'][:12]})" for gpu in gpus)
+    names = [Names(gpu["index"], gpu["uuid"], gpu["pci"]) for gpu in gpus]
+    found = meant(names, wanted)
+    if len(found) == 1:
+        return gpus[found[0]]
+    if found:
+        raise UsageError(f"{wanted!r} names more than one GPU: {listed([names[i] for i in found])}")
+    raise UsageError(f"no GPU {wanted!r} here; there is {listed(names)}")

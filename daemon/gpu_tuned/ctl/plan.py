@@ -9,7 +9,6 @@ import time
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge, mps
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, silent_since, value
 
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl plan                    what the policy files would have written
@@ -33,9 +31,7 @@ WITHOUT_DAEMON = "no daemon answers: planned from the policy file and one look a
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("--offline", action="store_true", help="do not ask the daemon; look at the boards once")
     parser.add_argument("--config", metavar="FILE", help="plan this policy file, offline")
-    parser.add_argument("--json", action="store_true", help="print the plan as JSON")
 
 
 def run(options: Options) -> int:

@@ -8,18 +8,14 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl status             one GPU in full, many as one line each
@@ -27,12 +23,6 @@ examples:
                                   or the beginning of one of these
   gpu-tunedctl status --json | jq '.gpus[].settings[].state'
 """
-
-
-def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("gpu", nargs="?", metavar="GPU", help="show this GPU in full")
-    parser.add_argument("--all", action="store_true", help="show every GPU in full")
-    parser.add_argument("--json", action="store_true", help="print the document itself, for programs")
 
 
 def run(options: Options) -> int:

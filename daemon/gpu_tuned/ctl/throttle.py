@@ -8,28 +8,28 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
-from gpu_tuned.ctl.render.full import FAULTS
+from gpu_tuned.ctl.render.full import FAULTS, estimated, uncounted
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, silent_since, span
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl throttle
   gpu-tunedctl throttle 0 --json | jq '.gpus[].throttle.reasons[]'
 
 kinds:
-  own     a cap of ours, as wished    limit   the board's own limits
+  own     a cap of ours, as wished    limit   the board's limits, or another's
   fault   heat, power brake and such  benign  idle, application clocks and such
+
+A power cap has a row for each whose limit it was at the time: ours, the
+board's, another's (a BMC, a rack's power manager, somebody's nvidia-smi), or
+nobody's, while the GPU was idle.
 """
 WINDOWS = (("minute_s", "minute", 8), ("hour_s", "hour", 8), ("day_s", "day", 8), ("start_s", "since start", 11))
 WORDS = {
@@ -42,13 +42,10 @@ WORDS = {
     "display": "display clocks",
     "idle": "idle",
 }
+LIMITERS = {"board": " (board's)", "other": " (other's)"}
 SAMPLED = "~ sampled: this board has no counter for it, so what falls between two looks is not seen"
+UNCOUNTED = "~ now: in part from the looks since the driver's counters were read last, and not counted by them yet"
 _STYLES = {"fault": "bad", "limit": "warn"}
-
-
-def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("gpu", nargs="?", metavar="GPU", help="this GPU alone: index, PCI address or UUID")
-    parser.add_argument("--json", action="store_true", help="print seconds as JSON")
 
 
 def run(options: Options) -> int:
@@ -71,9 +68,11 @@ def page(reply: Json, ink: Ink, now: float) -> list[str]:
         return [*lines, "no GPU"]
     for gpu in reply["gpus"]:
         lines += [*([""] if lines else []), *_one(gpu, ink)]
-    if any(reason["sampled"] for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]):
-        lines += ["", *(ink("dim", line) for line in wrap(SAMPLED, rest="  "))]
-    return lines
+    told = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
+    notes = [SAMPLED] if any(reason["sampled"] for reason in told) else []
+    notes += [UNCOUNTED] if any(uncounted(reason) for reason in told) else []
+    lines += [""] if notes else []
+    return lines + [ink("dim", line) for note in notes for line in wrap(note, rest="  ")]
 
 
 def _one(gpu: Json, ink: Ink) -> list[str]:
@@ -90,9 +89,11 @@ def _one(gpu: Json, ink: Ink) -> list[str]:
 
 
 def _row(reason: Json, ink: Ink) -> str:
-    mark = "~" if reason["sampled"] else ""
+    mark = "~" if estimated(reason) else ""
     seconds = "".join(f"  {_amount(reason[key], mark):>{width}}" for key, _, width in WINDOWS)
     name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")
+    if reason["reason"] == "sw_power_cap":
+        name += " (idle)" if reason["kind"] == "benign" else LIMITERS.get(reason.get("limiter") or "", "")
     style = _STYLES.get(reason["kind"], "") if reason["active"] or reason["start_s"] else "dim"
     now = ink(style if reason["kind"] == "fault" else "bold", "  now") if reason["active"] else ""
     return ink(style, f"  {name[:20]:<20}  {reason['kind'][:6]:<6}{seconds}") + now

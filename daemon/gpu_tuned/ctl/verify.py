@@ -7,29 +7,20 @@ import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl verify && start-the-job    only where all is as wished
   gpu-tunedctl verify --json | jq '.differs[] | [.pci, .setting, .message]'
 """
-
-
-def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("gpu", nargs="?", metavar="GPU", help="this GPU alone: index, PCI address or UUID")
-    parser.add_argument("--json", action="store_true", help="print what differs as JSON")
 
 
 def run(options: Options) -> int:
@@ -78,7 +69,9 @@ def _problems(document: Json) -> list[str]:
         problems.append("no policy is in force")
     for rule in judge.unmatched(document):
         problems.append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
-    for gpu in document["gpus"]:
+    if document["host"].get("message"):
+        problems.append(document["host"]["message"])
+    for gpu in judge.out_of_order(document):
         if gpu["state"] != "ok":
             who = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
             problems.append(f"{who} {gpu['state']}" + _told(gpu["message"]))
@@ -91,15 +84,18 @@ def _told(message: str | None) -> str:
 
 def page(document: Json, report: Json, ink: Ink) -> list[str]:
     if report["in_order"]:
-        return [f"{ink('good', 'in order')}: {_counted(document)}"]
+        away = [gpu for gpu in document["gpus"] if gpu["state"] != "ok"]
+        told = [f"{short_name(g['name'])} {short_pci(g['pci'])} {g['state']}{_told(g['message'])}" for g in away]
+        lines = [line for text in told for line in wrap(text, "  ", "    ")]
+        return [f"{ink('good', 'in order')}: {_counted(document)}", *lines]
     # A driver that does not answer proves nothing about the settings, neither way.
     lines = [ink("bad", "NOT IN ORDER" if document["driver"]["state"] == "ok" else "NOT VERIFIED")]
     for problem in report["problems"]:
         lines += wrap(problem, "  ", "    ")
     before: object = ()
-    away = {gpu["uuid"] for gpu in document["gpus"] if gpu["state"] != "ok"}  # told above, in one line each
+    told_of = {gpu["uuid"] for gpu in document["gpus"] if gpu["state"] != "ok"}  # told above, in one line each
     for row in report["differs"]:
-        if row["gpu"] in away:
+        if row["gpu"] in told_of:
             continue
         if row["gpu"] != before:
             before = row["gpu"]

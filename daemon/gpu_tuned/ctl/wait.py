@@ -10,7 +10,6 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge
 from gpu_tuned.ctl.commands import duration_s
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.words import label, origin, short_name, short_pci, value
 
 TYPE_CHECKING = False
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 FOR_S = 15.0
 AGAIN_S = 0.2
 EXAMPLES = """\
@@ -28,10 +26,11 @@ examples:
   gpu-tunedctl wait --for 60s && start-the-job
   systemctl start gpu-tuned.target              does this, with 15s
 
-Ends with 0 as soon as every setting is in force, or refused with a reason, and also when the time is over and none
-that the policy marks `required` is missing. Ends with 1 where one is. Standard error says what is missing.
+Ends with 0 as soon as every setting is in force, or refused with a reason, and
+also when the time is over and none that the policy marks `required` is missing.
+Ends with 1 where one is. Standard error says what is missing.
 """
-_PENDING = ("drifted", "waiting", "contested")
+_PENDING = ("drifted", "waiting", "contested", "absent")
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -48,7 +47,7 @@ def run(options: Options) -> int:
         why = ""
         try:
             document = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
-        except NotReachable as error:  # not started yet, or starting again
+        except (NotReachable, client.Busy) as error:  # not started yet, starting again, or in a crowd
             why = str(error)
         if document is not None and settled(document):
             return tell(document)
@@ -65,6 +64,8 @@ def settled(document: Json) -> bool:
         return False
     if document["policy"]["state"] == "none":
         return True
+    if document["host"].get("message") or _unknown(document):
+        return False
     return not any(row["state"] in _PENDING and not row["in_order"] for _, row in _rows(document))
 
 
@@ -83,11 +84,23 @@ def tell(document: Json) -> int:
     for gpu, row in _rows(document):
         if not row["in_order"]:
             (bad if row["required"] else missing).append(_sentence(gpu, row))
+    if document["host"].get("message"):
+        bad.append(document["host"]["message"])
+    for gpu in _unknown(document):
+        words = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])} {gpu['state']}: {gpu['message']}"
+        missing.append(words)
+        # Which rules speak of it cannot be known, so any may.
+        bad += [f"required, and not known to be in force: {words}; {rule}" for rule in policy.get("required") or ()]
     for rule in judge.unmatched(document) if driver["state"] == "ok" else ():
         (bad if rule.get("required") else missing).append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
     _say(4, missing)
     _say(3, bad)
     return judge.DIFFERS if bad else judge.IN_ORDER
+
+
+def _unknown(document: Json) -> list[Json]:
+    """The GPUs that ought to be here, and of which not even the name is known."""
+    return [gpu for gpu in document["gpus"] if gpu.get("uuid") == "" and not gpu["in_order"]]
 
 
 def _rows(document: Json) -> list[tuple[Json | None, Json]]:

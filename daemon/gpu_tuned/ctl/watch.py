@@ -8,18 +8,14 @@ import sys
 import time
 
 from gpu_tuned.control import client
-from gpu_tuned.ctl.options import READ_S
 from gpu_tuned.ctl.render.ink import Ink, clean, ink_for
 from gpu_tuned.ctl.render.words import epoch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    import argparse
-
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
-TIMEOUT_S = READ_S
 EXAMPLES = """\
 examples:
   gpu-tunedctl watch
@@ -28,10 +24,6 @@ examples:
 Ctrl-C ends it, with exit code 0; when the daemon goes away it ends with 3.
 """
 _WARNING, _ERROR = 4, 3  # syslog(3)
-
-
-def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
-    parser.add_argument("--json", action="store_true", help="one JSON object a line, as the socket sends them")
 
 
 def run(options: Options) -> int:

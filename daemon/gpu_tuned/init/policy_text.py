@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from gpu_tuned.core.model import Board, ComputeMode, Setting, text
+from gpu_tuned.core.settings import factory_default
 from gpu_tuned.init import profiles, verdict
 from gpu_tuned.init.propose import Decision, Left, in_force
 from gpu_tuned.init.verdict import Host, toml
@@ -80,7 +81,7 @@ def _line(board: Board, setting: Setting, host: Host, decision: Decision) -> Lin
     held = in_force(host, decision, board, setting)
     if held is None:
         return Line(setting, hints) if hints else None
-    default = board.factory_default(setting)
+    default = factory_default(board, setting)
     above = f"In force now, and not what the board starts with ({text(default)}); nothing was found that sets it."
     if held is ComputeMode.EXCLUSIVE_PROCESS:
         above += " A second process fails with cudaErrorDevicesUnavailable (46), unless MPS serves both."

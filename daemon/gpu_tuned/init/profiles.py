@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gpu_tuned.core.goal import Found, Refusal
 from gpu_tuned.core.model import Board, PowerLimit, Reading, Setting, text
-from gpu_tuned.core.plan import Refusal, goal_of
+from gpu_tuned.core.settings import goal_of
 from gpu_tuned.core.wish import Wish, target_text
 from gpu_tuned.init.verdict import OWN, power_beside
 
@@ -22,7 +23,7 @@ def line(wish: Wish, board: Board, found: Reading | None, own: object) -> str:
     """What a profile's key would add to a rule for this board, with its cost; "" for nothing. `own` is what the rule
     itself says."""
     said = f"{wish.setting.label} {target_text(wish.target)}"
-    goal = goal_of(Wish(wish.setting, wish.target, OWN), board, found, None)
+    goal = goal_of(Wish(wish.setting, wish.target, OWN), board, Found())
     if own is not None:
         return "" if own in (wish.target, goal) else f"{said}: no, the value above wins"
     if isinstance(goal, Refusal):

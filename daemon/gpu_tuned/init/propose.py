@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Unread, Value, text
+from gpu_tuned.core.settings import factory_default
 from gpu_tuned.init import verdict
 from gpu_tuned.init.model import Doubt, Effect, Kind
 from gpu_tuned.init.verdict import Fit, Host, Misfit
@@ -293,7 +294,7 @@ def _covers(blanket: Effect, setting: Setting) -> bool:
 def in_force(host: Host, decision: Decision, board: Board, setting: Setting) -> Value | None:
     """What somebody set by hand and nothing here sets: to be held as it is. A default is nobody's wish."""
     found = host.found(board, setting)
-    default = board.factory_default(setting)
+    default = factory_default(board, setting)
     if (
         setting is Setting.PERSISTENCE_MODE
         or setting in board.absent

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gpu_tuned.core.goal import Found, Refusal
+from gpu_tuned.core.ladder import gpu_rungs
 from gpu_tuned.core.model import (
     LOCKS,
     ApplicationClocks,
@@ -20,8 +22,8 @@ from gpu_tuned.core.model import (
     text,
     watts,
 )
-from gpu_tuned.core.plan import Refusal, goal_of
 from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.settings import factory_default, goal_of
 from gpu_tuned.core.wish import Origin, Target, Wish
 from gpu_tuned.init.model import Doubt, Effect, Kind
 
@@ -101,7 +103,7 @@ def fit(effect: Effect, board: Board, host: Host) -> Fit | Misfit:
     assert target is not None
     if isinstance(target, ClockLock):
         return _lock(setting, target, board, host)
-    goal = goal_of(Wish(setting, target, OWN), board, host.found(board, setting), None)
+    goal = goal_of(Wish(setting, target, OWN), board, Found())
     if isinstance(goal, Refusal):
         near = f"{setting.value} = {toml(goal.nearest)}" if goal.nearest is not None else None
         kind = Kind.UNSUPPORTED if goal.nearest is None else Kind.NO_RUNG
@@ -119,8 +121,8 @@ def _lock(setting: Setting, lock: ClockLock, board: Board, host: Host) -> Fit | 
         return Misfit(Doubt(Kind.UNSUPPORTED, board.absent[setting]))
     if lock.min_mhz > lock.max_mhz:
         return Misfit(Doubt(Kind.NO_RUNG, "the minimum is above the maximum"))
-    ladder = board.memory_ladder_mhz if setting is Setting.MEMORY_CLOCK else board.gpu_ladder_mhz
-    goal = goal_of(Wish(setting, lock, OWN), board, None, None)
+    ladder = board.memory_ladder_mhz if setting is Setting.MEMORY_CLOCK else gpu_rungs(board)
+    goal = goal_of(Wish(setting, lock, OWN), board, Found())
     inside = [mhz for mhz in ladder if lock.min_mhz <= mhz <= lock.max_mhz]
     if isinstance(goal, Refusal) and (lock.min_mhz == lock.max_mhz or not inside):
         near = goal.nearest
@@ -179,7 +181,7 @@ def witness(setting: Setting, value: Value, board: Board, host: Host) -> Doubt |
     if found is None or isinstance(found, Unread) or setting in LOCKS or same(found, value):
         return None
     kept = host.found(board, Setting.PERSISTENCE_MODE) is True
-    if found == board.factory_default(setting) and (not kept or setting is Setting.PERSISTENCE_MODE):
+    if found == factory_default(board, setting) and (not kept or setting is Setting.PERSISTENCE_MODE):
         return None
     return Doubt(Kind.DIFFERS, f"the file says {text(value)}, the board has {text(found)} now")
 

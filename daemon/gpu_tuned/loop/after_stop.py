@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event, EventKind
+from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
-from gpu_tuned.loop.steward import Steward, World
+from gpu_tuned.loop.steward import Steward
+from gpu_tuned.loop.world import World
 from gpu_tuned.ports import Say
 
 # The rest (policy in force, driver ready) was said by the daemon; said again after its end it would mislead.
 _WORTH_SAYING = frozenset(
-    {EventKind.RESTORED, EventKind.RESTORE_FAILED, EventKind.STATE_UNSAVED, EventKind.REINITIALISED}
+    {
+        EventKind.RESTORED,
+        EventKind.RESET_REQUESTED,
+        EventKind.RESTORE_FAILED,
+        EventKind.STATE_UNSAVED,
+        EventKind.REINITIALISED,
+    }
 )
 
 
@@ -31,24 +39,28 @@ def put_back(steward: Steward, world: World, say: Say) -> None:
     was saved cannot be read.
 
     `world.say` should be `only_restores(say)`."""
-    steward.keeper.start()
+    steward.start()
     policy = steward.keeper.policy
     if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or steward.observing:
         return
     if steward.ledger.damage is not None:
         say(Event(EventKind.STATE_DAMAGED, steward.clock.now(), cause=steward.ledger.damage))
         raise GpuTunedError(f"nothing could be put back: {steward.ledger.damage}")
-    saved = steward.ledger.saved
-    if not saved.host and not any(gpu.records for gpu in saved.gpus.values()):
+    written = [state for state in steward.inventory.states.values() if _written(state)]
+    if not written and not _written(steward.inventory.host):
         return
     try:
         steward.fleet.meet(steward.interval_s)
-        done, failed = steward.restore(list(steward.fleet.books.values()), GPU_SETTINGS, True)
-        if not steward.fleet.attached and any(gpu.records for gpu in saved.gpus.values()):
-            failed.append(steward.fleet.message or "the driver does not answer")
+        states = list(steward.inventory.states.values())
+        done, failed = steward.restore(states, GPU_SETTINGS, host_too=True)
     finally:
         world.gpus.detach()
     what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
     say(Event(EventKind.STOPPED, steward.clock.now(), detail={"what": what}))
     if failed:
         raise GpuTunedError("not everything could be put back: " + "; ".join(failed))
+
+
+def _written(state: GpuState) -> bool:
+    """Whether something of ours may be in force there."""
+    return any(track.original is not None and track.original.written for track in state.tracks.values())

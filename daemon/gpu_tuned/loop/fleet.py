@@ -1,7 +1,8 @@
 """The GPUs at hand: when the driver is there and who is on it, who is away and why, and who came back.
 
 NVML opens every GPU at init and only a shutdown lets go, so a GPU that comes or goes means a new init for all. The
-kernel's files say when that is due; the driver is not asked again and again.
+kernel's files say when that is due; the driver is not asked again and again. Every GPU that the driver counts, that
+the kernel binds to it, or that this boot has seen is in the inventory, with the reason why it is not here.
 """
 
 from __future__ import annotations
@@ -9,21 +10,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 
-from gpu_tuned.core import drift
+from gpu_tuned.core import gpu_state
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
-from gpu_tuned.core.model import Board, Seen
-from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
-from gpu_tuned.core.track import Note
-from gpu_tuned.loop.ledger import Ledger
-from gpu_tuned.loop.reconcile import Book, Reconciler
+from gpu_tuned.core.gpu_state import Change, GpuState, Presence
+from gpu_tuned.core.model import Board, Gpu, Setting
+from gpu_tuned.core.saved import SEEN_BEFORE
+from gpu_tuned.loop.inventory import Inventory, key_of
+from gpu_tuned.loop.pause import Pause
+from gpu_tuned.loop.reconcile import Reconciler
 from gpu_tuned.ports import Clock, Gpus, Kernel, Look, Say
 
 RETRY_MAX_S = 10.0
 """The longest pause between two inits of a driver that is loaded and does not answer as it should."""
 UNSEEN_RETRY_MAX_S = 60.0
 """The same where the kernel shows no driver at all; as soon as it shows one, nothing is waited for."""
-EVERYTHING = Look(application_clocks=True, counters=True)
+MISSING_RETRY_S = 30.0
+"""The longest pause before a GPU that the driver does not describe is asked for again; a change of the kernel's files
+ends it."""
+REATTACH_MAX_S = 600.0
+"""The longest pause between two inits for the sake of a GPU that is lost, where the others lose nothing by it."""
+UNUSABLE = "bound to the driver, which cannot use it (a GPU reset or a reboot may help)"
 
 
 class DriverState(str, Enum):
@@ -38,58 +45,115 @@ class DriverState(str, Enum):
 
 
 class Fleet:
-    """Every GPU's book, and the one connection to the driver. Belongs to the loop thread."""
+    """The one connection to the driver, and who is on it. Belongs to the loop thread."""
 
     def __init__(
-        self, gpus: Gpus, kernel: Kernel, ledger: Ledger, reconciler: Reconciler, clock: Clock, say: Say
+        self, gpus: Gpus, kernel: Kernel, inventory: Inventory, reconciler: Reconciler, clock: Clock, say: Say
     ) -> None:
-        self._gpus, self._kernel, self._ledger = gpus, kernel, ledger
+        self._gpus, self._kernel, self._inventory = gpus, kernel, inventory
         self._reconciler, self._clock, self._say = reconciler, clock, say
-        self.books: dict[str, Book] = {}
         self.state = DriverState.STARTING
         self.message: str | None = None
-        self.released: set[str] = set()
-        """UUIDs of the GPUs that somebody asked to have released; the others wait because NVML lets go of all."""
-        self.first_looks: dict[str, Seen] = {}
+        self.sees_kernel = True
+        """Whether the kernel shows a driver at all: sandboxes and WSL have one that /proc and /sys do not show."""
         self._signature: tuple[str | None, Mapping[str, str]] | None = None
-        self._bindings: dict[str, str] = {}
         self._off_bus: set[str] = set()
-        self._retry_at = 0.0
-        self._pause_s = 0.0
+        self._unmet: dict[str, Board] = {}  # described while they sleep: looked at when they wake
+        self._retry = Pause(clock, RETRY_MAX_S)
+        self._missing = Pause(clock, MISSING_RETRY_S)
+        self._bus = Pause(clock, MISSING_RETRY_S)
+        self._reattach = Pause(clock, REATTACH_MAX_S)
+        self._lost: dict[str, Pause] = {}
+        self._told: object = None
+        self._attached_at_s = 0.0
 
     @property
     def attached(self) -> bool:
         return self.state is DriverState.OK
 
     def meet(self, poll_interval_s: float) -> bool:
-        """Attach where that is due. True when the set of boards was made anew in this call."""
+        """Attach where that is due. True when a GPU came in this call."""
         if self.state is DriverState.RELEASED:
             return False
         signature = (self._kernel.driver_loaded(), self._kernel.bound_gpus())
         changed, self._signature = signature != self._signature, signature
-        if self.attached:
-            if not (changed and self._came(signature[1])) and not self._back_on_bus():
+        if not self.attached:
+            if not changed and not self._retry.over:
                 return False
+            return self._attach(poll_interval_s)
+        if changed:
+            self._mark_unbound(signature[1])
+        back = self._bus.over and self._back_on_bus()
+        if back:
+            self._bus.longer(poll_interval_s)
+        if back or self._rebound(signature[1], changed):
             self.let_go(DriverState.STARTING, "GPUs are enumerated anew")
-        elif not changed and self._clock.monotonic() < self._retry_at:
-            return False
-        return self._attach(signature, poll_interval_s)
+            return self._attach(poll_interval_s)
+        return self._find_missing(changed, poll_interval_s)
 
-    def _came(self, bound: Mapping[str, str]) -> bool:
-        """Whether a GPU is there that NVML does not know in this binding; those that only left are marked so."""
-        known = {book.board.gpu.pci: book for book in self.books.values()}
-        for pci, book in known.items():
-            if bound and pci not in bound and book.away is None:
-                self.lose(book, "gone: no longer bound to the driver")
-        return any(self._bindings.get(pci) != token for pci, token in bound.items())
+    def hurry(self) -> None:
+        """Somebody asked to apply now: what is missing is asked for again at once."""
+        self._missing.reset()
+        for pause in self._lost.values():
+            pause.reset()
 
-    def _back_on_bus(self) -> bool:
-        """Whether a GPU that had fallen off the bus answers there again; NVML sees that at its next init alone."""
-        return any(self._kernel.on_bus(pci) for pci in self._off_bus)
+    def look_again(self, state: GpuState, poll_interval_s: float) -> None:
+        """A GPU that was lost may answer again on the same connection; asked less and less often."""
+        uuid, board = state.gpu.uuid, state.board
+        if state.presence is not Presence.LOST or board is None:
+            return
+        pause = self._lost.setdefault(uuid, Pause(self._clock, MISSING_RETRY_S))
+        if not pause.over:
+            return
+        try:
+            self._gpus.see(uuid, Look())
+        except DriverError:
+            pause.longer(poll_interval_s)
+            return
+        pause.longer(poll_interval_s)  # if it is lost again at once, that is one trouble and not two
+        self._meet_gpu(state, board, poll_interval_s)
 
-    def _attach(self, signature: tuple[str | None, Mapping[str, str]], poll_interval_s: float) -> bool:
+    def wake(self, state: GpuState, poll_interval_s: float) -> bool:
+        """Whether this GPU was asleep since the driver attached, and is met only now."""
+        board = self._unmet.pop(state.gpu.uuid, None)
+        if board is not None:
+            self._meet_gpu(state, board, poll_interval_s)
+        return board is not None
+
+    def lose(self, state: GpuState, why: str) -> None:
+        """One GPU is away; the others go on."""
+        if not self._kernel.on_bus(state.gpu.pci):
+            self._off_bus.add(state.gpu.pci)
+        self._inventory.take(gpu_state.away(state, Presence.LOST, why, self._inventory.moment()))
+
+    def trouble(self, state: DriverState, why: str, poll_interval_s: float) -> None:
+        """The driver as a whole stopped answering. A pause follows that grows as long as it goes on like this."""
+        if self._clock.monotonic() - self._attached_at_s > MISSING_RETRY_S:
+            self._retry.reset()
+        self._gpus.detach()
+        self._cannot(state, why, poll_interval_s)
+
+    def let_go(self, state: DriverState, why: str) -> None:
+        """Shut NVML down: the only way to let go of any GPU."""
+        self._gpus.detach()
+        self.state, self.message = state, why
+        self._unmet.clear()
+        self._everybody(Presence.WAITING, why)
+        self._retry.reset()
+        self._signature = None
+
+    def release(self, named: set[str], why: str) -> None:
+        """Let go on request; `named`: the keys of the GPUs that were asked for, the others have to wait."""
+        self.let_go(DriverState.RELEASED, why)
+        for key in named:
+            state = self._inventory.states[key]
+            self._inventory.take(gpu_state.away(state, Presence.RELEASED, why, self._inventory.moment()))
+
+    # --- attaching
+
+    def _attach(self, poll_interval_s: float) -> bool:
         # Asked also where the kernel names no module: sandboxes and WSL have a driver that /sys does not show.
-        self._bindings = dict(signature[1])
+        before = self._kernel.bound_gpus()
         try:
             boards = self._gpus.attach()
         except DriverAbsent as error:
@@ -99,101 +163,203 @@ class Fleet:
         except DriverError as error:
             self._cannot(DriverState.TROUBLE, str(error), poll_interval_s)
         else:
-            self._welcome(boards, poll_interval_s)
+            self._welcome(boards, _both(before, self._kernel.bound_gpus()), poll_interval_s)
             return True
         return False
 
     def _cannot(self, state: DriverState, why: str, poll_interval_s: float) -> None:
-        if (self.state, self.message) != (state, why):
+        if self._told != (state, why):
+            self._told = (state, why)
             self._say(Event(EventKind.DRIVER_WAITING, self._clock.now(), cause=why))
-            self._pause_s = 0.0
         self.state, self.message = state, why
-        self._everybody_waits(why)
-        longest_s = RETRY_MAX_S if self._signature and self._signature[0] else UNSEEN_RETRY_MAX_S
-        self._pause_s = min(longest_s, max(poll_interval_s, 2 * self._pause_s))
-        self._retry_at = self._clock.monotonic() + self._pause_s
+        self._everybody(Presence.ABSENT if state is DriverState.ABSENT else Presence.WAITING, why)
+        loaded = self._signature is not None and self._signature[0] is not None
+        self._retry.longer(poll_interval_s, RETRY_MAX_S if loaded else UNSEEN_RETRY_MAX_S)
 
-    def _everybody_waits(self, why: str) -> None:
-        moment = self._reconciler.moment()
-        for book in self.books.values():
-            book.away = why
-            book.tracks = {s: drift.wait(track, why, moment) for s, track in book.tracks.items()}
+    def _everybody(self, presence: Presence, why: str) -> None:
+        moment = self._inventory.moment()
+        for state in list(self._inventory.states.values()):
+            if state.presence is not Presence.UNBOUND:
+                self._inventory.take(gpu_state.away(state, presence, why, moment))
 
-    def _welcome(self, boards: tuple[Board, ...], poll_interval_s: float) -> None:
+    def _welcome(self, boards: tuple[Board, ...], bound: Mapping[str, str], poll_interval_s: float) -> None:
         self._off_bus.clear()
-        self.state, self.message = DriverState.OK, self._unusable(boards)
-        self._pause_s = 0.0
-        version = self._gpus.driver_version()
-        detail = {"version": version or "unknown", "count": len(boards)}
-        self._say(Event(EventKind.DRIVER_READY, self._clock.now(), detail=detail))
-        here = {board.gpu.uuid for board in boards}
-        for uuid, book in self.books.items():
-            if uuid not in here:
-                self.lose(book, "not among the driver's GPUs")
+        self._unmet.clear()
+        self.state, self.message = DriverState.OK, None
+        self._attached_at_s = self._clock.monotonic()
+        self.sees_kernel = bool(bound) or self._kernel.driver_loaded() is not None
+        version = self._gpus.driver_version() or "unknown"
+        if self._told != (version, len(boards)):
+            self._told = (version, len(boards))
+            detail = {"version": version, "count": len(boards)}
+            self._say(Event(EventKind.DRIVER_READY, self._clock.now(), detail=detail))
+        listed = {board.gpu.uuid for board in boards}
+        for state in list(self._inventory.states.values()):
+            if self._described(state) and state.gpu.uuid not in listed:
+                self._absent(state.gpu, "not among the driver's GPUs any more")
         for board in boards:
-            known = self.books.get(board.gpu.uuid)
-            book = self.books[board.gpu.uuid] = known or Book(
-                board, Throttle(board.reasons_mask, max_gap_s=max(MAX_GAP_S, 3 * poll_interval_s))
-            )
-            book.board = board
-            self._meet_gpu(book)
-        self.books = dict(sorted(self.books.items(), key=lambda item: item[1].board.index))
+            self._come(board, bound.get(board.gpu.pci), poll_interval_s)
+        self._account_for(bound)
+        self._missing.longer(poll_interval_s)
 
-    def _unusable(self, boards: tuple[Board, ...]) -> str | None:
-        """Which GPUs the kernel bound to the driver and the driver does not list; they were lost before we came."""
-        missing = sorted(set(self._bindings) - {board.gpu.pci for board in boards})
-        if not missing:
-            return None
-        self._off_bus |= {pci for pci in missing if not self._kernel.on_bus(pci)}
-        why = f"bound to the driver, which cannot use it (a GPU reset or a reboot may help): {', '.join(missing)}"
-        self._say(Event(EventKind.DRIVER_WAITING, self._clock.now(), cause=why))
-        return why
+    def _come(self, board: Board, binding: str | None, poll_interval_s: float) -> None:
+        """A board that the driver describes."""
+        placeholder = self._inventory.states.get(board.gpu.pci)
+        if placeholder is not None and not placeholder.gpu.uuid:
+            self._inventory.drop(board.gpu.pci)
+        state = self._inventory.states.get(board.gpu.uuid) or GpuState(board.gpu)
+        if self._kernel.asleep(board.gpu.pci):
+            self._unmet[board.gpu.uuid] = board
+            self.fall_asleep(state)
+            return
+        self._meet_gpu(state, board, poll_interval_s, binding)
 
-    def _meet_gpu(self, book: Book) -> None:
-        """First look at a GPU after NVML attached, or after it answered again: is this still the initialisation
-        that the saved originals belong to?"""
-        was_away, book.away = book.away, None
-        book.throttle.rebase()
+    def fall_asleep(self, state: GpuState) -> None:
+        why = "asleep: not woken up to be looked at"
+        self._inventory.take(gpu_state.away(state, Presence.ASLEEP, why, self._inventory.moment()))
+
+    def _meet_gpu(self, state: GpuState, board: Board, poll_interval_s: float, binding: str | None = None) -> None:
+        if binding is None:
+            binding = self._kernel.bound_gpus().get(board.gpu.pci)
         try:
-            seen = self._reconciler.see(book, EVERYTHING)
+            self._reconciler.meet(state, board, binding, poll_interval_s)
         except (GpuLost, DriverAbsent) as error:
-            self.lose(book, str(error))
-            return
+            self.lose(_described(state, board), str(error))
         except DriverError as error:
-            self.lose(book, f"does not answer as it should: {error}")
-            return
-        binding = self._bindings.get(book.board.gpu.pci, "")
-        why = self._ledger.begin(book.board, seen, binding)
-        if was_away is not None:
-            self._reconciler.say(book, Note(EventKind.GPU_BACK), None)
-        if why is not None:
-            self._reconciler.renew(book, why)
-        elif was_away is not None:
-            self._reconciler.begin_anew(book, "the GPU was away")
-        self.first_looks[book.board.gpu.uuid] = seen
+            self.lose(_described(state, board), f"does not answer as it should: {error}")
 
-    def try_again(self, book: Book) -> None:
-        """A GPU that was lost may answer again on the same connection."""
-        try:
-            self._gpus.see(book.board.gpu.uuid, Look())
-        except DriverError:
-            return
-        self._meet_gpu(book)
+    # --- those that are not here
 
-    def lose(self, book: Book, why: str) -> None:
-        """One GPU is away; the others go on."""
-        if book.away != why:
-            book.away = why
-            if not self._kernel.on_bus(book.board.gpu.pci):
-                self._off_bus.add(book.board.gpu.pci)
-            self._reconciler.say(book, Note(EventKind.GPU_WAITING, cause=why), None)
-        moment = self._reconciler.moment()
-        book.tracks = {s: drift.wait(track, why, moment) for s, track in book.tracks.items()}
+    def _account_for(self, bound: Mapping[str, str]) -> None:
+        """A state for every GPU that ought to be here and that the driver does not describe."""
+        moment = self._inventory.moment()
+        here = {state.gpu.pci for state in self._inventory.states.values() if self._described(state)}
+        missing = sorted(set(bound) - here)
+        reasons = [why for _, why in sorted(self._gpus.left_out.items())]
+        paired = len(reasons) == len(missing)
+        accounted = set()
+        for number, pci in enumerate(missing):
+            if not self._kernel.on_bus(pci):
+                self._off_bus.add(pci)
+            why = f"{UNUSABLE}: {reasons[number]}" if paired else UNUSABLE
+            accounted.add(self._absent(self._kernel.identity(pci) or self._remembered(pci) or Gpu("", pci, ""), why))
+        if not paired:
+            for index, why in sorted(self._gpus.left_out.items())[len(missing) :]:
+                accounted.add(self._absent(Gpu("", "", f"GPU {index} of the driver's"), why))
+        for key, state in list(self._inventory.states.items()):
+            if key in accounted or self._described(state):
+                continue
+            if not state.gpu.uuid:
+                self._inventory.drop(key)  # counted or bound before, and not any more
+            elif state.presence is not Presence.UNBOUND:
+                self._not_bound(state, SEEN_BEFORE)
+        self._inventory.sort()
+        self._tell_missing(moment.wall)
 
-    def let_go(self, state: DriverState, why: str) -> None:
-        """Shut NVML down: the only way to let go of any GPU."""
-        self._gpus.detach()
-        self.state, self.message = state, why
-        self._everybody_waits(why)
-        self._retry_at = 0.0
-        self._signature = None
+    def _absent(self, gpu: Gpu, why: str) -> str:
+        known = self._inventory.states.get(key_of(GpuState(gpu)))
+        change = gpu_state.away(known or GpuState(gpu), Presence.ABSENT, why, self._inventory.moment())
+        return key_of(self._inventory.take(change))
+
+    def _remembered(self, pci: str) -> Gpu | None:
+        return next((state.gpu for state in self._inventory.states.values() if state.gpu.pci == pci), None)
+
+    def _described(self, state: GpuState) -> bool:
+        """Whether the driver has this GPU on the present connection."""
+        return state.presence in (Presence.HERE, Presence.LOST, Presence.ASLEEP)
+
+    def _tell_missing(self, wall_s: float) -> None:
+        """The driver's own line where GPUs are missing: which, and what may help."""
+        away = [state for state in self._inventory.states.values() if state.presence is Presence.ABSENT]
+        self.message = None
+        if away:
+            self.message = "; ".join(f"{state.title}: {state.why}" for state in away)
+
+    def _mark_unbound(self, bound: Mapping[str, str]) -> None:
+        for state in list(self._inventory.states.values()):
+            if state.gpu.pci and state.gpu.pci not in bound and self.sees_kernel and self._is_bound_by_tokens(state):
+                self._not_bound(state, "gone: no longer bound to the driver")
+
+    def _is_bound_by_tokens(self, state: GpuState) -> bool:
+        return state.initialisation.binding is not None and state.presence is not Presence.UNBOUND
+
+    def _not_bound(self, state: GpuState, otherwise: str) -> None:
+        """A GPU that the kernel does not bind to the NVIDIA driver: on purpose, where it is on the bus all the
+        same."""
+        driver = self._kernel.driver_of(state.gpu.pci) if state.gpu.pci else None
+        on_purpose = driver is not None and driver != "nvidia" and self._kernel.driver_loaded() is not None
+        presence = Presence.UNBOUND if on_purpose else Presence.ABSENT
+        why = otherwise
+        if presence is Presence.UNBOUND:
+            why = f"bound to the driver {driver}, not to NVIDIA's" if driver else "unbound from the driver"
+        self._inventory.take(gpu_state.away(state, presence, why, self._inventory.moment()))
+
+    def _rebound(self, bound: Mapping[str, str], changed: bool) -> bool:
+        """Whether a GPU is there that NVML does not know in this binding. A binding that was not seen when the driver
+        was attached is learned, and is no sign of anything."""
+        came = False
+        known = {state.gpu.pci: state for state in self._inventory.states.values() if self._described(state)}
+        for pci, token in bound.items():
+            state = known.get(pci)
+            if state is None:
+                gone = self._remembered(pci)
+                before = self._inventory.states.get(gone.uuid) if gone else None
+                came |= changed and (
+                    before is None or before.presence is not Presence.ABSENT or self._moved(before, token)
+                )
+            elif state.initialisation.binding is None:
+                self._inventory.take(Change(gpu_state.bound(state, token)))
+            else:
+                came |= state.initialisation.binding != token and state.gpu.uuid not in self._unmet
+        return came
+
+    @staticmethod
+    def _moved(state: GpuState, token: str) -> bool:
+        return state.initialisation.binding != token
+
+    def _back_on_bus(self) -> bool:
+        """Whether a GPU that had fallen off the bus answers there again; NVML sees that at its next init alone."""
+        return any(self._kernel.on_bus(pci) for pci in self._off_bus)
+
+    def _find_missing(self, changed: bool, poll_interval_s: float) -> bool:
+        """Ask again for GPUs that the driver counts and did not describe: on the same connection, and by a new init
+        where no other GPU can lose anything by that."""
+        away = [s for s in self._inventory.states.values() if s.presence in (Presence.ABSENT, Presence.LOST)]
+        if not away:
+            self._reattach.reset()
+            return False
+        if not changed and not self._missing.over:
+            return False
+        self._missing.longer(poll_interval_s)
+        boards = self._gpus.describe_left_out()
+        for board in boards:
+            self._come(board, None, poll_interval_s)
+        if boards:
+            self._account_for(self._kernel.bound_gpus())
+            return True
+        if not self._reattach.started:
+            self._reattach.longer(MISSING_RETRY_S)
+        elif self._reattach.over and self._all_keep():
+            self._reattach.longer(MISSING_RETRY_S)
+            self._gpus.detach()
+            return self._attach(poll_interval_s)
+        return False
+
+    def _all_keep(self) -> bool:
+        """Whether a shutdown of NVML costs no GPU its settings: persistence mode keeps them initialised."""
+        return all(
+            (track := state.tracks.get(Setting.PERSISTENCE_MODE)) is not None and track.observed is True
+            for state in self._inventory.states.values()
+            if state.here or state.presence is Presence.ASLEEP
+        )
+
+
+def _both(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]:
+    """The bindings that GPUs had when the driver was attached: one that changed meanwhile counts as the earlier, so
+    that the next turn sees it change."""
+    return {**after, **{pci: token for pci, token in before.items() if pci in after}}
+
+
+def _described(state: GpuState, board: Board) -> GpuState:
+    """A GPU whose board is known and that does not answer: what it is called is known all the same."""
+    return state if state.board is not None else gpu_state.described(state, board)

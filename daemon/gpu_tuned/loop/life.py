@@ -29,7 +29,7 @@ class Life:
     """From the first signal handler to the exit status. Everything here belongs to the main thread but `wake`."""
 
     def __init__(self) -> None:
-        self._news = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._heard, self._news = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._stopping = self._reloading = False
         self._failure: BaseException | None = None
         self._ended = False
@@ -38,13 +38,19 @@ class Life:
     def listen_to_signals(self) -> None:
         import signal
 
+        # The handlers below run in this thread, between two steps of Python: a signal that comes just before the poll
+        # would be noticed after it. What wakes the poll is written when the signal arrives, in whichever thread.
+        signal.set_wakeup_fd(self._news, warn_on_full_buffer=False)
         signal.signal(signal.SIGTERM, lambda *_: self._signalled("_stopping"))
         signal.signal(signal.SIGINT, lambda *_: self._signalled("_stopping"))
         signal.signal(signal.SIGHUP, lambda *_: self._signalled("_reloading"))
 
     def wake(self) -> None:
         """From any thread: there is news."""
-        os.eventfd_write(self._news, 1)
+        import contextlib
+
+        with contextlib.suppress(BlockingIOError):  # full of news already
+            os.write(self._news, b"\0")
 
     def run(self, loop: Loop, service: Service, late: LateDriver, *, managed: bool) -> None:
         """Run `loop` in a thread of its own until it ends, or until a stop need not wait for it any longer.
@@ -57,7 +63,7 @@ class Life:
     def leave(self) -> int:
         """After `run`: the exit status; or, where a driver call hangs, the end. Raises what ended the loop."""
         if not self._ended:
-            print("gpu-tuned: the driver does not answer; ending all the same", file=sys.stderr, flush=True)
+            _note("the driver does not answer; ending all the same")
             # The loop thread sits in a C call that cannot be interrupted; a normal exit would wait for it.
             os._exit(self._code)
         if self._failure is not None:
@@ -73,9 +79,8 @@ class Life:
         self.wake()
 
     def _signalled(self, flag: str) -> None:
-        # Only a flag and a write: a handler may run while this thread holds any lock of its own.
+        # Only a flag: a handler may run while this thread holds any lock of its own; and what wakes it is written.
         setattr(self, flag, True)
-        self.wake()
 
     def _wait(self, loop: Loop, service: Service, late: LateDriver, managed: bool) -> None:
         """Tell readiness, pass signals on, feed the watchdog where the loop cannot yet, end in time."""
@@ -84,7 +89,7 @@ class Life:
         import time
 
         poll = select.poll()
-        poll.register(self._news, select.POLLIN)
+        poll.register(self._heard, select.POLLIN)
         began_s = time.monotonic()
         told = False
         stop_by_s: float | None = None
@@ -101,7 +106,7 @@ class Life:
                 # Under systemd a stop and a restart look the same here; its ExecStopPost helper knows which it is.
                 loop.stop(restore=not managed)
             elif managed and stop_by_s is None and late.shut_out(now_s):
-                print("gpu-tuned: the driver came after this service; starting again", file=sys.stderr, flush=True)
+                _note("the driver came after this service; starting again")
                 self._code, self._stopping = LATE_DRIVER_STATUS, True
                 continue
             if stop_by_s is not None and now_s >= stop_by_s:
@@ -114,7 +119,20 @@ class Life:
                 dues_s.append(now_s + service.watchdog_s / 3)
             poll.poll(None if not dues_s else max(0.0, min(dues_s) - now_s) * 1000)
             with contextlib.suppress(BlockingIOError):
-                os.eventfd_read(self._news)
+                os.read(self._heard, 4096)
+
+
+def _note(text: str) -> None:
+    """A line on standard error, dropped where that takes none at once: an end in time matters more."""
+    import contextlib
+    import select
+
+    with contextlib.suppress(OSError, ValueError):  # closed
+        descriptor = sys.stderr.fileno()
+        poll = select.poll()
+        poll.register(descriptor, select.POLLOUT)
+        if poll.poll(0):
+            os.write(descriptor, f"gpu-tuned: {text}\n".encode())
 
 
 def unanswered(settled: bool, waited_s: float) -> bool:

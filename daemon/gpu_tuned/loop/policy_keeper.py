@@ -19,7 +19,11 @@ Judge = Callable[[Policy], str | None]
 
 
 class PolicyState(str, Enum):
+    """RESTRICTED: the policy is good but for the boards at hand, and no other is known, so of it only required limits
+    that lower are written."""
+
     IN_FORCE = "in_force"
+    RESTRICTED = "restricted"
     LAST_GOOD = "last_good"
     NONE = "none"
 
@@ -51,6 +55,11 @@ class PolicyKeeper:
         """A good policy that lies in the files and was not loaded yet."""
 
     @property
+    def restricted(self) -> str | None:
+        """Why nothing is written but required limits that lower; None: everything is."""
+        return "; ".join(self.problems) if self.state is PolicyState.RESTRICTED else None
+
+    @property
     def changed(self) -> bool:
         """Whether the files are others than when they were last looked at."""
         return self._files.stamp() != self._stamp
@@ -74,6 +83,7 @@ class PolicyKeeper:
         try:
             sources = self._files.read()
             self._adopt(self._files.parse(sources), sources, PolicyState.IN_FORCE)
+            self._keep(fitted=False)
         except PolicyError as error:
             self._fall_back(error.problems)
 
@@ -93,8 +103,7 @@ class PolicyKeeper:
             self._refused("the running policy stays" if self.policy else "no policy is in force")
             raise
         self._adopt(policy, sources, PolicyState.IN_FORCE)
-        if judge:
-            self._keep()
+        self._keep(fitted=judge is not None)
 
     def judge(self, judge: Judge) -> None:
         """Hold the policy in force against boards that were not known when it was read."""
@@ -102,9 +111,12 @@ class PolicyKeeper:
             return
         problem = judge(self.policy)
         if problem is None:
-            self._keep()
+            if self.state is PolicyState.RESTRICTED:  # a board went, or its limit was lowered
+                self.state, self.problems = PolicyState.IN_FORCE, ()
+            self._keep(fitted=True)
+        elif self.state is PolicyState.RESTRICTED:
+            self.problems = (problem,)
         elif not self._judged:
-            self.policy = None
             self._fall_back((problem,), judge)
         else:
             # Boards came to a policy that fitted before: the limits on record stay, the sum is told.
@@ -121,27 +133,32 @@ class PolicyKeeper:
         detail = {"digest": policy.digest, "files": ", ".join(policy.files)}
         self._say(Event(EventKind.POLICY_LOADED, self._clock.now(), detail=detail))
 
-    def _keep(self) -> None:
-        """A policy that parsed and fits is the last good one."""
-        self._judged = True
+    def _keep(self, fitted: bool) -> None:
+        """A policy that was understood is the last good one; `fitted`: it also suits the boards at hand."""
+        self._judged = fitted
         if self.state is PolicyState.IN_FORCE and self._sources is not None:
             try:
-                self._ledger.keep_policy(self._sources)
+                self._ledger.keep_policy(self._sources, fitted)
             except GpuTunedError as error:
-                self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+                self._say(Event(EventKind.POLICY_UNSAVED, self._clock.now(), cause=str(error)))
 
     def _fall_back(self, problems: tuple[str, ...], judge: Judge = lambda policy: None) -> None:
         self.problems = problems
-        saved = self._ledger.saved.policy
-        if saved is not None and saved != self._sources:
+        for saved in self._ledger.policies:
+            if saved == self._sources:
+                continue
             try:
                 policy = self._files.parse(saved)
             except PolicyError:
-                policy = None
-            if policy is not None and judge(policy) is None:
+                continue
+            if judge(policy) is None:
                 self._refused("the last good policy is used")
                 self._adopt(policy, saved, PolicyState.LAST_GOOD)
                 return
+        if self.policy is not None:
+            self.state = PolicyState.RESTRICTED
+            self._refused("only its required limits that lower are written")
+            return
         self.state = PolicyState.NONE
         self._refused("no policy is in force and nothing is written")
 

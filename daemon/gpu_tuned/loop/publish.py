@@ -1,192 +1,151 @@
-"""Turns what the loop knows into the published document: a value that nobody changes afterwards."""
+"""Turns what the loop knows into the published document, a value that nobody changes afterwards, and makes the plan
+for whoever asks."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
 
-from gpu_tuned.core import report
-from gpu_tuned.core.model import GPU_SETTINGS, LOCKS, Setting, text, watts, wire
-from gpu_tuned.core.saved import Record, Saved
-from gpu_tuned.core.track import Moment, Track
-from gpu_tuned.core.wish import MatchBy, Wish
-from gpu_tuned.loop.fleet import DriverState, Fleet
-from gpu_tuned.loop.host_settings import HostSettings
-from gpu_tuned.loop.policy_keeper import PolicyKeeper
-from gpu_tuned.loop.reconcile import Book
-from gpu_tuned.ports import Kernel
+from gpu_tuned import __version__
+from gpu_tuned.core import budget, status
+from gpu_tuned.core.errors import PolicyError
+from gpu_tuned.core.gpu_state import GpuState
+from gpu_tuned.core.model import Setting
+from gpu_tuned.core.plan import Wishes as WishesOf
+from gpu_tuned.core.plan import plan_of
+from gpu_tuned.core.track import Track
+from gpu_tuned.loop.inventory import key_of
+from gpu_tuned.loop.world import World
+
+if TYPE_CHECKING:
+    from gpu_tuned.loop.steward import Steward
+
+Plan = Callable[[], Mapping[str, Any]]
+Row = tuple[Track, GpuState, bool, dict[str, Any]]
 
 
-def gpu_row(book: Book, saved: Saved, mono_s: float, driver_away: str | None) -> dict[str, Any]:
-    """One GPU of the document. `driver_away`: the driver's state word where nothing can be seen at all."""
-    gpu = book.board.gpu
-    rows = [
-        _row(book, setting, track, book.wishes.get(setting), saved.record(gpu.uuid, setting))
-        for setting in GPU_SETTINGS
-        if (track := book.tracks.get(setting)) is not None
-        and not (setting in LOCKS and not track.ours and book.wishes.get(setting) is None)
-    ]
-    own = report.own_cap(book.board, book.tracks)
-    fault = book.throttle.fault
-    last = book.last_put_back
-    return {
-        "index": book.board.index,
-        "uuid": gpu.uuid,
-        "pci": gpu.pci,
-        "name": gpu.name,
-        "state": "ok" if book.away is None else (driver_away or "lost"),
-        "message": book.away or ("asleep: not woken up to be looked at" if book.asleep else None),
-        "in_order": book.away is None and all(row["in_order"] for row in rows),
-        "settings": rows,
-        "telemetry": report.telemetry_row(book.telemetry),
-        "throttle": {
-            "reasons": book.throttle.report(mono_s, own),
-            "fault": None
-            if fault is None
-            else {"reason": fault.reason.word, "since": report.timestamp(book.wall_of(fault.since_s))},
-        },
-        "put_back": {
-            "count": book.put_back,
-            "last": None
-            if last is None
-            else {
-                "at": report.timestamp(last.at),
-                "setting": last.setting.value,
-                "found": wire(last.found),
-                "cause": last.cause,
-                "text": f"{last.setting.label} {'lost' if last.found is None else text(last.found)}, {last.cause}",
+class Publisher:
+    """Belongs to the loop thread, but for `plan`, which the control thread calls: it reads values only."""
+
+    def __init__(self, world: World, steward: Steward) -> None:
+        self._world, self._steward = world, steward
+        self._started_at = world.clock.now()
+        self._rows: dict[tuple[str, Setting], Row] = {}
+        self._planned: tuple[object, Mapping[str, Any]] | None = None
+        self.document: Mapping[str, Any] = {}
+
+    def publish(self) -> str:
+        """Lay down what is known now; returns the one line for the service manager."""
+        self.document = self._document()
+        self._world.desk.publish(self.document)
+        line = status.one_line(self.document)
+        self._world.service.status(line)
+        return line
+
+    def plan(self) -> Mapping[str, Any]:
+        """What the policy files, as they lie on the disk now, would have written. Raises PolicyError."""
+        steward, files = self._steward, self._world.policy_files
+        states, host = tuple(steward.inventory.states.values()), steward.inventory.host
+        key = (files.stamp(), states, host)
+        if self._planned is not None and self._planned[0] == key:
+            return self._planned[1]
+        policy = files.parse(files.read())
+        problem = budget.judge(policy, states)
+        if problem is not None:
+            raise PolicyError((problem,))
+        running = steward.keeper.policy
+        pending = running is None or running.digest != policy.digest
+        # As if enforcing: what is asked is what the file would have written.
+        wishes = steward.wishes
+
+        def wishes_of(state: GpuState) -> WishesOf:
+            return wishes.of_host(policy, False) if state is host else wishes.of(policy, state, False)
+
+        rows = plan_of([*states, host], wishes_of, pending, steward.inventory.moment())
+        held = {s for state in states for s, wish in wishes_of(state).items() if not wish.watched}
+        rows["notes"] += steward.rivals.beside(lambda: held)
+        self._planned = (key, rows)
+        return rows
+
+    def _document(self) -> dict[str, Any]:
+        """The whole status document; "plan" beside it is served by its own method."""
+        steward, policy = self._steward, self._steward.keeper.policy
+        states = steward.inventory.states
+        here, missing = status.counted(policy, states)
+        short = missing is not None
+        own = status.rows(steward.inventory.host)
+        return {
+            "format": status.FORMAT,
+            "policy": self._policy_row(),
+            "driver": self._driver_row(),
+            "gpus": [self._gpu_row(state, short) for state in states.values()],
+            "host": {
+                "name": os.uname().nodename,
+                # How many GPUs there are is known once the driver was met.
+                "in_order": all(row["in_order"] for row in own) and not (short and steward.fleet.attached),
+                "message": missing if steward.fleet.attached else None,
+                "gpus_here": here,
+                "gpus_wanted": policy.gpus if policy else None,
+                "settings": own,
+                "daemon_version": __version__,
+                "pid": os.getpid(),
+                "started_at": status.timestamp(self._started_at),
+                "seen_at": status.timestamp(steward.answered_at),
+                "poll_interval_s": steward.interval_s,
+                "sequence": steward.turns,
+                "rivals": steward.rivals.rows,
             },
-        },
-        "last_xid": None
-        if book.last_xid is None
-        else {"xid": book.last_xid[0], "at": report.timestamp(book.last_xid[1])},
-    }
+            "plan": self.plan,
+        }
 
-
-def _row(book: Book, setting: Setting, track: Track, wish: Wish | None, record: Record | None) -> dict[str, Any]:
-    """The row of the document before, where nothing it is made of was replaced since: documents are never changed."""
-    made_of = (track, wish, record)
-    known = book.rows.get(setting)
-    if known is None or any(a is not b for a, b in zip(known[0], made_of, strict=True)):
-        known = book.rows[setting] = (made_of, report.setting_row(setting, track, wish, record))
-    return known[1]
-
-
-def policy_row(keeper: PolicyKeeper, mode: str, fleet: Fleet) -> dict[str, Any]:
-    policy = keeper.policy
-    known = [book.board.gpu for book in fleet.books.values()]
-    # Before the driver was met nobody knows what a rule matches.
-    unmatched = policy.unmatched(known) if policy and (known or fleet.attached) else ()
-    budget_mw = policy.gpu_power_budget_mw if policy else None
-    return {
-        "state": keeper.state.value,
-        "mode": mode,
-        "files": list(policy.files) if policy else [],
-        "digest": policy.digest if policy else None,
-        "loaded_at": report.timestamp(keeper.loaded_at),
-        "error": "\n".join(keeper.problems) or None,
-        "pending": keeper.pending.digest if keeper.pending else None,
-        "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
-        "unmatched": [
-            {
-                "origin": str(rule.origin),
-                "match": str(rule.match),
-                # A UUID or an address names one GPU that must be there; a pattern may be meant for other hosts.
-                "fails": rule.match.by is not MatchBy.NAME,
-                "required": bool(rule.required),
-            }
-            for rule in unmatched
-        ],
-        # What must be in force, told also while no GPU can be seen.
-        "required": [
-            f"{rule.origin}.{setting.value}"
-            for rule in (policy.rules if policy else ())
-            for setting in sorted(rule.required)
-        ],
-        "gpu_power_budget_w": None if budget_mw is None else watts(budget_mw),
-        "on_stop": policy.daemon.on_stop.value if policy else "keep",
-    }
-
-
-def driver_row(fleet: Fleet, kernel: Kernel, library: str | None, answered_at: float | None) -> dict[str, Any]:
-    return {
-        "state": fleet.state.value,
-        "loaded": kernel.driver_loaded(),
-        "installed": kernel.driver_installed(),
-        "library": library,
-        "message": fleet.message,
-        "answered_at": report.timestamp(answered_at),
-        "not_answering_since": None,
-    }
-
-
-def document(
-    keeper: PolicyKeeper,
-    fleet: Fleet,
-    host: HostSettings,
-    kernel: Kernel,
-    saved: Saved,
-    interval_s: float,
-    mode: str,
-    moment: Moment,
-    answered_at: float | None,
-    about: Mapping[str, Any],
-    library: str | None,
-    plan: Mapping[str, Any],
-) -> dict[str, Any]:
-    """The whole status document; "plan" beside it is served by its own method."""
-    books = list(fleet.books.values())
-    own = (
-        []
-        if host.track is None
-        else [
-            report.setting_row(
-                Setting.NUMA_BALANCING, host.track, host.wish, saved.record(None, Setting.NUMA_BALANCING)
-            )
+    def _gpu_row(self, state: GpuState, short: bool) -> dict[str, Any]:
+        rows = [
+            self._row(state, setting, track, short)
+            for setting in Setting
+            if (track := state.tracks.get(setting)) is not None and status.shown(setting, track, state)
         ]
-    )
-    return {
-        "format": report.FORMAT,
-        "policy": policy_row(keeper, mode, fleet),
-        "driver": driver_row(fleet, kernel, library, answered_at),
-        "gpus": [gpu_row(book, saved, moment.mono, _away_word(fleet, book)) for book in books],
-        "host": {
-            "name": os.uname().nodename,
-            "in_order": all(row["in_order"] for row in own),
-            "settings": own,
-            "daemon_version": about["daemon_version"],
-            "pid": os.getpid(),
-            "started_at": report.timestamp(about["started_at"]),
-            "seen_at": report.timestamp(answered_at),
-            "poll_interval_s": interval_s,
-            "sequence": about["turns"],
-            "rivals": about["rivals"],
-        },
-        "plan": plan,
-    }
+        throttle = dict(self._steward.reconciler.throttle_row(state))
+        fault = throttle["fault"]
+        if isinstance(fault, Mapping):
+            throttle["fault"] = {**fault, "since": status.timestamp(fault["since"])}
+        return status.gpu_row(state, rows, throttle, short)
 
+    def _row(self, state: GpuState, setting: Setting, track: Track, short: bool) -> dict[str, Any]:
+        """The row of the document before, where nothing it is made of was replaced since: documents never change."""
+        key = (key_of(state), setting)
+        known = self._rows.get(key)
+        if known is not None and known[0] is track and known[2] == short:
+            before = known[1]
+            if (before.presence, before.why, before.since) == (state.presence, state.why, state.since):
+                return known[3]
+        row = status.setting_row(setting, track, state, short)
+        self._rows[key] = (track, state, short, row)
+        return row
 
-def _away_word(fleet: Fleet, book: Book) -> str | None:
-    """Why nothing at all can be seen, in the document's word for one GPU; None: the driver is there."""
-    if fleet.state is DriverState.OK:
-        return None
-    if fleet.state is DriverState.RELEASED:
-        return "released" if book.board.gpu.uuid in fleet.released else "waiting"
-    return "absent" if fleet.state is DriverState.ABSENT else "waiting"
+    def _policy_row(self) -> dict[str, Any]:
+        steward, keeper = self._steward, self._steward.keeper
+        keeper.notice_change()
+        policy = keeper.policy
+        return {
+            "state": keeper.state.value,
+            "mode": "observe" if steward.observing else "enforce",
+            "files": list(policy.files) if policy else [],
+            "digest": policy.digest if policy else None,
+            "loaded_at": status.timestamp(keeper.loaded_at),
+            "error": "\n".join(keeper.problems) or None,
+            "pending": keeper.pending.digest if keeper.pending else None,
+            **status.policy_rows(policy, steward.inventory.states, steward.fleet.attached),
+        }
 
-
-def one_line(document: Mapping[str, Any]) -> str:
-    """STATUS= for the service manager: how many settings are as wished. ASCII."""
-    if document["policy"]["state"] == "none":
-        return "No policy in force: nothing is written"
-    rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["origin"] is not None]
-    good = sum(row["in_order"] for row in rows)
-    where = f"{good} of {len(rows)} settings held on {len(document['gpus'])} GPU(s)"
-    driver = document["driver"]
-    if driver["state"] != "ok":
-        where = f"driver {driver['state']}: {driver['message'] or 'not met yet'}; {where}"
-    if document["policy"]["error"]:
-        where += "; newest policy file refused, the one before is in force"
-    mode = "observing, " if document["policy"]["mode"] == "observe" else ""
-    return (mode + where).encode("ascii", "replace").decode()
+    def _driver_row(self) -> dict[str, Any]:
+        fleet, kernel = self._steward.fleet, self._world.kernel
+        return {
+            "state": fleet.state.value,
+            "loaded": kernel.driver_loaded(),
+            "installed": kernel.driver_installed(),
+            "library": self._world.gpus.driver_version(),
+            "message": fleet.message,
+            "answered_at": status.timestamp(self._steward.answered_at),
+            "not_answering_since": None,
+        }

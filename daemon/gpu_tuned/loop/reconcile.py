@@ -1,19 +1,21 @@
-"""See, decide, act, say: one pass over the settings of one GPU.
+"""See, decide, act, say: one pass over the settings of one GPU, or of the host.
 
-The reading decides, never the event that woke the loop. What shall be undoable is on disk before the write; every
-write is read back; one refusal leaves the others alone.
+The reading decides, never the event that woke the loop. What shall be undoable is saved before the first write; every
+write is read back; one refusal leaves the others alone. What is known changes in core/gpu_state.py alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
-from gpu_tuned.core import drift
+from gpu_tuned.core import gpu_state
+from gpu_tuned.core.drift import HANDED_BACK, TAKES_UP
 from gpu_tuned.core.errors import (
     DriverAbsent,
     DriverError,
+    DriverMismatch,
     DriverPermission,
     DriverRefused,
     GpuLost,
@@ -21,276 +23,255 @@ from gpu_tuned.core.errors import (
     NotSupported,
 )
 from gpu_tuned.core.events import Event, EventKind
-from gpu_tuned.core.model import (
-    GPU_SETTINGS,
-    LOCKS,
-    NO_GETTER,
-    Board,
-    ClockLock,
-    Reading,
-    Seen,
-    Setting,
-    Telemetry,
-    Unread,
-    Value,
-    reading_text,
-)
-from gpu_tuned.core.plan import Goal, Refusal, accepted_as, goal_of
-from gpu_tuned.core.proof import LockWatch, Proof
-from gpu_tuned.core.saved import Record, accepted_for
-from gpu_tuned.core.throttle import Throttle
-from gpu_tuned.core.track import Moment, Note, State, Step, Track
-from gpu_tuned.core.wish import Wish, target_text
-from gpu_tuned.loop.ledger import Ledger
-from gpu_tuned.ports import Clock, Gpus, Look, Say
+from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Said
+from gpu_tuned.core.lock_proof import LockWatch, Proof
+from gpu_tuned.core.model import LOCKS, Board, ClockLock, Reading, Seen, Setting, Unread, Value, reading_text, text
+from gpu_tuned.core.originals import Original
+from gpu_tuned.core.settings import ROWS
+from gpu_tuned.core.status import capping_of
+from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
+from gpu_tuned.core.track import Note, State
+from gpu_tuned.loop.inventory import Inventory, key_of
+from gpu_tuned.ports import Clock, Device, Look, Say
 
-_LOST = (State.DRIFTED, State.CONTESTED)
-
-READABLE_FIRST = tuple(sorted(GPU_SETTINGS, key=lambda setting: not setting.readable))
-"""What was lost of these tells of the locks, which no call reads."""
-
-
-@dataclass(slots=True)
-class PutBack:
-    """The last thing of this GPU that was put right, for status."""
-
-    at: float
-    setting: Setting
-    found: Value | None
-    cause: str | None
-
-
-@dataclass(slots=True)
-class Book:
-    """Everything the daemon knows about one GPU; the loop thread alone writes to it.
-
-    `met_with`: what was read at the first look of this driver initialisation, which a profile of ours may not raise.
-    `away`: why this GPU cannot be looked at now, None while it can. `handed_back`: settings restored on request, not
-    touched until somebody applies again, and what to say of each. `rows`: the settings' rows of the last document,
-    and what they were made of.
-    """
-
-    board: Board
-    throttle: Throttle
-    tracks: dict[Setting, Track] = field(default_factory=dict)
-    met_with: dict[Setting, Value] = field(default_factory=dict)
-    wishes: Mapping[Setting, Wish] = field(default_factory=dict)
-    proofs: dict[Setting, LockWatch] = field(default_factory=dict)
-    telemetry: Telemetry = field(default_factory=Telemetry)
-    away: str | None = None
-    asleep: bool = False
-    handed_back: dict[Setting, str] = field(default_factory=dict)
-    last_put_back: PutBack | None = None
-    last_xid: tuple[int, float] | None = None
-    rows: dict[Setting, tuple[tuple[Track, Wish | None, Record | None], dict[str, Any]]] = field(default_factory=dict)
-    looked: Moment = field(default_factory=lambda: Moment(0.0, 0.0))
-
-    def wall_of(self, mono_s: float) -> float:
-        """A monotonic instant on the wall clock, by the last look."""
-        return self.looked.wall - (self.looked.mono - mono_s)
-
-    @property
-    def put_back(self) -> int:
-        return sum(track.put_back for track in self.tracks.values())
+EVERYTHING = Look(application_clocks=True, counters=True)
+Save = Callable[[], None]
+"""Puts what is known where a restart finds it; raises GpuTunedError."""
 
 
 class Reconciler:
-    """Brings GPUs to what the wishes say. Raises GpuLost and DriverAbsent only; every other trouble is a state."""
+    """Brings GPUs and the host to what is wished. Raises GpuLost, DriverAbsent, DriverMismatch and DriverTrouble
+    where nothing of a GPU can be read; every other trouble is a state of one setting."""
 
-    def __init__(self, gpus: Gpus, ledger: Ledger, clock: Clock, say: Say) -> None:
-        self.gpus, self._ledger, self._clock, self.tell = gpus, ledger, clock, say
+    def __init__(
+        self,
+        gpus: Device,
+        knobs: Device,
+        inventory: Inventory,
+        save: Save,
+        clock: Clock,
+        say: Say,
+        throttled: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """`throttled`: what an earlier run in this boot counted, by UUID."""
+        self._gpus, self._knobs, self._inventory, self._kept = gpus, knobs, inventory, throttled or {}
+        self._save, self._clock, self._say = save, clock, say
+        self._proofs: dict[tuple[str, Setting], tuple[float, LockWatch]] = {}
+        self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
+        self._mig: dict[str, bool] = {}
+        self.throttles: dict[str, Throttle] = {}
 
-    def moment(self) -> Moment:
-        return Moment(self._clock.now(), self._clock.monotonic())
+    def meet(self, state: GpuState, board: Board, binding: str | None, poll_interval_s: float) -> None:
+        """The first look after NVML attached, or after this GPU answered again. Raises DriverError."""
+        seen = self._gpus.see(board.gpu.uuid, EVERYTHING)
+        throttle = self.throttles.get(board.gpu.uuid)
+        if throttle is None:
+            throttle = self.throttles[board.gpu.uuid] = self._begun(board, poll_interval_s)
+        else:
+            throttle.rebase()
+        self._first[board.gpu.uuid] = seen
+        self._take(gpu_state.met(state, board, seen, binding, self._inventory.moment()))
 
-    def see(self, book: Book, look: Look) -> Seen:
-        """Read one GPU, and take from its telemetry what does not depend on any wish."""
-        seen = self.gpus.see(book.board.gpu.uuid, look)
-        moment = self.moment()
-        book.telemetry, book.looked = seen.telemetry, moment
-        for change in book.throttle.observe(moment.mono, seen.telemetry.reasons, seen.counters_ns):
+    def _begun(self, board: Board, poll_interval_s: float) -> Throttle:
+        """The seconds of an earlier run in this boot, or none."""
+        max_gap_s = max(MAX_GAP_S, 3 * poll_interval_s)
+        kept = self._kept.get(board.gpu.uuid)
+        if kept is not None:
+            with suppress(ValueError):
+                return Throttle.from_json(kept, self._clock.monotonic(), board.reasons_mask, max_gap_s)
+        return Throttle(board.reasons_mask, max_gap_s=max_gap_s)
+
+    def meet_host(self) -> None:
+        """The first look at the host's own settings."""
+        host = self._inventory.host
+        board = host.board
+        if board is not None:
+            self._take(gpu_state.met(host, board, self._knobs.see("", Look()), None, self._inventory.moment()))
+
+    def mig_changed(self, state: GpuState) -> bool:
+        """Whether the last look at MIG saw something else than the board's description says."""
+        return state.board is not None and self._mig.get(state.gpu.uuid, state.board.mig) != state.board.mig
+
+    def look(self, state: GpuState, look: Look, poll_interval_s: float, *, writes: bool) -> None:
+        """One look; and, with `writes`, what it asks for. Raises DriverError where nothing can be read."""
+        seen = self._first.pop(state.gpu.uuid, None) or self._device(state).see(state.gpu.uuid, look)
+        moment = self._inventory.moment()
+        if seen.mig is not None:
+            self._mig[state.gpu.uuid] = seen.mig
+        faults = self._observe(state, seen)
+        proofs = self._prove(state, seen)
+        change = gpu_state.looked(state, seen, proofs, poll_interval_s, moment)
+        state = self._take(Change(change.state, change.writes, faults + change.said))
+        self._cap(state)
+        if writes and change.writes:
+            self._act(state, change.writes)
+
+    def _observe(self, state: GpuState, seen: Seen) -> tuple[Said, ...]:
+        throttle = self.throttles.get(state.gpu.uuid)
+        if throttle is None:
+            return ()
+        said = []
+        capping = capping_of(state, seen.telemetry, seen.readings.get(Setting.POWER_LIMIT))
+        at_s = self._clock.monotonic()
+        for change in throttle.observe(at_s, seen.telemetry.reasons, seen.counters_ns, capping):
             kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
             detail = {"reason": change.reason.label, "duration_s": round(change.duration_s or 0.0, 1)}
-            self.say(book, Note(kind, cause=change.reason.word, detail=detail), None)
-        if seen.counters_ns is not None:
-            if book.throttle.went_back:
-                self.renew(book, "the driver's counters started again")
-            self._ledger.note_counters(book.board.gpu.uuid, seen.counters_ns)
-        return seen
+            said.append(Said(Note(kind, cause=change.reason.word, detail=detail)))
+        return tuple(said)
 
-    def renew(self, book: Book, why: str) -> None:
-        """A new driver initialisation: originals end, locks are gone, rivals are forgotten."""
-        self.say(book, Note(EventKind.REINITIALISED, cause=why), None)
-        self._ledger.forget(book.board.gpu.uuid)
-        book.met_with.clear()
-        self.begin_anew(book, why)
-
-    def begin_anew(self, book: Book, why: str) -> None:
-        """What is found next is no rival's doing: nothing that was paused waits on, and locks count as lost."""
-        moment = self.moment()
-        for setting, track in book.tracks.items():
-            book.tracks[setting] = drift.fresh(track)
-        for setting in LOCKS:
-            if setting in book.tracks:
-                self._keep(book, setting, drift.forget_lock(book.tracks[setting], why, moment))
-
-    def decide(self, book: Book, seen: Seen, poll_interval_s: float) -> dict[Setting, Value]:
-        """Hold one look against the wishes: what must be written, in the order in which to write it."""
-        writes: dict[Setting, Value] = {}
-        reverted = told = False
-        for setting in READABLE_FIRST:
-            reading = seen.readings.get(setting)
-            if setting in LOCKS:
-                self._prove(book, setting)
-                if reverted:
-                    self._keep(book, setting, self._lost_beside(book, setting, hushed=not told))
-            track = book.tracks.get(setting) or drift.new_track(self.moment())
-            if setting in book.handed_back:
-                book.tracks[setting] = drift.wait(track, book.handed_back[setting], self.moment(), reading)
-                continue
-            step = self._look(book, setting, book.wishes.get(setting), reading, poll_interval_s)
-            reverted |= step.track.open and not track.open
-            told |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
-            if step.write is not None:
-                writes[setting] = step.write
-        return {setting: writes[setting] for setting in GPU_SETTINGS if setting in writes}
-
-    def act(self, book: Book, writes: Mapping[Setting, Value]) -> None:
-        """Write, each on its own, after what they replace is on disk."""
-        if not writes:
-            return
-        board, uuid = book.board, book.board.gpu.uuid
-        first = {setting for setting in writes if self._ledger.saved.record(uuid, setting) is None}
-        for setting, value in writes.items():
-            found = _reading(book.tracks[setting])
-            self._ledger.before_write(uuid, setting, found, value, board.factory_default(setting))
-        try:
-            self._ledger.sync()
-        except GpuTunedError as error:
-            for setting in first:
-                self._ledger.withdraw(uuid, setting)
-            for setting in writes:
-                self._keep(book, setting, drift.failed(book.tracks[setting], f"not written: {error}", self.moment()))
-            return
-        for setting, value in writes.items():
-            if not self._write(book, setting, value) and setting in first:
-                self._ledger.withdraw(uuid, setting)
+    def _act(self, state: GpuState, writes: Mapping[Setting, Value]) -> None:
+        """Write, each on its own, after what they replace is saved."""
+        due = list(writes)
+        first = gpu_state.unsaved(state, due)
+        state = self._take(Change(gpu_state.about_to_write(state, due)))
+        if first:
+            due = self._saved(state, first, due)
+        for setting in due:
+            self._write(self._now(state), setting, writes[setting])
         self.settle()
-        # What the writes changed is to be seen in the same turn: the limit enforced, for one.
-        book.telemetry = self.gpus.see(uuid, Look()).telemetry
+        if due and state.gpu is not HOST:
+            seen = self._gpus.see(state.gpu.uuid, Look())
+            self._cap(self._take(Change(gpu_state.with_telemetry(self._now(state), seen.telemetry))))
+
+    def _cap(self, state: GpuState) -> None:
+        """What a power cap is from now on: a decision or a write may have made it ours."""
+        throttle = self.throttles.get(state.gpu.uuid)
+        if throttle is not None:
+            throttle.capping = capping_of(state, state.telemetry, None)
+
+    def _saved(self, state: GpuState, first: list[Setting], due: list[Setting]) -> list[Setting]:
+        """Save before the first write of these settings; which of `due` may then be written. A required one always:
+        to run without it is worse than not to be able to undo it after a crash."""
+        try:
+            self._save()
+        except GpuTunedError as error:
+            self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+            for setting in first:
+                track = state.tracks[setting]
+                if track.wish is None or not track.wish.required:
+                    due.remove(setting)
+                    why = f"not written: {error}"
+                    self._take(
+                        gpu_state.not_written(
+                            self._now(state), setting, why, kept=True, moment=self._inventory.moment()
+                        )
+                    )
+        return due
 
     def settle(self) -> None:
-        """What came of the writes goes to disk too; failing here loses no original, so it is told elsewhere."""
+        """What came of the writes is saved too; failing here loses no original, so it is only told."""
         try:
-            self._ledger.sync()
+            self._save()
         except GpuTunedError as error:
-            self.tell(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+            self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
 
-    def _write(self, book: Book, setting: Setting, value: Value) -> bool:
-        """False where it is sure that the driver kept what it had."""
-        uuid, track = book.board.gpu.uuid, book.tracks[setting]
+    def _write(self, state: GpuState, setting: Setting, value: Value) -> None:
+        device, uuid = self._device(state), state.gpu.uuid
         try:
-            self.gpus.write(uuid, setting, value)
-            after = self.gpus.read(uuid, setting)
-        except (GpuLost, DriverAbsent):
-            raise
-        except DriverError as error:
-            self._keep(book, setting, drift.failed(track, str(error), self.moment()))
-            return not isinstance(error, (DriverRefused, DriverPermission, NotSupported))
-        accepted = value if not setting.readable else accepted_as(value, _reading(track), after)
-        if accepted is None:
-            why = f"the driver reported success, but it reads {reading_text(after)}"
-            self._keep(book, setting, drift.failed(replace(track, observed=after), why, self.moment()))
-            return after != track.observed
-        if track.open:
-            found = None if isinstance(track.observed, Unread) else track.observed
-            book.last_put_back = PutBack(self._clock.now(), setting, found, track.message)
-        why = track.message if track.message and track.state in _LOST else "as the policy says"
-        self._ledger.after_write(uuid, setting, accepted)
-        self._keep(book, setting, drift.took(track, value, accepted, after, why, self.moment()))
-        if setting in LOCKS:
-            book.proofs.pop(setting, None)
-        return True
-
-    def goal(self, book: Book, wish: Wish, seen: Reading | None) -> Goal | None:
-        """What a wish means on this GPU, by what was found there before the first write."""
-        record = self._ledger.saved.record(book.board.gpu.uuid, wish.setting)
-        before = record.original if record else book.met_with.get(wish.setting)
-        return goal_of(wish, book.board, seen, before)
-
-    def _look(
-        self, book: Book, setting: Setting, wish: Wish | None, reading: Reading | None, poll_interval_s: float
-    ) -> Step:
-        board, moment = book.board, self.moment()
-        track = book.tracks.get(setting) or drift.new_track(moment)
-        record = self._ledger.saved.record(board.gpu.uuid, setting)
-        goal: Goal | None = None
-        unread = reading is None and setting.readable and wish is not None and wish.target is not None
-        if unread and track.goal is None:  # newly wished: what was read long ago must not become an original
-            reading, unread = self.gpus.read(board.gpu.uuid, setting), False
-        if wish is not None:
-            seen = track.observed if reading is None else reading
-            if seen is not None and not isinstance(seen, Unread):
-                book.met_with.setdefault(setting, seen)
-            goal = self.goal(book, wish, seen)
-            if track.accepted is None and setting.readable and goal is not None and not isinstance(goal, Refusal):
-                known = accepted_for(record, goal)
-                track = replace(track, goal=goal, accepted=known) if known is not None else track
-        default = board.factory_default(setting)
-        step = drift.look(track, setting, wish, goal, reading, default, poll_interval_s, moment)
-        if unread and (step.write is not None or goal != book.tracks[setting].goal):
-            return self._look(book, setting, wish, self.gpus.read(board.gpu.uuid, setting), poll_interval_s)
-        self._keep(book, setting, step)
-        return step
-
-    def _lost_beside(self, book: Book, setting: Setting, hushed: bool) -> Step:
-        track = book.tracks.get(setting) or drift.new_track(self.moment())
-        return drift.forget_lock(track, "a setting beside it was lost, so it may be too", self.moment(), hushed)
-
-    def _prove(self, book: Book, setting: Setting) -> None:
-        """Judge a requested lock by what the clocks do under load; silence proves nothing."""
-        track = book.tracks.get(setting)
-        if track is None or track.state is not State.REQUESTED or not isinstance(track.accepted, ClockLock):
-            book.proofs.pop(setting, None)
+            device.write(uuid, setting, value)
+            after = device.read(uuid, setting)
+        except GpuTunedError as error:
+            if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
+                device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
+            kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported))
+            self._take(gpu_state.not_written(state, setting, str(error), kept, self._inventory.moment()))
             return
-        proof = book.proofs.get(setting)
-        if proof is None:
-            proof = book.proofs[setting] = LockWatch.on(book.board, setting, track.accepted)
-        verdict = proof.observe(book.telemetry)
-        if verdict is Proof.CONFIRMED:
-            self._keep(book, setting, drift.confirm_lock(track, self.moment()))
-        elif verdict is Proof.LOST:
-            seen = book.telemetry
-            clock_mhz = seen.gpu_clock_mhz if setting is Setting.GPU_CLOCK else seen.memory_clock_mhz
-            evidence = f"{clock_mhz} MHz under load, above the {track.accepted.max_mhz} MHz asked for"
-            book.tracks[setting] = drift.disprove_lock(track, evidence)
+        self._take(gpu_state.wrote(state, setting, value, after, self._inventory.moment()))
 
-    def _keep(self, book: Book, setting: Setting, step: Step) -> None:
-        book.tracks[setting] = step.track
-        for note in step.notes:
-            self.say(book, note, setting)
+    def restore(self, state: GpuState, settings: Iterable[Setting], done: list[str], failed: list[str]) -> None:
+        """Put settings back to what was found at first; nothing where nothing of ours was ever in force. Afterwards
+        they are left alone until somebody asks to apply. What was done and what failed is added in words."""
+        for setting in settings:
+            original = state.original(setting)
+            if original is not None and original.written:
+                self._restore(self._now(state), setting, original, done, failed)
 
-    def say(self, book: Book, note: Note, setting: Setting | None) -> None:
-        track = book.tracks.get(setting) if setting else None
-        wish = book.wishes.get(setting) if setting else None
-        goal = track.goal if track else None
-        wanted = None if isinstance(goal, Refusal) else goal
-        asked = {"wanted": target_text(wish.target)} if wish and isinstance(goal, Refusal) else {}
-        self.tell(
-            Event(
-                note.kind,
-                self._clock.now(),
-                book.board.gpu,
-                setting,
-                wanted,
-                note.found,
-                note.cause,
-                str(wish.origin) if wish else None,
-                {**asked, **note.detail},
-            )
-        )
+    def _restore(
+        self, state: GpuState, setting: Setting, original: Original, done: list[str], failed: list[str]
+    ) -> None:
+        where = f"{state.gpu.pci} " if state.gpu.pci else ""
+        words = f"{where}{setting.label} {text(original.value)}"
+        if not state.here:
+            failed.append(f"{words}: {state.why}")
+            self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not here"), state.why)
+            return
+        device, uuid, moment = self._device(state), state.gpu.uuid, self._inventory.moment()
+        try:
+            found = device.read(uuid, setting)
+            if found != original.value:
+                device.write(uuid, setting, original.value)
+                after = device.read(uuid, setting)
+                if setting.readable and ROWS[setting].taken(original.value, found, after) is None:
+                    raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
+        except DriverError as error:
+            failed.append(f"{words}: {error}")
+            message = f"restore failed: {error}; {TAKES_UP}"
+            self._take(Change(gpu_state.handed_back(state, setting, message, used_up=False, moment=moment)))
+            self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
+            return
+        self._take(Change(gpu_state.handed_back(state, setting, HANDED_BACK, used_up=True, moment=moment)))
+        if found != original.value:
+            done.append(words + (" (assumed)" if original.assumed else ""))
+            kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
+            self._tell_restore(kind, state, setting, original, found, None)
 
+    def _tell_restore(
+        self,
+        kind: EventKind,
+        state: GpuState,
+        setting: Setting,
+        original: Original,
+        found: Reading,
+        cause: str | None,
+    ) -> None:
+        seen = None if isinstance(found, Unread) else found
+        gpu = None if state.gpu is HOST else state.gpu
+        detail = {"found": reading_text(found)}
+        self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
 
-def _reading(track: Track) -> Reading:
-    """The last reading; `False` (persistence off) is one."""
-    return NO_GETTER if track.observed is None else track.observed
+    def throttle_row(self, state: GpuState) -> Mapping[str, object]:
+        """What slowed this GPU down, for the document."""
+        throttle = self.throttles.get(state.gpu.uuid)
+        if throttle is None:
+            return {"reasons": [], "fault": None}
+        fault = throttle.fault
+        since_s = None if fault is None else state.wall_of(fault.since_s)
+        return {
+            "reasons": throttle.report(self._clock.monotonic()),
+            "fault": None if fault is None else {"reason": fault.reason.word, "since": since_s},
+        }
+
+    def _prove(self, state: GpuState, seen: Seen) -> dict[Setting, str | None]:
+        """Judge requested locks by what the clocks do under load; silence proves nothing. The evidence against a lock
+        that is gone, None for one that was seen to hold."""
+        found: dict[Setting, str | None] = {}
+        for setting in LOCKS:
+            track = state.tracks.get(setting)
+            key = (state.gpu.uuid, setting)
+            if track is None or track.state is not State.REQUESTED or not isinstance(track.accepted, ClockLock):
+                self._proofs.pop(key, None)
+                continue
+            begun_at, watch = self._proofs.get(key, (None, None))
+            if watch is None or begun_at != track.requested_at:  # each request is watched anew
+                board = state.board
+                if board is None:
+                    continue
+                watch = LockWatch.on(board, setting, track.accepted)
+                self._proofs[key] = (track.requested_at, watch)
+            verdict = watch.observe(seen.telemetry)
+            if verdict is Proof.CONFIRMED:
+                found[setting] = None
+            elif verdict is Proof.LOST:
+                telemetry = seen.telemetry
+                clock_mhz = telemetry.gpu_clock_mhz if setting is Setting.GPU_CLOCK else telemetry.memory_clock_mhz
+                found[setting] = f"{clock_mhz} MHz under load, above the {track.accepted.max_mhz} MHz asked for"
+        return found
+
+    def _device(self, state: GpuState) -> Device:
+        return self._knobs if state.gpu is HOST else self._gpus
+
+    def _now(self, state: GpuState) -> GpuState:
+        return self._inventory.host if state.gpu is HOST else self._inventory.states[key_of(state)]
+
+    def _take(self, change: Change) -> GpuState:
+        return self._inventory.take_host(change) if change.state.gpu is HOST else self._inventory.take(change)

@@ -9,12 +9,14 @@ from contextlib import suppress
 from typing import Any
 
 from gpu_tuned import __version__
+from gpu_tuned.core import gpu_state
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind, to_wire
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
 from gpu_tuned.loop.commands import Commands
-from gpu_tuned.loop.steward import Steward, World
+from gpu_tuned.loop.steward import Steward
+from gpu_tuned.loop.world import World
 from gpu_tuned.ports import DriverEvent
 
 SETTLE_S = 2.5
@@ -71,7 +73,7 @@ class Loop:
         damage = self.steward.ledger.damage
         if damage is not None:
             self.say(Event(EventKind.STATE_DAMAGED, self._clock.now(), cause=damage))
-        self.steward.keeper.start()
+        self.steward.start()
         self.steward.publish()
 
     def wait_first(self, over: Callable[[], None], why: str) -> None:
@@ -99,10 +101,10 @@ class Loop:
 
     def look_once(self) -> Mapping[str, Any]:
         """One turn in this thread, without `run`: the document as it then is. Lets go of the driver again."""
-        self.steward.keeper.start()
+        self.steward.start()
         self.steward.turn()
         self._world.gpus.detach()
-        return self.steward.document
+        return self.steward.publisher.document
 
     def say(self, event: Event) -> None:
         self._world.say(event)
@@ -136,8 +138,8 @@ class Loop:
         while not self._stopping and self._clock.monotonic() < ready_s:
             self._wake.wait(ready_s - self._clock.monotonic())
             self._wake.clear()
-        for book in self.steward.fleet.books.values():
-            self.steward.reconciler.begin_anew(book, "the machine slept")
+        for state in list(self.steward.inventory.states.values()):
+            self.steward.inventory.take(gpu_state.slept(state, self.steward.inventory.moment()))
 
     def _pause(self, began_s: float) -> None:
         """Until the next look or the end of a release is due, the machine has slept, the policy's files were changed
@@ -160,11 +162,12 @@ class Loop:
         what = "every setting stays on the GPUs"
         if wished and self._restore_at_stop:
             self._world.service.stopping("putting back what was found")
-            done, failed = self.steward.restore(list(self.steward.fleet.books.values()), GPU_SETTINGS, True)
+            done, failed = self.steward.restore(list(self.steward.inventory.states.values()), GPU_SETTINGS, True)
             what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
         else:
             if wished:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
             self._world.service.stopping("settings stay on the GPUs")
+            self.steward.reconciler.settle()
         self._world.gpus.detach()
         self.say(Event(EventKind.STOPPED, self._clock.now(), detail={"what": what}))

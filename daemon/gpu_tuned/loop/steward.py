@@ -2,50 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gpu_tuned import __version__
-from gpu_tuned.core.errors import DriverAbsent, DriverError, GpuLost
+from gpu_tuned.core import budget, gpu_state
+from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
-from gpu_tuned.core.model import Setting
-from gpu_tuned.core.plan import Goal, budget_refusal, power_goals_mw
+from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
+from gpu_tuned.core.model import GPU_SETTINGS, Setting
 from gpu_tuned.core.policy import Mode, Policy
-from gpu_tuned.core.track import Note
-from gpu_tuned.core.wish import Auto, Wish
-from gpu_tuned.loop import publish
+from gpu_tuned.core.status import counted, exceptions, rows
+from gpu_tuned.core.track import Moment, Note
 from gpu_tuned.loop.fleet import DriverState, Fleet
-from gpu_tuned.loop.host_settings import HostSettings
+from gpu_tuned.loop.host_knobs import HostKnobs
+from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.loop.ledger import Ledger
-from gpu_tuned.loop.planned import plan_of
-from gpu_tuned.loop.policy_keeper import PolicyFiles, PolicyKeeper
-from gpu_tuned.loop.reconcile import Book, Reconciler
-from gpu_tuned.loop.restore import restore
+from gpu_tuned.loop.pause import Pause
+from gpu_tuned.loop.policy_keeper import PolicyKeeper
+from gpu_tuned.loop.publish import Publisher
+from gpu_tuned.loop.reconcile import Reconciler
 from gpu_tuned.loop.rivals import Rivals
-from gpu_tuned.ports import Clock, Desk, DriverEvent, Gpus, Kernel, Look, Say, Service, Store
+from gpu_tuned.loop.wishes import Wishes
+from gpu_tuned.loop.world import World
+from gpu_tuned.ports import DriverEvent, Look, Say
 
 APPLICATION_CLOCKS_EVERY = 5
 COUNTERS_EVERY = 10
 """Costly getters take turns: one look in so many, a different one for each GPU."""
 DEFAULT_INTERVAL_S = 2.0
+SAVE_EVERY_S = 60.0
+"""How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
+DESCRIBE_AGAIN_S = 30.0
+"""The longest pause before a board that could not be described in full is asked again."""
 APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
 """Xids that a program causes; the others point at hardware or driver."""
-
-
-@dataclass(frozen=True, slots=True)
-class World:
-    """Every port the loop needs, put together by main."""
-
-    gpus: Gpus
-    kernel: Kernel
-    clock: Clock
-    store: Store
-    service: Service
-    desk: Desk
-    say: Say
-    policy_files: PolicyFiles
-    observe: bool = False
 
 
 class Steward:
@@ -54,20 +44,35 @@ class Steward:
     def __init__(self, world: World, say: Say) -> None:
         self._world, self._say = world, say
         self.clock = world.clock
-        self.started_at = self.clock.now()
-        self.document: Mapping[str, Any] = {}
         self.status = "starting"
         self.released_until: float | None = None
-        self.ledger = Ledger(world.store, world.kernel.boot_id())
-        self.keeper = PolicyKeeper(world.policy_files, self.ledger, self.clock, say)
+        self.wishes = Wishes(world.kernel)
         self.rivals = Rivals(world.kernel, self.clock, say)
-        self.reconciler = Reconciler(world.gpus, self.ledger, self.clock, self.rivals.naming(say))
-        self.fleet = Fleet(world.gpus, world.kernel, self.ledger, self.reconciler, self.clock, say)
-        self.host = HostSettings(world.kernel, self.ledger, self.clock, say)
+        knobs, naming = HostKnobs(world.kernel), self.rivals.naming(say)
+        moment = Moment(self.clock.now(), self.clock.monotonic())
+        self.ledger = Ledger(world.this_boot, world.lasting, world.kernel.boot_id(), moment)
+        host = gpu_state.host(self.ledger.found.host, knobs.absent(), moment)
+        self.inventory = Inventory(host, self.clock, naming)
+        self.keeper = PolicyKeeper(world.policy_files, self.ledger, self.clock, say)
+        self.reconciler = Reconciler(
+            world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled
+        )
+        self._saved_at_s = self.clock.monotonic()
+        self.fleet = Fleet(world.gpus, world.kernel, self.inventory, self.reconciler, self.clock, say)
+        self.publisher = Publisher(world, self)
         self._turns = 0
         self._answered_at: float | None = None
-        self._on_battery = world.kernel.on_battery_host()
         self._told: set[tuple[str, str]] = set()
+        self._describe: dict[str, Pause] = {}
+
+    @property
+    def turns(self) -> int:
+        return self._turns
+
+    @property
+    def answered_at(self) -> float | None:
+        """When a turn last saw the driver, wall clock; None: not yet."""
+        return self._answered_at
 
     @property
     def observing(self) -> bool:
@@ -78,20 +83,35 @@ class Steward:
     def interval_s(self) -> float:
         return self.keeper.policy.daemon.poll_interval_s if self.keeper.policy else DEFAULT_INTERVAL_S
 
+    @property
+    def short(self) -> bool:
+        """Whether fewer GPUs are here than the policy says there must be."""
+        return counted(self.keeper.policy, self.inventory.states)[1] is not None
+
+    def start(self) -> None:
+        """Before the driver is met: the policy, and what an earlier run knew of this boot."""
+        self.keeper.start()
+        for state in self.ledger.remembered():
+            self.inventory.take(Change(state))
+        self.reconciler.meet_host()
+        self._spread()
+
     def turn(self, heard: Iterable[DriverEvent] = ()) -> None:
         """Meet the driver where that is due, look at every GPU and at the host, put right, publish."""
         if self.released_until is not None and self.clock.monotonic() >= self.released_until:
             self.take_back("its time is over")
         if self.fleet.meet(self.interval_s):
-            self._spread()
             self.keeper.judge(self._judge)
             self._spread()
         self._tell_xids(heard)
-        self.rivals.look(lambda: self._held(lambda book: book.wishes))
-        for book in self.fleet.books.values():
-            self._look_at(book)
-        policy = self.keeper.policy
-        self.host.turn(self._for_this_host(policy.numa_balancing) if policy else None, self.interval_s)
+        self.rivals.look(self._held)
+        for key in list(self.inventory.states):
+            if self.fleet.attached:
+                self._look_at(self.inventory.states[key])
+        if any(row.wish is not None or row.left for row in self.inventory.host.tracks.values()):
+            self.reconciler.look(self.inventory.host, Look(), self.interval_s, writes=not self.observing)
+        if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
+            self.reconciler.settle()
         self._turns += 1
         if self.fleet.attached:
             self._answered_at = self.clock.now()
@@ -103,123 +123,117 @@ class Steward:
         if announced:
             self._world.service.reloading()
         try:
-            self.keeper.reload(self._judge if self.fleet.books else None)
+            self.keeper.reload(self._judge if self._boards_known else None)
         finally:
             if announced:
                 self._world.service.ready(self.status)
         self._spread()
 
     def take_back(self, cause: str) -> None:
-        self.released_until, self.fleet.released = None, set()
+        self.released_until = None
         self.fleet.state = DriverState.STARTING
         self._say(Event(EventKind.TAKEN_BACK, self.clock.now(), cause=cause))
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
-        found = [f"{b.board.gpu.name} {b.board.gpu.pci} {b.away}" for b in self.fleet.books.values() if b.away]
-        for book in self.fleet.books.values():
-            found += [
-                f"{book.board.gpu.pci} {setting.label} {track.state.value}"
-                for setting, track in book.tracks.items()
-                if not track.in_order and book.away is None
-            ]
-        return found
+        found = exceptions(self.inventory.states, self.short)
+        missing = counted(self.keeper.policy, self.inventory.states)[1]
+        found += [missing] if missing and self.fleet.attached else []
+        own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
+        return found + own
 
-    def restore(self, books: list[Book], settings: Sequence[Setting], host_too: bool) -> tuple[list[str], list[str]]:
-        """Put back what was found before the first write. Returns what was done and what failed, in words."""
+    def restore(
+        self, states: Iterable[GpuState], settings: Iterable[Setting], host_too: bool
+    ) -> tuple[list[str], list[str]]:
+        """Put back what was found at first. Returns what was done and what failed, in words."""
         done: list[str] = []
         failed: list[str] = []
-        for book in books:
-            # Persistence last: without it, an idle GPU may forget the others between two writes.
-            for setting in reversed(settings):
-                restore(book, setting, self.reconciler, self.ledger, done, failed)
+        # Persistence last: without it, an idle GPU may forget the others between two writes.
+        backwards = [setting for setting in reversed(GPU_SETTINGS) if setting in set(settings)]
+        for state in states:
+            self.reconciler.restore(state, backwards, done, failed)
         if host_too:
-            failed += [
-                f"{uuid}: this GPU is not here" for uuid in self.ledger.written() if uuid not in self.fleet.books
-            ]
-            self.host.restore(done, failed)
+            self.reconciler.restore(self.inventory.host, [s for s in Setting if s.of_host], done, failed)
         self.reconciler.settle()
         return done, failed
 
-    def _look_at(self, book: Book) -> None:
-        if not self.fleet.attached:
+    def publish(self) -> None:
+        """Lay down what is known now."""
+        self.status = self.publisher.publish()
+
+    @property
+    def _boards_known(self) -> bool:
+        return any(state.board is not None for state in self.inventory.states.values())
+
+    def _save(self) -> None:
+        throttled = {uuid: throttle.to_json() for uuid, throttle in self.reconciler.throttles.items()}
+        self._saved_at_s = self.clock.monotonic()
+        self.ledger.sync(self.inventory.states.values(), self.inventory.host, throttled)
+        self.inventory.unsaved = False
+
+    def _look_at(self, state: GpuState) -> None:
+        if not state.here and state.presence is not Presence.ASLEEP:
+            self.fleet.look_again(state, self.interval_s)
+        elif self._world.kernel.asleep(state.gpu.pci):
+            self.fleet.fall_asleep(state)
             return
-        if book.away is not None:
-            self.fleet.try_again(book)
-            if book.away is not None:
-                return
-        seen = self.fleet.first_looks.pop(book.board.gpu.uuid, None)
-        book.asleep = self._world.kernel.asleep(book.board.gpu.pci)
-        if book.asleep:
+        else:
+            self.fleet.wake(state, self.interval_s)
+        state = self.inventory.states.get(state.gpu.uuid, state)
+        if not state.here and state.presence is not Presence.ASLEEP:
             return
         try:
-            seen = seen or self.reconciler.see(book, self._what_to_read(book))
-            writes = self.reconciler.decide(book, seen, self.interval_s)
-            if not self.observing:
-                self.reconciler.act(book, writes)
+            self._describe_again(state)
+            state = self.inventory.states[state.gpu.uuid]
+            self.reconciler.look(state, self._what_to_read(state), self.interval_s, writes=not self.observing)
         except GpuLost as error:
-            self.fleet.lose(book, str(error))
-        except DriverAbsent as error:
-            self.fleet.let_go(DriverState.ABSENT, str(error))
+            self.fleet.lose(self.inventory.states[state.gpu.uuid], str(error))
+        except (DriverAbsent, DriverMismatch) as error:
+            word = DriverState.ABSENT if isinstance(error, DriverAbsent) else DriverState.MISMATCH
+            self.fleet.trouble(word, str(error), self.interval_s)
         except DriverError as error:
-            self.fleet.lose(book, f"does not answer as it should: {error}")
+            why = f"does not answer as it should: {error}"
+            self.fleet.lose(self.inventory.states[state.gpu.uuid], why)
 
-    def _what_to_read(self, book: Book) -> Look:
-        turn = self._turns + book.board.index
-        return Look(
-            application_clocks=turn % APPLICATION_CLOCKS_EVERY == 0 and Setting.APPLICATION_CLOCKS in book.wishes,
-            counters=turn % COUNTERS_EVERY == 0,
-        )
+    def _describe_again(self, state: GpuState) -> None:
+        """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
+        board, uuid = state.board, state.gpu.uuid
+        if board is None or not (board.unknown or self.reconciler.mig_changed(state)):
+            self._describe.pop(uuid, None)
+            return
+        pause = self._describe.setdefault(uuid, Pause(self.clock, DESCRIBE_AGAIN_S))
+        if pause.over:
+            pause.longer(self.interval_s)
+            self.inventory.take(Change(gpu_state.described(state, self._world.gpus.describe(uuid))))
+
+    def _what_to_read(self, state: GpuState) -> Look:
+        turn = self._turns + (state.board.index if state.board else 0)
+        track = state.tracks.get(Setting.APPLICATION_CLOCKS)
+        wished = track is not None and track.wish is not None
+        # Also where it is not as wished: what is written must have been read in the same look.
+        due = turn % APPLICATION_CLOCKS_EVERY == 0 or (track is not None and not (track.in_order and track.observed))
+        return Look(application_clocks=wished and due, counters=turn % COUNTERS_EVERY == 0)
 
     def _spread(self) -> None:
-        """Hand every GPU its wishes."""
-        policy = self.keeper.policy
-        for book in self.fleet.books.values():
-            wishes = policy.wishes_for(book.board.gpu) if policy else {}
-            mine = {setting: self._for_this_host(wish) for setting, wish in wishes.items()}
-            book.wishes = {setting: wish for setting, wish in mine.items() if wish is not None}
+        """Hand every GPU, and the host, its wishes."""
+        policy, moment = self.keeper.policy, self.inventory.moment()
+        for state in list(self.inventory.states.values()):
+            wishes = self.wishes.of(policy, state, self.observing)
+            named = policy is not None and policy.names(state.gpu)
+            self.inventory.take(Change(gpu_state.wished(state, wishes, named, self.keeper.restricted, moment)))
+        host = self.inventory.host
+        wishes = self.wishes.of_host(policy, self.observing)
+        self.inventory.take_host(Change(gpu_state.wished(host, wishes, False, self.keeper.restricted, moment)))
         if policy is not None:
             self._tell_unmatched(policy)
 
-    def _for_this_host(self, wish: Wish | None) -> Wish | None:
-        """The wish as it is carried out here: in observe mode, watched."""
-        wish = self._meant_here(wish)
-        return replace(wish, watched=True) if wish and self.observing else wish
-
-    def _meant_here(self, wish: Wish | None) -> Wish | None:
-        if wish is None:
-            return None
-        if wish.target is Auto.AUTO and wish.setting is Setting.PERSISTENCE_MODE:
-            if self._on_battery:
-                return None
-            wish = replace(wish, target=True)
-        return wish
-
-    def _plan(self) -> Mapping[str, Any]:
-        """What the policy files, loaded or not yet, would have written now."""
-        self.keeper.notice_change()
-        policy = self.keeper.pending or self.keeper.policy
-
-        def wishes_of(book: Book) -> dict[Setting, Wish]:
-            wishes = policy.wishes_for(book.board.gpu) if policy else {}
-            return {s: mine for s, wish in wishes.items() if (mine := self._meant_here(wish)) is not None}
-
-        def goal(book: Book, wish: Wish) -> Goal | None:
-            return self.reconciler.goal(book, wish, book.tracks[wish.setting].observed)
-
-        plan = plan_of(self.fleet.books.values(), wishes_of, goal, self.keeper.pending is not None)
-        numa = policy.numa_balancing if policy else None
-        if self.host.track is not None or numa is not None:
-            plan.add(None, Setting.NUMA_BALANCING, *self.host.planned(numa))
-        plan.rows["notes"] += self.rivals.beside(lambda: self._held(wishes_of))
-        return plan.rows
-
-    def _held(self, wishes_of: Callable[[Book], Mapping[Setting, Wish]]) -> set[Setting]:
-        """The settings that these wishes would write, on any GPU."""
-        return {s for book in self.fleet.books.values() for s, wish in wishes_of(book).items() if not wish.watched}
+    def _held(self) -> set[Setting]:
+        """The settings that are written here, on any GPU."""
+        tracks = [track for state in self.inventory.states.values() for track in state.tracks.values()]
+        return {track.wish.setting for track in tracks if track.wish is not None and not track.wish.watched}
 
     def _tell_unmatched(self, policy: Policy) -> None:
-        for rule in policy.unmatched([book.board.gpu for book in self.fleet.books.values()]):
+        for rule in policy.unmatched([state.gpu for state in self.inventory.states.values()]):
             key = (policy.digest, str(rule.origin))
             if key not in self._told and self.fleet.attached:
                 self._told.add(key)
@@ -227,40 +241,18 @@ class Steward:
                 self._say(Event(EventKind.RULE_UNMATCHED, self.clock.now(), cause=cause, origin=str(rule.origin)))
 
     def _judge(self, policy: Policy) -> str | None:
-        boards = [book.board for book in self.fleet.books.values()]
-        return budget_refusal(policy.gpu_power_budget_mw, power_goals_mw(policy, boards))
+        return budget.judge(policy, self.inventory.states.values())
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
         for event in heard:
-            book = self.fleet.books.get(event.uuid)
-            if event.kind != "xid" or book is None:
+            state = self.inventory.states.get(event.uuid)
+            if event.kind != "xid" or state is None:
                 continue
-            book.last_xid = (event.data, self.clock.now())
             cause = "caused by a program" if event.data in APPLICATION_XIDS else "hardware or driver"
-            self.reconciler.say(book, Note(EventKind.XID, cause=cause, detail={"xid": event.data}), None)
+            said = Said(Note(EventKind.XID, cause=cause, detail={"xid": event.data}))
+            self.inventory.take(Change(gpu_state.told_xid(state, event.data, self.inventory.moment()), said=(said,)))
 
-    def publish(self) -> None:
-        """Lay down what is known now."""
-        about = {
-            "daemon_version": __version__,
-            "started_at": self.started_at,
-            "turns": self._turns,
-            "rivals": self.rivals.rows,
-        }
-        self.document = publish.document(
-            self.keeper,
-            self.fleet,
-            self.host,
-            self._world.kernel,
-            self.ledger.saved,
-            self.interval_s,
-            "observe" if self.observing else "enforce",
-            self.reconciler.moment(),
-            self._answered_at,
-            about,
-            self._world.gpus.driver_version(),
-            self._plan(),
-        )
-        self._world.desk.publish(self.document)
-        self.status = publish.one_line(self.document)
-        self._world.service.status(self.status)
+
+def plan_now(steward: Steward) -> Mapping[str, Any]:
+    """The plan as `Plan` would answer it; for whoever has no socket."""
+    return steward.publisher.plan()

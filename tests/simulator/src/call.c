@@ -74,7 +74,7 @@ int attached_gone(struct state *s, int slot)
         || self->pid != self_pid || self->generation[slot] != g->generation;
 }
 
-static void spin_us(unsigned us)
+void spin_us(unsigned us)
 {
     int64_t end = now_ns(CLOCK_MONOTONIC) + (int64_t)us * 1000;
     if (us > 500)
@@ -83,20 +83,33 @@ static void spin_us(unsigned us)
         ;
 }
 
-nvmlReturn_t call_faults(const char *name, struct state *s)
+/* A fault for so many calls takes itself away with the last of them. */
+static int take_turn(struct fault *f)
+{
+    unsigned left = __atomic_load_n(&f->times, __ATOMIC_ACQUIRE);
+    while (left && !__atomic_compare_exchange_n(&f->times, &left, left - 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        ;
+    if (left == 1)
+        f->answer = OK;
+    return left > 0;
+}
+
+nvmlReturn_t call_faults(const char *name, struct state *s, int slot)
 {
     nvmlReturn_t answer = OK;
     for (int i = 0; __atomic_load_n(&s->n_faults, __ATOMIC_ACQUIRE) && i < MAX_FAULTS; i++) {
         struct fault *f = &s->faults[i];
-        if (!f->call[0] || (strcmp(f->call, name) != 0 && strcmp(f->call, "all") != 0))
+        if (!f->call[0] || (strcmp(f->call, name) != 0 && strcmp(f->call, "all") != 0)
+            || (f->slot != ALL_GPUS && f->slot != slot))
             continue;
         if (f->slow_us)
             sleep_until_ns(now_ns(CLOCK_MONOTONIC) + (int64_t)f->slow_us * 1000);
         /* Hangs end when their time is up or when they are taken back, never by a signal. */
         while (__atomic_load_n(&f->until_ns, __ATOMIC_ACQUIRE) > now_ns(CLOCK_MONOTONIC))
             sleep_until_ns(now_ns(CLOCK_MONOTONIC) + 5000000);
-        if (f->answer)
-            answer = f->answer;
+        nvmlReturn_t told = f->answer;
+        if (told && (!f->times || take_turn(f)))
+            answer = told;
     }
     return answer;
 }
@@ -136,8 +149,11 @@ nvmlReturn_t call_enter(struct call *c, const char *name, int *counter, int devi
     memset(c, 0, sizeof *c);
     c->s = lib_state;
     c->who = (struct caller){self_pid, 0, 0};
-    nvmlReturn_t answer = call_faults(name, c->s);
-    call_cost(c->s, name, 0);
+    int slot = device ? handle_slot(handle) : -1;
+    c->slot = device ? slot : THE_HOST;
+    nvmlReturn_t answer = call_faults(name, c->s, slot);
+    if (slot < 0 || !c->s->gpus[slot].board.recorded)    /* a recorded board's answers bring their own */
+        call_cost(c->s, name, 0);
     state_lock(c->s);
     call_count(c->s, name, counter);
     clients_reap(c->s, 0);
@@ -146,10 +162,8 @@ nvmlReturn_t call_enter(struct call *c, const char *name, int *counter, int devi
         return call_leave(c, answer);
     if (!device)
         return OK;
-    int slot = handle_slot(handle);
     if (slot < 0)
         return call_leave(c, ERR_INVALID_ARGUMENT);
-    c->slot = slot;
     c->g = &c->s->gpus[slot];
     return attached_gone(c->s, slot) ? call_leave(c, ERR_GPU_IS_LOST) : OK;
 }
@@ -177,7 +191,7 @@ static nvmlReturn_t attach(unsigned flags)
     char name[32], path[PATH_MAX];
     struct state *s = lib_state;
     snprintf(path, sizeof path, "%s/root/proc/driver/nvidia/version", nvsim_dir);
-    if (!s->loaded || access(path, R_OK) != 0 || !open_device("nvidiactl"))
+    if (!s->loaded || (!s->wsl && access(path, R_OK) != 0) || !open_device(s->wsl ? "dxg" : "nvidiactl"))
         return ERR_DRIVER_NOT_LOADED;
     if (s->mismatch)
         return ERR_LIB_RM_VERSION_MISMATCH;
@@ -191,10 +205,11 @@ static nvmlReturn_t attach(unsigned flags)
     for (int i = 0; i < s->n_order; i++) {
         const struct gpu *g = &s->gpus[s->order[i]];
         snprintf(name, sizeof name, "nvidia%u", g->minor);
-        if (g->present && open_device(name))
+        if (g->present && (s->wsl || open_device(name)))
             order[n_order++] = s->order[i];
     }
     attached = 1;
+    runtime_power(s);
     return OK;
 }
 
@@ -216,6 +231,7 @@ static int find_state(void)
     if (stat(path, &st) != 0)
         return 0;
     if (!lib_state || st.st_ino != state_inode) {
+        answers_forget();
         lib_state = state_open(strdup(dir));
         state_inode = st.st_ino;
     }
@@ -232,7 +248,7 @@ EXPORT nvmlReturn_t nvmlInitWithFlags(unsigned flags)
         pthread_mutex_unlock(&lib_lock);
         return ERR_DRIVER_NOT_LOADED;
     }
-    nvmlReturn_t r = call_faults("nvmlInitWithFlags", lib_state);
+    nvmlReturn_t r = call_faults("nvmlInitWithFlags", lib_state, ALL_GPUS);
     call_cost(lib_state, "nvmlInitWithFlags", 0);
     if (references == 0 && r == OK) {
         state_lock(lib_state);
@@ -268,7 +284,7 @@ EXPORT nvmlReturn_t nvmlShutdown(void)
         pthread_mutex_unlock(&lib_lock);
         return ERR_UNINITIALIZED;
     }
-    call_faults("nvmlShutdown", lib_state);
+    call_faults("nvmlShutdown", lib_state, ALL_GPUS);
     if (--references == 0) {
         state_lock(lib_state);
         call_count(lib_state, "nvmlShutdown", &counter);

@@ -14,8 +14,12 @@ extern struct state *lib_state;
 
 nvmlReturn_t call_enter(struct call *c, const char *name, int *counter, int device, nvmlDevice_t handle);
 nvmlReturn_t call_leave(struct call *c, nvmlReturn_t r);
-nvmlReturn_t call_faults(const char *name, struct state *s);
+nvmlReturn_t call_faults(const char *name, struct state *s, int slot);
 void call_cost(struct state *s, const char *name, unsigned field);
+int answered(struct call *c, const char *name, nvmlReturn_t *r, ...);
+int answered_field(struct call *c, nvmlFieldValue_t *v);
+void answers_forget(void);
+void spin_us(unsigned us);
 void call_count(struct state *s, const char *name, int *counter);
 int handle_slot(nvmlDevice_t handle);
 nvmlDevice_t slot_handle(int slot);
@@ -43,6 +47,14 @@ int has_admin(void);
         if (r_ != OK)                                                             \
             return r_;                                                            \
     }
+/* Gives what a real board was recorded to answer, or what `nvsim override` put in its place; else the call goes on. All
+ * arguments after the device, in order. */
+#define ANSWERED(c, ...)                                                          \
+    {                                                                             \
+        nvmlReturn_t r_;                                                          \
+        if (answered(&c, __func__, &r_, __VA_ARGS__))                             \
+            return call_leave(&c, r_);                                            \
+    }
 /* Refuses within an open call. */
 #define REFUSE(c, when, code)                                                     \
     if (when)                                                                     \
@@ -53,6 +65,7 @@ int has_admin(void);
     EXPORT nvmlReturn_t name(nvmlDevice_t device, type *out)                      \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
+        ANSWERED(c, out);                                                         \
         REFUSE(c, !out, ERR_INVALID_ARGUMENT);                                    \
         *out = (type)(expression);                                                \
         return call_leave(&c, OK);                                                \
@@ -61,15 +74,17 @@ int has_admin(void);
     EXPORT nvmlReturn_t name(nvmlDevice_t device, type *out)                      \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
+        ANSWERED(c, out);                                                         \
         REFUSE(c, !out, ERR_INVALID_ARGUMENT);                                    \
         REFUSE(c, !(has), ERR_NOT_SUPPORTED);                                     \
         *out = (type)(expression);                                                \
         return call_leave(&c, OK);                                                \
     }
 #define ABSENT_ON_BOARDS(name)                                                    \
-    EXPORT nvmlReturn_t name(nvmlDevice_t device)                                 \
+    EXPORT nvmlReturn_t name(nvmlDevice_t device, uintptr_t a, uintptr_t b, uintptr_t d, uintptr_t e) \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
+        ANSWERED(c, a, b, d, e);                                                  \
         return call_leave(&c, ERR_NOT_SUPPORTED);                                 \
     }
 #endif

@@ -36,6 +36,20 @@ int clients_count(struct state *s)
     return n;
 }
 
+/* Runtime power management: the bus wakes a GPU for whoever opens it, and it sleeps when nobody has it open. */
+void runtime_power(struct state *s)
+{
+    int used = clients_count(s) > 0;
+    for (int i = 0; i < s->n_slots; i++) {
+        struct gpu *g = &s->gpus[i];
+        if (!g->runtime_auto || g->asleep == !used)
+            continue;
+        g->asleep = !used;
+        g->wakes += used;
+        sysroot_runtime(g, nvsim_dir);
+    }
+}
+
 void last_client_left(struct state *s)
 {
     /* Without persistence the driver shuts a GPU down when nobody has it open any more. */
@@ -44,6 +58,7 @@ void last_client_left(struct state *s)
         if (g->present && !g->lost && !g->set.persistence)
             gpu_initialise(s, g);
     }
+    runtime_power(s);
 }
 
 void clients_reap(struct state *s, int always)

@@ -52,5 +52,22 @@ unsigned mem_snap_up(const struct board *b, unsigned mhz)
 
 unsigned gpu_max_mhz(const struct board *b)
 {
-    return (unsigned)(b->ladder[0].high_mhz + 1e-6);
+    double most = 0;
+    for (unsigned i = 0; i < b->rungs; i++)
+        most = b->ladder[i].high_mhz > most ? b->ladder[i].high_mhz : most;
+    return (unsigned)(most + 1e-6);
+}
+
+/* Clock offsets move the ladders of the upper rungs and what a load boosts to; those of the low memory clocks stay, as an
+ * RTX 2080's and a 4090's do (facts seen in public dumps). */
+void ladder_shift(struct gpu *g, int offset_mhz)
+{
+    int by = offset_mhz - g->offset_mhz;
+    for (unsigned i = 0; i < g->board.rungs; i++)
+        if (g->board.ladder[i].mem_mhz > 1000) {
+            g->board.ladder[i].low_mhz += by;
+            g->board.ladder[i].high_mhz += by;
+        }
+    g->board.boost_mhz = (unsigned)((int)g->board.boost_mhz + by);
+    g->offset_mhz = offset_mhz;
 }

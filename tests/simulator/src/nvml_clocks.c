@@ -33,6 +33,7 @@ static nvmlReturn_t app_answer(const struct call *c, unsigned type, int by_defau
 EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, unsigned type, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, out);
     REFUSE(c, !out || type >= CLOCK_COUNT, ERR_INVALID_ARGUMENT);
     *out = current_mhz(c.g, type);
     return call_leave(&c, OK);
@@ -41,6 +42,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetClockInfo(nvmlDevice_t device, unsigned type, u
 EXPORT nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned type, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, out);
     REFUSE(c, !out || type >= CLOCK_COUNT, ERR_INVALID_ARGUMENT);
     *out = max_mhz(&c.g->board, type);
     return call_leave(&c, OK);
@@ -49,6 +51,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMaxClockInfo(nvmlDevice_t device, unsigned type
 EXPORT nvmlReturn_t nvmlDeviceGetApplicationsClock(nvmlDevice_t device, unsigned type, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, out);
     REFUSE(c, !out || type >= CLOCK_COUNT, ERR_INVALID_ARGUMENT);
     return call_leave(&c, app_answer(&c, type, 0, out));
 }
@@ -56,6 +59,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetApplicationsClock(nvmlDevice_t device, unsigned
 EXPORT nvmlReturn_t nvmlDeviceGetDefaultApplicationsClock(nvmlDevice_t device, unsigned type, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, out);
     REFUSE(c, !out || type >= CLOCK_COUNT, ERR_INVALID_ARGUMENT);
     return call_leave(&c, app_answer(&c, type, 1, out));
 }
@@ -63,6 +67,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetDefaultApplicationsClock(nvmlDevice_t device, u
 EXPORT nvmlReturn_t nvmlDeviceGetMaxCustomerBoostClock(nvmlDevice_t device, unsigned type, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, out);
     REFUSE(c, !out || type >= CLOCK_COUNT, ERR_INVALID_ARGUMENT);
     REFUSE(c, type == CLOCK_MEM || type == CLOCK_VIDEO, ERR_NOT_SUPPORTED);
     *out = max_mhz(&c.g->board, type);
@@ -72,6 +77,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMaxCustomerBoostClock(nvmlDevice_t device, unsi
 EXPORT nvmlReturn_t nvmlDeviceGetClock(nvmlDevice_t device, unsigned type, unsigned id, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, id, out);
     REFUSE(c, !out || type >= CLOCK_COUNT || id > 3, ERR_INVALID_ARGUMENT);
     if (id == 1 || id == 2)
         return call_leave(&c, app_answer(&c, type, id == 2, out));
@@ -83,6 +89,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetClock(nvmlDevice_t device, unsigned type, unsig
 EXPORT nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsigned *count, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, count, out);
     const struct board *b = &c.g->board;
     REFUSE(c, !count, ERR_INVALID_ARGUMENT);
     unsigned room = *count;
@@ -97,6 +104,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetSupportedMemoryClocks(nvmlDevice_t device, unsi
 EXPORT nvmlReturn_t nvmlDeviceGetSupportedGraphicsClocks(nvmlDevice_t device, unsigned mem, unsigned *count, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, mem, count, out);
     REFUSE(c, !count, ERR_INVALID_ARGUMENT);
     const struct ladder *l = ladder_of(&c.g->board, mem);
     REFUSE(c, !l, ERR_NOT_FOUND);
@@ -113,6 +121,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetAutoBoostedClocksEnabled(nvmlDevice_t device, u
 {
     (void)a, (void)b;
     DEVICE_CALL(c, device);
+    ANSWERED(c, a, b);
     return call_leave(&c, ERR_NOT_SUPPORTED);
 }
 
@@ -120,6 +129,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMinMaxClockOfPState(nvmlDevice_t device, unsign
                                                       unsigned *min, unsigned *max)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, pstate, min, max);
     (void)pstate;
     REFUSE(c, !min || !max || type >= CLOCK_COUNT, ERR_INVALID_ARGUMENT);
     REFUSE(c, type == CLOCK_VIDEO, ERR_NOT_SUPPORTED);
@@ -128,3 +138,21 @@ EXPORT nvmlReturn_t nvmlDeviceGetMinMaxClockOfPState(nvmlDevice_t device, unsign
     *min = type == CLOCK_MEM ? b->ladder[b->rungs - 1].mem_mhz : (unsigned)b->ladder[0].low_mhz;
     return call_leave(&c, OK);
 }
+
+/* One offset, of the graphics clock, for all performance states; its range is assumed. */
+struct clock_offset { unsigned version, type, pstate; int offset_mhz, min_mhz, max_mhz; };
+
+EXPORT nvmlReturn_t nvmlDeviceGetClockOffsets(nvmlDevice_t device, struct clock_offset *out)
+{
+    DEVICE_CALL(c, device);
+    ANSWERED(c, out);
+    REFUSE(c, !out || out->type >= CLOCK_COUNT || out->pstate > 15, ERR_INVALID_ARGUMENT);
+    REFUSE(c, out->version != 0x01000018u, ERR_ARGUMENT_VERSION_MISMATCH);
+    REFUSE(c, out->type != CLOCK_GRAPHICS, ERR_NOT_SUPPORTED);
+    out->offset_mhz = c.g->offset_mhz;
+    out->min_mhz = -1000;
+    out->max_mhz = 1000;
+    return call_leave(&c, OK);
+}
+
+GETTER(nvmlDeviceGetGpcClkVfOffset, int, c.g->offset_mhz)

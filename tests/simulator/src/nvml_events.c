@@ -105,7 +105,7 @@ EXPORT nvmlReturn_t nvmlEventSetWait_v2(nvmlEventSet_t set, nvmlEventData_t *out
     if (!set_valid(e, 0) || !out)
         return ERR_INVALID_ARGUMENT;
     struct state *s = lib_state;
-    nvmlReturn_t answer = call_faults("nvmlEventSetWait_v2", s);
+    nvmlReturn_t answer = call_faults("nvmlEventSetWait_v2", s, ALL_GPUS);
     if (answer != OK)
         return answer;
     int64_t end = now_ns(CLOCK_MONOTONIC) + (int64_t)timeout_ms * 1000000;

@@ -3,9 +3,26 @@
 #include <time.h>
 #include "call.h"
 
-static nvmlReturn_t counter_value(const struct gpu *g, nvmlFieldValue_t *v)
+#define UNKNOWN_FIELD 0xffffffffu
+
+/* The number that drivers from 580.82 on give to what this driver calls `id`: 575 put three counters and two figures of
+ * power balancing in front of power smoothing, and 580.82 moved them behind it (constants of nvidia-ml-py). */
+static unsigned as_numbered_today(const struct state *s, unsigned id)
 {
-    int k = counter_slot(g, v->fieldId);
+    static const struct { int driver; unsigned newest; } ages[] = {
+        {450, 95}, {460, 145}, {525, 160}, {535, 186}, {550, 196}, {555, 199}, {560, 200}, {570, 229}, {575, 268},
+    };
+    for (size_t i = 0; i < sizeof ages / sizeof *ages; i++)
+        if (driver_before(s, ages[i].driver, 0) && id > ages[i].newest)
+            return UNKNOWN_FIELD;
+    if (driver_before(s, 575, 0) || !driver_before(s, 580, 82))
+        return id;
+    return id > 273 ? UNKNOWN_FIELD : id >= 256 ? id - 5 : id >= 251 ? id + 18 : id;
+}
+
+static nvmlReturn_t counter_value(const struct gpu *g, nvmlFieldValue_t *v, unsigned id)
+{
+    int k = counter_slot(g, id);
     if (k < 0)
         return ERR_NOT_SUPPORTED;
     v->valueType = TYPE_ULL;
@@ -34,16 +51,27 @@ static nvmlReturn_t ull_value(nvmlFieldValue_t *v, int has, unsigned long long v
     return has ? OK : ERR_NOT_SUPPORTED;
 }
 
-static nvmlReturn_t field(const struct gpu *g, nvmlFieldValue_t *v)
+/* Power smoothing: on, its profile, floor in percent, ramp in mW/s. Only a board that was given a ramp has it. */
+static nvmlReturn_t smoothing(const struct gpu *g, nvmlFieldValue_t *v, unsigned id)
+{
+    return g->smoothing_mw_s ? uint_value(v, id == 251 ? 1 : id == 264 ? 0 : id == 265 ? 50 : g->smoothing_mw_s)
+                             : ERR_NOT_SUPPORTED;
+}
+
+static nvmlReturn_t field(const struct gpu *g, unsigned id, nvmlFieldValue_t *v)
 {
     const struct board *b = &g->board;
-    switch (v->fieldId) {
+    switch (id) {
+    case UNKNOWN_FIELD:
+        return ERR_INVALID_ARGUMENT;
+    case 251: case 264: case 265: case 266:
+        return smoothing(g, v, id);
     case 1: case 2:
         return b->ecc ? uint_value(v, 1) : ERR_NOT_SUPPORTED;
     case 3: case 4: case 5: case 6:
         return ull_value(v, b->ecc, 0);
     case 74: case 75: case 76: case 77: case 78: case 79: case 80: case 81: case 269: case 270: case 271:
-        return counter_value(g, v);
+        return counter_value(g, v, id);
     case 82:
         return b->memory_temp ? uint_value(v, (unsigned)floor(g->temp_c + 4)) : ERR_NOT_SUPPORTED;
     case 83: case 191:
@@ -90,14 +118,15 @@ static nvmlReturn_t field(const struct gpu *g, nvmlFieldValue_t *v)
     case 230:
         return uint_value(v, g->recovery_action);
     default:
-        return v->fieldId > 302 ? ERR_INVALID_ARGUMENT : ERR_NOT_SUPPORTED;
+        return id > 302 ? ERR_INVALID_ARGUMENT : ERR_NOT_SUPPORTED;
     }
 }
 
 EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvmlFieldValue_t *values)
 {
     /* The recorded cost of a batch is the sum over its fields; it is taken before the state is locked. */
-    if (lib_ready() && values && count > 0)
+    int slot = lib_ready() ? handle_slot(device) : -1;
+    if (slot >= 0 && values && count > 0 && !lib_state->gpus[slot].board.recorded)
         for (int i = 0; i < count; i++)
             call_cost(lib_state, NULL, values[i].fieldId);
     DEVICE_CALL(c, device);
@@ -107,7 +136,9 @@ EXPORT nvmlReturn_t nvmlDeviceGetFieldValues(nvmlDevice_t device, int count, nvm
         nvmlFieldValue_t *v = &values[i];
         v->timestamp = now_us;
         v->latencyUsec = 1;
-        v->nvmlReturn = field(c.g, v);
+        v->nvmlReturn = OK;
+        if (!answered_field(&c, v))
+            v->nvmlReturn = field(c.g, as_numbered_today(c.s, v->fieldId), v);
     }
     return call_leave(&c, OK);
 }

@@ -15,6 +15,7 @@ static unsigned long long used_bytes(const struct gpu *g)
 EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtilization_t *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     REFUSE(c, c.g->mig_on, ERR_NOT_SUPPORTED);
     out->gpu = (unsigned)floor(c.g->util * 100 + 0.4);
@@ -26,6 +27,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetUtilizationRates(nvmlDevice_t device, nvmlUtili
     EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned *out, unsigned *period_us) \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
+        ANSWERED(c, out, period_us);                                              \
         REFUSE(c, !out || !period_us, ERR_INVALID_ARGUMENT);                      \
         *out = 0;                                                                 \
         *period_us = 167000;                                                      \
@@ -39,6 +41,7 @@ ENGINE_IDLE(nvmlDeviceGetOfaUtilization)
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     out->total = c.g->board.memory_mib * MIB;
     out->used = used_bytes(c.g) + c.g->board.reserved_mib * MIB;
@@ -49,6 +52,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo(nvmlDevice_t device, nvmlMemory_t *o
 EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v2_t *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     REFUSE(c, out->version != 0x02000028u, ERR_ARGUMENT_VERSION_MISMATCH);
     out->total = c.g->board.memory_mib * MIB;
@@ -61,6 +65,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMemoryInfo_v2(nvmlDevice_t device, nvmlMemory_v
 EXPORT nvmlReturn_t nvmlDeviceGetBAR1MemoryInfo(nvmlDevice_t device, nvmlBAR1Memory_t *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     out->total = c.g->board.bar1_mib * MIB;
     out->used = MIB;
@@ -97,6 +102,7 @@ GETTER(nvmlDeviceGetPcieReplayCounter, unsigned, c.g->replays)
 EXPORT nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned which, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, which, out);
     REFUSE(c, !out || which > 1, ERR_INVALID_ARGUMENT);
     *out = (unsigned)(500 + c.g->load * 200000);
     return call_leave(&c, OK);
@@ -118,6 +124,7 @@ static nvmlReturn_t processes(struct call *c, unsigned *count, nvmlProcessInfo_t
     EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *out) \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
+        ANSWERED(c, count, out);                                                  \
         return processes(&c, count, out, compute);                                \
     }
 PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v3, 1)
@@ -130,6 +137,7 @@ PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, 0)
 EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, unsigned *current, unsigned *pending)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, current, pending);
     REFUSE(c, !current || !pending, ERR_INVALID_ARGUMENT);
     REFUSE(c, !c.g->board.ecc, ERR_NOT_SUPPORTED);
     *current = *pending = 1;
@@ -139,6 +147,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, unsigned *current,
 EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, unsigned type, unsigned counter, unsigned long long *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, type, counter, out);
     REFUSE(c, !out || type > 1 || counter > 1, ERR_INVALID_ARGUMENT);
     REFUSE(c, !c.g->board.ecc, ERR_NOT_SUPPORTED);
     *out = 0;
@@ -148,6 +157,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetTotalEccErrors(nvmlDevice_t device, unsigned ty
 EXPORT nvmlReturn_t nvmlDeviceGetMigMode(nvmlDevice_t device, unsigned *current, unsigned *pending)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, current, pending);
     REFUSE(c, !current || !pending, ERR_INVALID_ARGUMENT);
     REFUSE(c, !c.g->board.mig, ERR_NOT_SUPPORTED);
     *current = *pending = (unsigned)c.g->mig_on;
@@ -164,6 +174,7 @@ GETTER_IF(nvmlDeviceGetAdaptiveClockInfoStatus, unsigned, 1, 1)
 EXPORT nvmlReturn_t nvmlDeviceGetRemappedRows(nvmlDevice_t device, unsigned *cor, unsigned *unc, unsigned *pending, unsigned *failed)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, cor, unc, pending, failed);
     REFUSE(c, !c.g->board.ecc, ERR_NOT_SUPPORTED);
     REFUSE(c, !cor || !unc || !pending || !failed, ERR_INVALID_ARGUMENT);
     *cor = *unc = *pending = *failed = 0;
@@ -184,6 +195,7 @@ ABSENT_ON_BOARDS(nvmlDeviceGetFanSpeed_v2)
 EXPORT nvmlReturn_t nvmlDeviceGetProcessUtilization(nvmlDevice_t device, void *out, unsigned *count, unsigned long long since)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out, count, since);
     (void)out, (void)since;
     REFUSE(c, !count, ERR_INVALID_ARGUMENT);
     *count = 0;

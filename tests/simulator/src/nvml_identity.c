@@ -20,18 +20,21 @@ EXPORT const char *nvmlErrorString(nvmlReturn_t r)
 EXPORT nvmlReturn_t nvmlSystemGetDriverVersion(char *out, unsigned len)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, out, len);
     return copy_text(&c, out, len, c.s->driver);
 }
 
 EXPORT nvmlReturn_t nvmlSystemGetNVMLVersion(char *out, unsigned len)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, out, len);
     return copy_text(&c, out, len, c.s->nvml_version);
 }
 
 EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion(int *out)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     *out = c.s->cuda;
     return call_leave(&c, OK);
@@ -45,6 +48,7 @@ EXPORT nvmlReturn_t nvmlSystemGetCudaDriverVersion_v2(int *out)
 EXPORT nvmlReturn_t nvmlSystemGetProcessName(unsigned pid, char *out, unsigned len)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, pid, out, len);
     char path[64], name[256];
     snprintf(path, sizeof path, "/proc/%u/comm", pid);
     FILE *f = fopen(path, "re");
@@ -59,6 +63,7 @@ EXPORT nvmlReturn_t nvmlSystemGetProcessName(unsigned pid, char *out, unsigned l
 EXPORT nvmlReturn_t nvmlDeviceGetCount_v2(unsigned *out)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     *out = (unsigned)lib_count();
     return call_leave(&c, OK);
@@ -75,6 +80,7 @@ static nvmlReturn_t give_handle(struct call *c, int slot, nvmlDevice_t *out)
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *out)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, index, out);
     REFUSE(c, index >= (unsigned)lib_count(), ERR_INVALID_ARGUMENT);
     return give_handle(&c, lib_order((int)index), out);
 }
@@ -82,6 +88,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByIndex_v2(unsigned index, nvmlDevice_t *
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *out)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, uuid, out);
     REFUSE(c, !uuid, ERR_INVALID_ARGUMENT);
     for (int i = 0; i < lib_count(); i++)
         if (strcmp(c.s->gpus[lib_order(i)].uuid, uuid) == 0)
@@ -92,6 +99,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByUUID(const char *uuid, nvmlDevice_t *ou
 EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus, nvmlDevice_t *out)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, bus, out);
     unsigned d, b, v, f, d2, b2, v2, f2;
     REFUSE(c, !bus || sscanf(bus, "%x:%x:%x.%x", &d, &b, &v, &f) != 4, ERR_INVALID_ARGUMENT);
     for (int i = 0; i < lib_count(); i++)
@@ -104,6 +112,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleByPciBusId_v2(const char *bus, nvmlDevice
 EXPORT nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t *out)
 {
     SYSTEM_CALL(c);
+    ANSWERED(c, serial, out);
     for (int i = 0; serial && *serial && i < lib_count(); i++)
         if (strcmp(c.s->gpus[lib_order(i)].board.serial, serial) == 0)
             return give_handle(&c, lib_order(i), out);
@@ -114,6 +123,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetHandleBySerial(const char *serial, nvmlDevice_t
     EXPORT nvmlReturn_t name(nvmlDevice_t device, char *out, unsigned len)        \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
+        ANSWERED(c, out, len);                                                    \
         REFUSE(c, !(has), ERR_NOT_SUPPORTED);                                     \
         return copy_text(&c, out, len, text);                                     \
     }
@@ -128,6 +138,7 @@ TEXT_GETTER(nvmlDeviceGetInforomImageVersion, 0, "")
 EXPORT nvmlReturn_t nvmlDeviceGetGspFirmwareVersion(nvmlDevice_t device, char *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     return copy_text(&c, out, 64, c.s->driver);
 }
 
@@ -146,6 +157,7 @@ GETTER_IF(nvmlDeviceGetNumaNodeId, unsigned, 0, 0)
 EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     for (int i = 0; i < lib_count(); i++)
         if (lib_order(i) == c.slot)
@@ -156,6 +168,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetIndex(nvmlDevice_t device, unsigned *out)
 EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int *major, int *minor)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, major, minor);
     REFUSE(c, !major || !minor, ERR_INVALID_ARGUMENT);
     *major = (int)c.g->board.cc_major;
     *minor = (int)c.g->board.cc_minor;
@@ -165,6 +178,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetCudaComputeCapability(nvmlDevice_t device, int 
 EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, out);
     REFUSE(c, !out, ERR_INVALID_ARGUMENT);
     unsigned function;
     memset(out, 0, sizeof *out);

@@ -29,6 +29,7 @@ GETTER(nvmlDeviceGetSupportedClocksThrottleReasons, unsigned long long, c.g->boa
 EXPORT nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t device, unsigned *min, unsigned *max)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, min, max);
     REFUSE(c, !min || !max, ERR_INVALID_ARGUMENT);
     *min = c.g->board.power_min_mw;
     *max = c.g->board.power_max_mw;
@@ -38,6 +39,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetPowerManagementLimitConstraints(nvmlDevice_t de
 EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, unsigned sensor, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, sensor, out);
     REFUSE(c, !out || sensor != 0, ERR_INVALID_ARGUMENT);
     *out = (unsigned)floor(c.g->temp_c);
     return call_leave(&c, OK);
@@ -46,6 +48,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetTemperature(nvmlDevice_t device, unsigned senso
 EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperature_t *t)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, t);
     REFUSE(c, !t, ERR_INVALID_ARGUMENT);
     REFUSE(c, t->version != 0x0100000cu, ERR_ARGUMENT_VERSION_MISMATCH);
     REFUSE(c, t->sensorType != 0, ERR_INVALID_ARGUMENT);
@@ -56,6 +59,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetTemperatureV(nvmlDevice_t device, nvmlTemperatu
 EXPORT nvmlReturn_t nvmlDeviceGetMarginTemperature(nvmlDevice_t device, nvmlMarginTemperature_t *t)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, t);
     REFUSE(c, !t, ERR_INVALID_ARGUMENT);
     REFUSE(c, t->version != 0x01000008u, ERR_ARGUMENT_VERSION_MISMATCH);
     REFUSE(c, !c.g->board.tlimit, ERR_NOT_SUPPORTED);
@@ -66,6 +70,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetMarginTemperature(nvmlDevice_t device, nvmlMarg
 EXPORT nvmlReturn_t nvmlDeviceGetTemperatureThreshold(nvmlDevice_t device, unsigned which, unsigned *out)
 {
     DEVICE_CALL(c, device);
+    ANSWERED(c, which, out);
     const struct board *b = &c.g->board;
     const unsigned known[4] = {b->t_shutdown, b->t_slowdown, b->t_mem_max, b->t_gpu_max};
     REFUSE(c, !out || which > 7, ERR_INVALID_ARGUMENT);
@@ -78,6 +83,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetViolationStatus(nvmlDevice_t device, unsigned p
 {
     static const int field[12] = {74, 75, 76, 77, 78, 79, -1, -1, -1, -1, 80, 81};
     DEVICE_CALL(c, device);
+    ANSWERED(c, policy, out);
     REFUSE(c, !out || policy > 11 || field[policy] < 0, ERR_INVALID_ARGUMENT);
     int k = counter_slot(c.g, (unsigned)field[policy]);
     REFUSE(c, k < 0, ERR_NOT_SUPPORTED);
@@ -88,11 +94,19 @@ EXPORT nvmlReturn_t nvmlDeviceGetViolationStatus(nvmlDevice_t device, unsigned p
 
 /* --- setters --- */
 
+/* A board whose recording answers everything else with one refusal refuses to be set as well. */
+#define UNLESS_NOTHING_IS_SUPPORTED(c)                                            \
+    if (c.g->board.otherwise) {                                                   \
+        log_write(c.s, c.g, &c.who, __func__, 0, NULL, c.g->board.otherwise);     \
+        return call_leave(&c, c.g->board.otherwise);                              \
+    }
+
 #define SETTER1(name, function)                                                   \
     EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned value)                 \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
         c.who.root = has_admin();                                                 \
+        UNLESS_NOTHING_IS_SUPPORTED(c);                                           \
         return call_leave(&c, function(c.s, c.g, &c.who, value));                 \
     }
 #define SETTER2(name, function)                                                   \
@@ -100,6 +114,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetViolationStatus(nvmlDevice_t device, unsigned p
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
         c.who.root = has_admin();                                                 \
+        UNLESS_NOTHING_IS_SUPPORTED(c);                                           \
         return call_leave(&c, function(c.s, c.g, &c.who, a, b));                  \
     }
 #define RESETTER(name, function)                                                  \
@@ -107,6 +122,7 @@ EXPORT nvmlReturn_t nvmlDeviceGetViolationStatus(nvmlDevice_t device, unsigned p
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
         c.who.root = has_admin();                                                 \
+        UNLESS_NOTHING_IS_SUPPORTED(c);                                           \
         return call_leave(&c, function(c.s, c.g, &c.who));                        \
     }
 

@@ -13,8 +13,8 @@ struct state *st;
 const char *state_dir;
 char home[PATH_MAX];
 
-static const struct verb *const tables[] = {host_verbs, gpu_verbs, show_verbs, fault_verbs, set_verbs};
-static const char *const titles[] = {"The host", "GPUs", "Looking at it", "Faults", "A stranger's writes"};
+static const struct verb *const tables[] = {host_verbs, gpu_verbs, show_verbs, fault_verbs, answer_verbs, set_verbs};
+static const char *const titles[] = {"The host", "GPUs", "Looking at it", "Faults", "Other answers", "A stranger's writes"};
 
 int fail(const char *fmt, ...)
 {

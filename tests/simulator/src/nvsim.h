@@ -5,7 +5,7 @@
 
 struct verb { const char *name, *args, *help; int (*run)(int argc, char **argv); };
 
-extern const struct verb host_verbs[], gpu_verbs[], show_verbs[], fault_verbs[], set_verbs[];
+extern const struct verb host_verbs[], gpu_verbs[], show_verbs[], fault_verbs[], answer_verbs[], set_verbs[];
 extern struct state *st;        /* the host, locked while a verb runs, physics up to now */
 extern const char *state_dir;
 extern char home[];             /* tests/simulator: where boards/ and build/ lie */
@@ -16,6 +16,9 @@ int find_gpu(const char *word);         /* slot by index, UUID or PCI address, o
 int number(const char *word, double *out);
 int on_off(const char *word, int *out);
 int verb_create(int argc, char **argv); /* before there is a state */
+void new_boot_id(void);
+void name_driver(const char *driver);
+int host_add_gpu(const char *spec);
 int verb_env(int argc, char **argv);
 int verb_watch(int argc, char **argv);  /* takes the lock itself, look by look */
 

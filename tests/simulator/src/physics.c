@@ -24,7 +24,7 @@ void sim_rebase(struct state *s)
 
 unsigned enforced_mw(const struct gpu *g)
 {
-    return g->set.power_mw;
+    return g->enforced_mw && g->enforced_mw < g->set.power_mw ? g->enforced_mw : g->set.power_mw;
 }
 
 double power_at(const struct gpu *g, double mhz)

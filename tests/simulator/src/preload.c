@@ -54,9 +54,12 @@ EXPORT int clock_gettime(clockid_t clock, struct timespec *t)
 
 EXPORT void *dlsym(void *handle, const char *name)
 {
-    if (state && strncmp(name, "nvml", 4) == 0)
+    if (state && strncmp(name, "nvml", 4) == 0) {
+        if (driver_before(state, (int)function_since(name), 0))
+            return real_dlsym(handle, "nvsim_symbol_of_a_newer_driver");
         for (int i = 0, n = __atomic_load_n(&state->n_missing, __ATOMIC_ACQUIRE); i < n; i++)
             if (strcmp(state->missing[i], name) == 0)
                 name = "nvsim_symbol_of_a_newer_driver";   /* found nowhere: dlerror() is set as usual */
+    }
     return real_dlsym(handle, name);    /* a tail call: RTLD_NEXT goes by the address of the caller */
 }

@@ -78,8 +78,10 @@ void settings_default(struct state *s, struct gpu *g)
 
 void gpu_initialise(struct state *s, struct gpu *g)
 {
+    struct settings before = g->set;
     settings_default(s, g);
     g->init_seq++;
+    g->touched |= memcmp(&before, &g->set, sizeof before) != 0;
 }
 
 enum appclocks app_clocks_state(const struct state *s, const struct gpu *g)
@@ -94,8 +96,10 @@ static nvmlReturn_t done(struct state *s, struct gpu *g, const struct caller *wh
     if (g->deaf)
         g->set = g->kept;       /* the answer says SUCCESS all the same */
     g->kept = g->set;
-    if (r == OK)
+    if (r == OK) {
+        g->touched = 1;
         physics_unsteady(g);
+    }
     return r;
 }
 
@@ -152,20 +156,32 @@ static double limit_mhz(const struct board *b, unsigned v)
     return v == CLOCK_LIMIT_ID_TDP ? b->base_mhz : v == CLOCK_LIMIT_ID_UNLIMITED ? gpu_max_mhz(b) : v;
 }
 
+/* On the ladder of the highest memory clock that reaches so far. */
+static unsigned nearest_rung(const struct board *b, double mhz)
+{
+    for (unsigned i = 0; i < b->rungs; i++)
+        if (b->ladder[i].low_mhz <= mhz && mhz <= b->ladder[i].high_mhz)
+            return ladder_nearest(&b->ladder[i], mhz);
+    return ladder_nearest(&b->ladder[0], mhz);
+}
+
 nvmlReturn_t set_gpu_lock(struct state *s, struct gpu *g, const struct caller *who, unsigned min, unsigned max)
 {
-    const struct ladder *l = &g->board.ladder[0];
     double low = limit_mhz(&g->board, min), high = limit_mhz(&g->board, max);
+    double least = 1e9;
+    for (unsigned i = 0; i < g->board.rungs; i++)
+        least = g->board.ladder[i].low_mhz < least ? g->board.ladder[i].low_mhz : least;
     unsigned args[2] = {min, max};
     nvmlReturn_t r = OK;
     if (!g->board.gpu_lock)
         r = ERR_NOT_SUPPORTED;
     else if (!who->root)
         r = ERR_NO_PERMISSION;
-    else if (is_limit_id(min) != is_limit_id(max) || low > high || high < l->low_mhz || low > l->high_mhz)
+    else if (is_limit_id(min) != is_limit_id(max) || low > high || high < least
+             || low > gpu_max_mhz(&g->board))
         r = ERR_INVALID_ARGUMENT;
     else
-        g->set.gpu_lock = (struct range){ladder_nearest(l, low), ladder_nearest(l, high), 1};
+        g->set.gpu_lock = (struct range){nearest_rung(&g->board, low), nearest_rung(&g->board, high), 1};
     return done(s, g, who, "nvmlDeviceSetGpuLockedClocks", 2, args, r);
 }
 

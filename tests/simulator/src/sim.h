@@ -8,8 +8,8 @@
 #include "abi.h"
 
 #define STATE_MAGIC 0x4e565349u
-#define STATE_VERSION 1u
-#define MAX_GPUS 16
+#define STATE_VERSION 2u
+#define MAX_GPUS 64
 #define MAX_CLIENTS 256
 #define MAX_WRITES 16384
 #define MAX_EVENTS 4096
@@ -18,6 +18,12 @@
 #define MAX_MISSING 32
 #define MAX_SCRIPT 64
 #define MAX_COSTS 96
+#define MAX_OVERRIDES 64
+#define MAX_FIELD_OVERRIDES 64
+#define OVERRIDE_TEXT 512
+#define ALL_GPUS (-1)
+#define THE_HOST (-1)
+#define ALL_FIELDS 0xffffffffu
 #define MEM_RUNGS 8
 #define POWER_RING 100         /* one second of ticks: the driver's power reading is a mean over it */
 #define TICK_NS 10000000ll
@@ -49,6 +55,9 @@ struct board {
     unsigned memory_mib, reserved_mib, bar1_mib;
     unsigned pcie_gen, pcie_width, pcie_idle_gen;
     unsigned counters[CORE_COUNTERS + 4], n_counters;
+    int recorded;               /* made from what a real board answered: see answers.c */
+    nvmlReturn_t otherwise;     /* what calls answer that were not recorded; OK: as this simulator models them */
+    char driver[32];            /* of the recording */
 };
 
 struct range { unsigned min, max; int set; };
@@ -74,12 +83,18 @@ struct gpu {
     struct board board;
     struct settings set, kept;  /* kept: what stays while the GPU is deaf */
     int deaf, mig_on;
+    int touched;                /* since then a recorded board moves by the model, no more as it was recorded */
     unsigned recovery_action;
     /* inputs */
     double load;
     int open;
     unsigned process_pid;
     unsigned forced_reasons;
+    unsigned enforced_mw;       /* somebody else's limit (a BMC, a rack's power manager); 0: none */
+    unsigned smoothing_mw_s;    /* power smoothing: its ramp; 0: the board has none */
+    int offset_mhz;             /* clock offset: the upper rungs' ladders are moved by so much */
+    int runtime_auto;           /* runtime power management: asleep while nobody has it open */
+    unsigned wakes;
     int forced_temp;            /* -1000: none */
     int forced_pcie_gen, forced_pcie_width;
     unsigned long long replays;
@@ -109,7 +124,11 @@ struct write_entry {
 };
 
 struct event { uint64_t seq; int gpu; unsigned long long type, data; };
-struct fault { char call[CALL_NAME]; int64_t until_ns; unsigned slow_us; nvmlReturn_t answer; };
+/* `slot`: one GPU's calls, or ALL_GPUS. `times`: so many calls more are answered so; 0: all. */
+struct fault { char call[CALL_NAME]; int slot; int64_t until_ns; unsigned slow_us; nvmlReturn_t answer; unsigned times; };
+/* One answer in the words of a recording (answers.c), in place of what the model says. */
+struct override { int slot; char call[CALL_NAME], text[OVERRIDE_TEXT]; };
+struct field_override { int slot; unsigned field; nvmlReturn_t code; int type; nvmlValue_t value; };
 struct call_count { char name[CALL_NAME]; unsigned long long count; };
 struct cost { char name[CALL_NAME]; unsigned field; unsigned us; };
 
@@ -119,6 +138,7 @@ struct state {
     uint32_t event_word;        /* futex: grows whenever a waiter shall look */
     char driver[32], nvml_version[32], boot_id[40];
     int cuda, loaded, mismatch, costs_on;
+    int wsl;                    /* a driver that /proc and /sys do not show */
     /* simulated time = base_sim + (monotonic - base_mono) * speed */
     double speed;
     int64_t base_mono_ns, base_sim_ns, advanced_ticks;
@@ -141,6 +161,10 @@ struct state {
     struct call_count calls[MAX_CALLS];
     int n_missing;              /* read without the lock by the clock library */
     char missing[MAX_MISSING][CALL_NAME];
+    int n_overrides;            /* read without the lock: 0 means none */
+    struct override overrides[MAX_OVERRIDES];
+    int n_field_overrides;
+    struct field_override field_overrides[MAX_FIELD_OVERRIDES];
     int n_costs;
     struct cost costs[MAX_COSTS];
     unsigned uuid_next;
@@ -164,6 +188,7 @@ int clients_count(struct state *s);
 struct client *client_attach(struct state *s, int pid);
 void client_detach(struct state *s, struct client *c);
 void last_client_left(struct state *s);
+void runtime_power(struct state *s);
 
 /* physics.c, power.c */
 int64_t sim_now_ns(const struct state *s);
@@ -183,6 +208,7 @@ unsigned ladder_nearest(const struct ladder *l, double mhz);
 unsigned ladder_floor(const struct ladder *l, double mhz);
 unsigned mem_snap_up(const struct board *b, unsigned mhz);
 unsigned gpu_max_mhz(const struct board *b);
+void ladder_shift(struct gpu *g, int offset_mhz);
 
 /* settings.c */
 struct caller { int pid, root, stranger; };
@@ -215,9 +241,15 @@ void settle_check(struct state *s);
 /* sysroot.c */
 void sysroot_clear(const char *dir);
 void sysroot_write(struct state *s, const char *dir);
+void sysroot_runtime(const struct gpu *g, const char *dir);
 
 /* board.c */
 int board_read(const char *path, struct board *b, char *why, size_t whylen);
 int costs_read(struct state *s, const char *path);
+
+
+/* ages.c: what drivers of which age have */
+unsigned function_since(const char *name);
+int driver_before(const struct state *s, int major, int minor);
 
 #endif

@@ -149,6 +149,12 @@ static void pci_entry(const struct state *s, const struct gpu *g)
     text(line, "proc/driver/nvidia/gpus/%s/information", g->pci);
 }
 
+void sysroot_runtime(const struct gpu *g, const char *dir)
+{
+    snprintf(root, sizeof root, "%s/root", dir);
+    text(g->asleep ? "suspended\n" : "active\n", "sys/bus/pci/devices/%s/power/runtime_status", g->pci);
+}
+
 static void pci_gone(const struct gpu *g, int device_too)
 {
     char name[256];
@@ -174,13 +180,15 @@ void sysroot_write(struct state *s, const char *dir)
     mkdir(root, 0755);
     once("1\n", "proc/sys/kernel/numa_balancing");
     once("0\n", "sys/devices/system/node/online");
-    device_node("dev/nvidiactl");
+    device_node(s->wsl ? "dev/dxg" : "dev/nvidiactl");
     snprintf(line, sizeof line, "%s/sys/class/power_supply/", root);
     make_dirs(line);
     snprintf(line, sizeof line, "%s/sys/bus/pci/devices/", root);
     make_dirs(line);
     snprintf(line, sizeof line, "%s\n", s->boot_id);
     text(line, "proc/sys/kernel/random/boot_id");
+    if (s->wsl)         /* the driver is Windows': /proc and /sys show none of it, nor a device */
+        return;
     if (s->loaded) {
         snprintf(line, sizeof line, "%s/sys/bus/pci/drivers/nvidia/", root);
         make_dirs(line);

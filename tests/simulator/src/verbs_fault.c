@@ -6,11 +6,11 @@
 #include "nvsim.h"
 
 /* -1: leave that as it is */
-static int set_fault(const char *call, int64_t until_ns, int slow_us, int answer)
+static int set_fault(const char *call, int slot, int64_t until_ns, int slow_us, int answer, unsigned times)
 {
     struct fault *f = NULL;
     for (int i = 0; i < MAX_FAULTS && !f; i++)
-        if (strcmp(st->faults[i].call, call) == 0)
+        if (strcmp(st->faults[i].call, call) == 0 && st->faults[i].slot == slot)
             f = &st->faults[i];
     for (int i = 0; i < MAX_FAULTS && !f; i++)
         if (!st->faults[i].call[0])
@@ -21,8 +21,11 @@ static int set_fault(const char *call, int64_t until_ns, int slow_us, int answer
         __atomic_store_n(&f->until_ns, until_ns, __ATOMIC_RELEASE);
     if (slow_us >= 0)
         f->slow_us = (unsigned)slow_us;
-    if (answer >= 0)
+    f->slot = slot;
+    if (answer >= 0) {
         f->answer = answer;
+        __atomic_store_n(&f->times, times, __ATOMIC_RELEASE);
+    }
     snprintf(f->call, sizeof f->call, "%s", call);
     int n = 0;
     for (int i = 0; i < MAX_FAULTS; i++) {
@@ -35,20 +38,41 @@ static int set_fault(const char *call, int64_t until_ns, int slow_us, int answer
     return 0;
 }
 
+/* The options behind the two words of `hang`, `slow` and `answer`; 0 where they are not understood. */
+static int options(int argc, char **argv, int *slot, unsigned *times)
+{
+    double n = 0;
+    *slot = ALL_GPUS;
+    *times = 0;
+    for (int i = 2; i + 1 < argc; i += 2)
+        if (strcmp(argv[i], "--gpu") == 0) {
+            *slot = find_gpu(argv[i + 1]);
+            if (*slot < 0)
+                return 0;
+        } else if (strcmp(argv[i], "--times") != 0 || !number(argv[i + 1], &n) || n < 1)
+            return 0;
+    *times = (unsigned)n;
+    return argc >= 2 && argc % 2 == 0;
+}
+
 static int verb_hang(int argc, char **argv)
 {
     double seconds;
-    if (argc != 2 || !number(argv[1], &seconds))
+    int slot;
+    unsigned times;
+    if (!options(argc, argv, &slot, &times) || !number(argv[1], &seconds))
         return usage("hang");
-    return set_fault(argv[0], seconds > 0 ? now_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9) : 0, -1, -1);
+    return set_fault(argv[0], slot, seconds > 0 ? now_ns(CLOCK_MONOTONIC) + (int64_t)(seconds * 1e9) : 0, -1, -1, 0);
 }
 
 static int verb_slow(int argc, char **argv)
 {
     double ms;
-    if (argc != 2 || !number(argv[1], &ms))
+    int slot;
+    unsigned times;
+    if (!options(argc, argv, &slot, &times) || !number(argv[1], &ms))
         return usage("slow");
-    return set_fault(argv[0], -1, (int)(ms * 1000), -1);
+    return set_fault(argv[0], slot, -1, (int)(ms * 1000), -1, 0);
 }
 
 static int verb_missing(int argc, char **argv)
@@ -81,9 +105,11 @@ static int verb_deaf(int argc, char **argv)
 
 static int verb_answer(int argc, char **argv)
 {
-    if (argc != 2)
+    int slot;
+    unsigned times;
+    if (!options(argc, argv, &slot, &times))
         return usage("answer");
-    return set_fault(argv[0], -1, -1, strcmp(argv[1], "none") == 0 ? 0 : atoi(argv[1]));
+    return set_fault(argv[0], slot, -1, -1, strcmp(argv[1], "none") == 0 ? 0 : atoi(argv[1]), times);
 }
 
 static int verb_xid(int argc, char **argv)
@@ -116,9 +142,9 @@ static int verb_storm(int argc, char **argv)
 }
 
 const struct verb fault_verbs[] = {
-    {"hang", "CALL|all SECONDS", "that call does not come back for so long; 0 ends it", verb_hang},
-    {"slow", "CALL|all MS", "that call takes so much longer; 0 ends it", verb_slow},
-    {"answer", "CALL|all CODE|none", "that call answers this NVML error (999: unknown)", verb_answer},
+    {"hang", "CALL|all SECONDS [--gpu GPU]", "that call does not come back for so long; 0 ends it", verb_hang},
+    {"slow", "CALL|all MS [--gpu GPU]", "that call takes so much longer; 0 ends it", verb_slow},
+    {"answer", "CALL|all CODE|none [--gpu GPU] [--times N]", "that call answers this NVML error (999: unknown), N times", verb_answer},
     {"deaf", "GPU on|off", "set calls answer SUCCESS and change nothing", verb_deaf},
     {"missing", "SYMBOL...|none", "an older driver: the library lacks these functions", verb_missing},
     {"xid", "GPU N", "an Xid, through the event sets", verb_xid},

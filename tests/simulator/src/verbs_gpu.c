@@ -4,8 +4,6 @@
 #include <string.h>
 #include "nvsim.h"
 
-int host_add_gpu(const char *spec);
-
 static int slot_of(int argc, char **argv, int want)
 {
     return argc < want ? -1 : find_gpu(argv[0]);
@@ -15,6 +13,7 @@ static void set_load(struct gpu *g, double percent, int open)
 {
     g->load = percent / 100;
     g->open = open;
+    g->touched = 1;
     physics_unsteady(g);
 }
 
@@ -58,6 +57,7 @@ static int verb_replay(int argc, char **argv)
         g->script[g->script_len++] = step;
     }
     fclose(f);
+    g->touched = 1;
     g->script_start_s = (double)st->advanced_ticks * TICK_NS / 1e9;
     physics_unsteady(g);
     return 0;
@@ -214,6 +214,8 @@ static int verb_runtime(int argc, char **argv)
     if (slot < 0)
         return argc < 2 ? usage("runtime") : 1;
     st->gpus[slot].asleep = strcmp(argv[1], "suspended") == 0;
+    st->gpus[slot].runtime_auto = strcmp(argv[1], "auto") == 0;
+    runtime_power(st);
     sysroot_write(st, state_dir);
     return 0;
 }
@@ -229,6 +231,6 @@ const struct verb gpu_verbs[] = {
     {"remove", "GPU", "take it out (restore by UUID puts it back)", verb_remove},
     {"order", "[GPU GPU ...]", "another index order (none: turned round)", verb_order},
     {"mig", "GPU on|off", "MIG mode", verb_mig},
-    {"runtime", "GPU suspended|active", "what power/runtime_status says", verb_runtime},
+    {"runtime", "GPU suspended|active|auto", "what power/runtime_status says; auto: asleep while nobody is attached", verb_runtime},
     {NULL, NULL, NULL, NULL},
 };

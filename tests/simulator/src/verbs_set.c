@@ -69,12 +69,19 @@ static int knob(struct gpu *g, const char *key, const char *v)
         g->forced_pcie_width = (int)d;
     else if (strcmp(key, "pcie_replay") == 0)
         g->replays = (unsigned long long)d;
+    else if (strcmp(key, "enforced_limit_w") == 0)
+        g->enforced_mw = none ? 0 : (unsigned)llround(d * 1000);
+    else if (strcmp(key, "power_smoothing_mw_s") == 0)
+        g->smoothing_mw_s = none ? 0 : (unsigned)d;
+    else if (strcmp(key, "clock_offset_mhz") == 0)
+        ladder_shift(g, none ? 0 : (int)d);
     else if (strcmp(key, "recovery_action") == 0)
         g->recovery_action = (unsigned)d;
     else
         return fail("no key \"%s\": persistence_mode, power_limit_w, gpu_clock_mhz, memory_clock_mhz, "
                     "application_clocks_mhz, compute_mode; of the hardware: temperature, reasons, pcie_gen, "
-                    "pcie_width, pcie_replay, recovery_action", key);
+                    "pcie_width, pcie_replay, recovery_action, enforced_limit_w, clock_offset_mhz, power_smoothing_mw_s", key);
+    g->touched = 1;
     physics_unsteady(g);
     return 0;
 }
@@ -125,6 +132,6 @@ static int verb_set(int argc, char **argv)
 }
 
 const struct verb set_verbs[] = {
-    {"set", "GPU KEY=VALUE...", "keys as in the policy; also temperature, reasons (fault knobs)", verb_set},
+    {"set", "GPU KEY=VALUE...", "keys as in the policy; also temperature, reasons, enforced_limit_w, clock_offset_mhz", verb_set},
     {NULL, NULL, NULL, NULL},
 };

@@ -56,6 +56,9 @@ static void json_gpu(int slot)
     json_flag("lost", g->lost);
     json_integer("initialisation", g->init_seq);
     json_flag("mig", g->mig_on);
+    json_flag("asleep", g->asleep);
+    json_integer("wakes", g->wakes);
+    json_number("enforced_limit_w", enforced_mw(g) / 1000.0);
     json_settings(g, &g->set);
     json_number("power_min_w", g->board.power_min_mw / 1000.0);
     json_number("power_max_w", g->board.power_max_mw / 1000.0);

@@ -2,8 +2,8 @@
 
     driver.py   attach, detach and the port's methods
     board.py    what one GPU is and allows, read once when attaching
+    settings.py one row a setting: probe, read, write
     reads.py    what one GPU says now
-    writes.py   one value for one setting
     events.py   waiting for the driver's events
     errors.py   NVML's errors -> core.errors
 

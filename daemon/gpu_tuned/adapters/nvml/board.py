@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+import re
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, ask, first, number
-from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_SUPPORTED
-from gpu_tuned.core.model import ApplicationClocks, Board, Gpu, PowerRange, Setting, Unread
+from gpu_tuned.adapters.nvml import plausible
+from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, ask, clean, first, number, words
+from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_SUPPORTED, meaning
+from gpu_tuned.adapters.nvml.events import WAIT, XID
+from gpu_tuned.adapters.nvml.settings import ROWS
+from gpu_tuned.core.errors import DriverTrouble
+from gpu_tuned.core.model import LOCKS, ApplicationClocks, Board, Gpu, PowerRange, Setting, Unread
 
 # nvmlDeviceArchitecture_t. GPU clock locks came with Volta, memory clock locks with Ampere [nvml.h].
 VOLTA, AMPERE, UNKNOWN_ARCHITECTURE = 5, 7, 0xFFFFFFFF
@@ -19,72 +26,149 @@ SUPPORTED_REASONS = (
     "nvmlDeviceGetSupportedClocksThrottleReasons",
 )
 
-NO_APPLICATION_CLOCKS = {
-    NOT_SUPPORTED: "this GPU has no application clocks",
-    DEPRECATED: "this driver has given up application clocks (deprecated); lock the clocks instead",
+_WORDS = {
+    Setting.APPLICATION_CLOCKS: {
+        NOT_SUPPORTED: "this GPU has no application clocks",
+        DEPRECATED: "this driver has given up application clocks (deprecated); lock the clocks instead",
+    }
 }
+
+NO_ADDRESS = "-"
+"""The address of a GPU on no PCI bus (a Jetson's), or of one whose address makes no sense."""
+_BUS_ID = re.compile(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])")
 
 
 def describe(handle: Any, index: int) -> Board:
-    """One board. Raises NVML's own errors where not even name, UUID and address can be had; GpuLost."""
+    """One board. Raises NVML's own errors where not even name and UUID can be had; GpuLost; DriverTrouble."""
     gpu = Gpu(
-        uuid=str(pynvml.nvmlDeviceGetUUID(handle)),
-        pci=sysfs_address(pynvml.nvmlDeviceGetPciInfo(handle).busId),
-        name=str(pynvml.nvmlDeviceGetName(handle)),
+        uuid=words(pynvml.nvmlDeviceGetUUID, handle),
+        pci=_address(handle),
+        name=words(pynvml.nvmlDeviceGetName, handle) or "a GPU without a name",
     )
-    absent: dict[Setting, str] = {}
-    power = _power(handle, absent)
+    if not gpu.uuid:
+        raise DriverTrouble(f"the driver names no UUID for the GPU with index {index}")
+    absent, unknown = _probed(handle)
+    power = _power(handle, absent, unknown)
     ladders = _ladders(handle)
     _, mask = first(SUPPORTED_REASONS, handle)
     mig = ask(pynvml.nvmlDeviceGetMigMode, handle)
     in_mig = not isinstance(mig, Unread) and mig[0] == 1
-    _locks(handle, absent)
-    _modes(handle, in_mig, absent)
-    memory = tuple(ladders)
+    _locks(handle, ladders, absent)
+    if in_mig and Setting.COMPUTE_MODE not in absent:
+        # nvml.h: with MIG on, the setter takes handles of MIG devices only.
+        absent[Setting.COMPUTE_MODE] = "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
     return Board(
         gpu=gpu,
         index=index,
         power=power,
-        memory_ladder_mhz=memory,
-        gpu_ladder_mhz=ladders[memory[0]] if memory else (),
+        memory_ladder_mhz=tuple(ladders),
+        gpu_ladder_mhz=_every_rung(ladders),
         gpu_ladders_mhz=ladders,
-        default_application_clocks=_application_clocks(handle, absent),
-        max_gpu_mhz=number(pynvml.nvmlDeviceGetMaxClockInfo, handle, GRAPHICS) or 0,
-        max_memory_mhz=number(pynvml.nvmlDeviceGetMaxClockInfo, handle, MEMORY) or 0,
-        reasons_mask=~0 if isinstance(mask, Unread) else int(mask),
+        default_application_clocks=_default_application_clocks(handle, absent),
+        max_gpu_mhz=plausible.clock(number(pynvml.nvmlDeviceGetMaxClockInfo, handle, GRAPHICS)) or 0,
+        max_memory_mhz=plausible.clock(number(pynvml.nvmlDeviceGetMaxClockInfo, handle, MEMORY)) or 0,
+        # None at all is no board's answer: better a reason that cannot be than one that is never told.
+        reasons_mask=~0 if isinstance(mask, Unread) or not mask else int(mask),
         mig=in_mig,
         absent=absent,
+        unknown=unknown,
+        no_xids=_no_xids(handle),
     )
 
 
-def sysfs_address(bus_id: str | bytes) -> str:
-    """NVML's "00000000:01:00.0" as sysfs writes it: "0000:01:00.0", a domain above ffff in full, lower
-    case."""
-    text = bus_id.decode() if isinstance(bus_id, bytes) else bus_id
-    domain, bus, device = text.lower().split(":")
-    return f"{int(domain, 16):04x}:{bus}:{device}"
+def with_ladders_read_again(handle: Any, board: Board) -> Board:
+    """The board with the ladders of now: clock offsets move them. The same one where nothing moved.
+
+    Raises GpuLost, DriverAbsent, DriverMismatch."""
+    ladders = _ladders(handle)
+    if not ladders or ladders == board.gpu_ladders_mhz:
+        return board
+    return replace(
+        board, memory_ladder_mhz=tuple(ladders), gpu_ladder_mhz=_every_rung(ladders), gpu_ladders_mhz=ladders
+    )
 
 
-def _power(handle: Any, absent: dict[Setting, str]) -> PowerRange | None:
-    """The range of the power limit. That it can be *set* is not said by it: laptops refuse at the write."""
+def _every_rung(ladders: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
+    """The graphics clocks of all memory clocks: a low memory clock's ladder may reach where the others' do not."""
+    return _one(tuple(sorted({rung for ladder in ladders.values() for rung in ladder}, reverse=True)))
+
+
+def _no_xids(handle: Any) -> str | None:
+    """Why nothing will be heard of this GPU's Xid errors; None where it will."""
+    if not hasattr(pynvml.nvmlLib, WAIT):
+        return f"this driver's library is too old to hand out events ({WAIT} came with R450)"
+    types = ask(pynvml.nvmlDeviceGetSupportedEventTypes, handle)
+    if isinstance(types, Unread):
+        return f"this GPU hands out no events: {types.why}"
+    return None if types & XID else "this GPU does not hand out Xid errors as events"
+
+
+def _address(handle: Any) -> str:
+    info = ask(pynvml.nvmlDeviceGetPciInfo, handle)
+    # Past the binding's own attribute, which decodes strictly.
+    raw = b"" if isinstance(info, Unread) else ctypes.Structure.__getattribute__(info, "busId")
+    return sysfs_address(raw) or NO_ADDRESS
+
+
+def sysfs_address(bus_id: str | bytes) -> str | None:
+    """NVML's "00000000:01:00.0" as sysfs writes it: "0000:01:00.0", a domain above ffff in full, lower case. None for
+    what is no address: it would name some other file below /sys."""
+    found = _BUS_ID.fullmatch(clean(bus_id).lower())
+    return f"{int(found[1], 16):04x}:{found[2]}:{found[3]}" if found else None
+
+
+def _probed(handle: Any) -> tuple[dict[Setting, str], dict[Setting, str]]:
+    """The settings that the board does not have, and those of which that is not known yet, each with the reason."""
+    absent: dict[Setting, str] = {}
+    unknown: dict[Setting, str] = {}
+    for setting, row in ROWS.items():
+        if row.probe is None:
+            continue
+        name, arguments = row.probe
+        code = _refusal(getattr(pynvml, name), handle, *arguments)
+        if code in FOR_GOOD:
+            absent[setting] = _WORDS.get(setting, {}).get(code) or MEANINGS[code][1]
+        elif code and setting is Setting.POWER_LIMIT:
+            unknown[setting] = f"its range is not known: {meaning(code)[1]}"
+    return absent, unknown
+
+
+def _power(handle: Any, absent: dict[Setting, str], unknown: dict[Setting, str]) -> PowerRange | None:
+    """The range of the power limit. That it can be *set* is not said by it: laptops refuse at the write. A call that
+    failed for the moment makes it unknown, and it is asked for again."""
+    if Setting.POWER_LIMIT in absent:
+        absent[Setting.POWER_LIMIT] = f"no power limit to manage: {absent[Setting.POWER_LIMIT]}"
+    if Setting.POWER_LIMIT in absent or Setting.POWER_LIMIT in unknown:
+        return None
     limits = ask(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
     default = ask(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)
+    if isinstance(default, Unread) and _refusal(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle) in FOR_GOOD:
+        absent[Setting.POWER_LIMIT] = f"no power limit to manage: {default.why}"
+        return None
     for answer in (limits, default):
         if isinstance(answer, Unread):
-            absent[Setting.POWER_LIMIT] = f"no power limit to manage: {answer.why}"
+            unknown[Setting.POWER_LIMIT] = f"its range is not known: {answer.why}"
             return None
-    return PowerRange(min_mw=int(limits[0]), max_mw=int(limits[1]), default_mw=int(default))
+    found = plausible.power_range(int(limits[0]), int(limits[1]), int(default))
+    if isinstance(found, str):
+        absent[Setting.POWER_LIMIT] = f"no power limit to manage: {found}"
+        return None
+    return found
 
 
 def _ladders(handle: Any) -> dict[int, tuple[int, ...]]:
     """Memory clock -> graphics clocks that go with it, both descending; {} where the driver names none."""
     memory = ask(pynvml.nvmlDeviceGetSupportedMemoryClocks, handle)
     ladders = {}
-    for clock in sorted(set([] if isinstance(memory, Unread) else memory), reverse=True):
+    for clock in sorted({mhz for mhz in ([] if isinstance(memory, Unread) else memory) if _rung(mhz)}, reverse=True):
         graphics = ask(pynvml.nvmlDeviceGetSupportedGraphicsClocks, handle, clock)
         rungs = [] if isinstance(graphics, Unread) else graphics
-        ladders[int(clock)] = _one(tuple(sorted({int(rung) for rung in rungs}, reverse=True)))
+        ladders[int(clock)] = _one(tuple(sorted({int(rung) for rung in rungs if _rung(rung)}, reverse=True)))
     return ladders
+
+
+def _rung(mhz: int) -> bool:
+    return bool(plausible.clock(mhz))
 
 
 @lru_cache(maxsize=64)
@@ -94,9 +178,12 @@ def _one(ladder: tuple[int, ...]) -> tuple[int, ...]:
     return ladder
 
 
-def _locks(handle: Any, absent: dict[Setting, str]) -> None:
+def _locks(handle: Any, ladders: dict[int, tuple[int, ...]], absent: dict[Setting, str]) -> None:
     """Locks have no getter to probe; the architecture decides. Unknown ones are new ones: they have both."""
     architecture = number(pynvml.nvmlDeviceGetArchitecture, handle)
+    if architecture is None and not ladders and number(pynvml.nvmlDeviceGetClockInfo, handle, SM) is None:
+        # A Jetson: its clocks are not NVML's.
+        absent |= dict.fromkeys(LOCKS, "this GPU names no clocks: there is nothing to lock")
     if architecture is None or architecture == UNKNOWN_ARCHITECTURE:
         return
     if architecture < VOLTA:
@@ -105,24 +192,9 @@ def _locks(handle: Any, absent: dict[Setting, str]) -> None:
         absent[Setting.MEMORY_CLOCK] = "memory clock locks came with Ampere; this GPU is older"
 
 
-def _modes(handle: Any, in_mig: bool, absent: dict[Setting, str]) -> None:
-    for setting, call in (
-        (Setting.PERSISTENCE_MODE, pynvml.nvmlDeviceGetPersistenceMode),
-        (Setting.COMPUTE_MODE, pynvml.nvmlDeviceGetComputeMode),
-    ):
-        code = _refusal(call, handle)
-        if code in FOR_GOOD:
-            absent[setting] = MEANINGS[code][1]
-    if in_mig and Setting.COMPUTE_MODE not in absent:
-        # nvml.h: with MIG on, the setter takes handles of MIG devices only.
-        absent[Setting.COMPUTE_MODE] = "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
-
-
-def _application_clocks(handle: Any, absent: dict[Setting, str]) -> ApplicationClocks | None:
+def _default_application_clocks(handle: Any, absent: dict[Setting, str]) -> ApplicationClocks | None:
     """The default pair. GeForce boards have none, and drivers from R595 on give them up for every board."""
-    code = _refusal(pynvml.nvmlDeviceGetApplicationsClock, handle, MEMORY)
-    if code in FOR_GOOD:
-        absent[Setting.APPLICATION_CLOCKS] = NO_APPLICATION_CLOCKS.get(code) or MEANINGS[code][1]
+    if Setting.APPLICATION_CLOCKS in absent:
         return None
     memory = number(pynvml.nvmlDeviceGetDefaultApplicationsClock, handle, MEMORY)
     graphics = number(pynvml.nvmlDeviceGetDefaultApplicationsClock, handle, GRAPHICS)

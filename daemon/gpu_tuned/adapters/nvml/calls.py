@@ -7,7 +7,8 @@ from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, unread
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, UNKNOWN, unread
+from gpu_tuned.adapters.nvml.plausible import whole
 from gpu_tuned.core.model import Unread
 
 # nvmlClockType_t
@@ -15,6 +16,10 @@ GRAPHICS, SM, MEMORY = 0, 1, 2
 
 # nvmlValueType_t -> the member of the union that holds it
 VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
+
+NONSENSE = Unread("the driver's answer makes no sense")
+# What the binding raises by itself over an answer: a text that is no UTF-8, a list of four thousand million.
+GARBAGE = (UnicodeError, OverflowError, MemoryError)
 
 
 def ask(call: Callable[..., Any], *arguments: Any) -> Any:
@@ -26,7 +31,22 @@ def ask(call: Callable[..., Any], *arguments: Any) -> Any:
         code = error.value
     except pynvml.NVMLLibraryMismatchError:
         code = FUNCTION_NOT_FOUND
+    except GARBAGE:
+        return NONSENSE
     return unread(code)
+
+
+def words(call: Callable[..., Any], *arguments: Any) -> str:
+    """A text that the driver hands out, fit for a terminal and a log: what is no UTF-8, and what no letter, becomes a
+    replacement character. Raises NVML's own errors."""
+    # The binding decodes strictly, and a name that is no UTF-8 would be an error of Python's.
+    raw = getattr(call, "__wrapped__", call)(*arguments)
+    return clean(raw)
+
+
+def clean(raw: str | bytes) -> str:
+    text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text).strip()
 
 
 def number(call: Callable[..., Any], *arguments: Any) -> int | None:
@@ -76,8 +96,13 @@ def fields(handle: Any, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
         if code:
             unread(code)
         else:
-            kind = element.valueType
-            member = VALUE_MEMBERS[kind] if kind < len(VALUE_MEMBERS) else "ullVal"
-            value = int(getattr(element.value, member))
+            found = _value(element)
+            code, value = (SUCCESS, found) if found is not None else (UNKNOWN, 0)
         answers[int(element.fieldId)] = (code, value)
     return answers
+
+
+def _value(element: Any) -> int | None:
+    """None for a kind of value that is not known here, and for NaN and infinity."""
+    kind = element.valueType
+    return whole(getattr(element.value, VALUE_MEMBERS[kind])) if 0 <= kind < len(VALUE_MEMBERS) else None

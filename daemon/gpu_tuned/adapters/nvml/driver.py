@@ -16,19 +16,24 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml.board import describe
+from gpu_tuned.adapters.nvml.calls import words
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.adapters.nvml.events import EventWatch
+from gpu_tuned.adapters.nvml.fields import version_of
 from gpu_tuned.adapters.nvml.reads import Reader
-from gpu_tuned.adapters.nvml.writes import write
+from gpu_tuned.adapters.nvml.settings import write
 from gpu_tuned.core.errors import (
     DriverAbsent,
     DriverError,
     DriverMismatch,
+    DriverRefused,
     DriverTrouble,
     GpuLost,
 )
 from gpu_tuned.core.model import Board, Reading, Seen, Setting, Value
 from gpu_tuned.ports import DriverEvent, Look
+
+MOST_GPUS = 256
 
 
 class Nvml:
@@ -61,7 +66,7 @@ class Nvml:
             with translated():
                 self._init()
                 self._attached = True
-                self._version = str(pynvml.nvmlSystemGetDriverVersion())
+                self._version = words(pynvml.nvmlSystemGetDriverVersion)
                 self._enumerate()
         except (DriverAbsent, DriverMismatch, DriverTrouble):
             self.detach()
@@ -91,15 +96,22 @@ class Nvml:
 
     def see(self, uuid: str, look: Look) -> Seen:
         with translated():
-            return self._reader(uuid).see(look)
+            seen = self._reader(uuid).see(look)
+        if seen.board is not None:
+            self._boards[uuid] = seen.board
+        return seen
 
     def read(self, uuid: str, setting: Setting) -> Reading:
         with translated():
             return self._reader(uuid).read(setting)
 
     def write(self, uuid: str, setting: Setting, value: Value) -> None:
-        self._reader(uuid)
-        write(self._handles[uuid], self._boards[uuid], setting, value)
+        reader = self._reader(uuid)
+        try:
+            write(self._handles[uuid], self._boards[uuid], setting, value)
+        except DriverRefused:
+            reader.doubt_ladders()
+            raise
 
     def wait_events(self, timeout_s: float) -> Sequence[DriverEvent]:
         """Wait for driver events; () on time-out, and while nothing is attached."""
@@ -111,7 +123,8 @@ class Nvml:
         return watch.wait(timeout_s)
 
     def driver_version(self) -> str | None:
-        return self._version
+        """None where the library does not say: a Jetson's answers "N/A"."""
+        return None if self._version in ("", "N/A") else self._version
 
     def _init(self) -> None:
         """nvmlInit. The library stays mapped from the first use on; when the driver was upgraded and reloaded
@@ -137,21 +150,54 @@ class Nvml:
         _ctypes.dlclose(library._handle)
         return True
 
-    def _enumerate(self) -> None:
-        for index in range(pynvml.nvmlDeviceGetCount()):
+    def describe_left_out(self) -> tuple[Board, ...]:
+        """Try again, on the same connection, to describe the GPUs that could not be described; the events of one that
+        comes are heard from the next attach on."""
+        found = []
+        for index in [index for index in self._left_out if index < MOST_GPUS]:
             try:
-                with translated():
-                    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-                    board = describe(handle, index)
-                    reader = Reader(handle, board)
-            except (DriverAbsent, DriverMismatch):
-                raise
+                board = self._describe(index)
+            except DriverError as error:
+                self._left_out[index] = str(error)
+            else:
+                del self._left_out[index]
+                found.append(board)
+        return tuple(found)
+
+    def describe(self, uuid: str) -> Board:
+        """Describe one attached GPU anew. Raises DriverError."""
+        return self._describe(self._board_of(uuid).index)
+
+    def _board_of(self, uuid: str) -> Board:
+        self._reader(uuid)
+        return self._boards[uuid]
+
+    def _enumerate(self) -> None:
+        failed: DriverError | None = None
+        count = pynvml.nvmlDeviceGetCount()
+        if count > MOST_GPUS:
+            self._left_out[MOST_GPUS] = f"the driver counts {count} GPUs; {MOST_GPUS} are looked at"
+        for index in range(min(count, MOST_GPUS)):
+            try:
+                self._describe(index)
             except DriverError as error:
                 # One GPU that cannot be used must not cost the others.
-                self._left_out[index] = str(error)
-                continue
-            uuid = board.gpu.uuid
-            self._boards[uuid], self._handles[uuid], self._readers[uuid] = board, handle, reader
+                self._left_out[index], failed = str(error), error
+        if not self._boards and isinstance(failed, (DriverAbsent, DriverMismatch)):
+            raise failed
+
+    def _describe(self, index: int) -> Board:
+        """Raises DriverError."""
+        with translated():
+            handle = pynvml.nvmlDeviceGetHandleByIndex(index)
+            board = describe(handle, index)
+            reader = Reader(handle, board, version_of(self._version))
+        uuid = board.gpu.uuid
+        twin = self._boards.get(uuid)
+        if twin is not None and twin.index != index:
+            raise DriverTrouble(f"it has the UUID of the GPU with index {twin.index}")
+        self._boards[uuid], self._handles[uuid], self._readers[uuid] = board, handle, reader
+        return board
 
     def _reader(self, uuid: str) -> Reader:
         reader = self._readers.get(uuid)

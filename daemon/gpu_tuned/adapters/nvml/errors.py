@@ -34,6 +34,7 @@ GPU_IS_LOST = 15
 LIB_RM_VERSION_MISMATCH = 18
 ARGUMENT_VERSION_MISMATCH = 25
 DEPRECATED = 26
+UNKNOWN = 999
 
 # Answers that stay what they are until the driver is attached anew: asking again is wasted. An older driver
 # says INVALID_ARGUMENT to a field id that it does not know (seen on 580.159 for ids of later drivers).
@@ -95,7 +96,7 @@ MEANINGS: dict[int, tuple[type[DriverError], str]] = {
     28: (GpuLost, "the driver finds no such GPU"),
     29: (DriverRefused, "the GPU is in a state that does not allow it"),
     30: (NotSupported, "the GPU does not have this kind of reset"),
-    999: (DriverTrouble, "the driver reports an unknown error"),
+    UNKNOWN: (DriverTrouble, "the driver reports an unknown error"),
 }
 
 BINDING_MISMATCH = "the Python binding nvidia-ml-py and the installed driver library do not fit together"
@@ -114,6 +115,8 @@ def domain_error(error: BaseException) -> DriverError | None:
         return kind(words)
     if isinstance(error, pynvml.NVMLLibraryMismatchError):
         return DriverTrouble(BINDING_MISMATCH)
+    if isinstance(error, UnicodeError):  # the binding decodes what the driver hands out
+        return DriverTrouble("the driver hands out a text that cannot be read")
     return None
 
 

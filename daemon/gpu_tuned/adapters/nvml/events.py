@@ -20,12 +20,13 @@ from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.errors import GPU_IS_LOST, SUCCESS, TIMEOUT
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, GPU_IS_LOST, SUCCESS, TIMEOUT
 from gpu_tuned.ports import DriverEvent
 
 # nvmlEventType...: Xid, change of power source, MIG configuration, GPU unavailable, recovery action. Not the
 # clock events: on an H200 under a power cap they came 3,900 times in 65 s and cost more than looking.
 XID = 0x8
+WAIT = "nvmlEventSetWait_v2"
 WANTED = XID | 0x80 | 0x100 | 0x4000 | 0x8000
 
 SLICE_S = 0.5  # each turn costs 0.2 ms: four a second were a third of the budget at rest
@@ -114,7 +115,7 @@ class EventWatch:
                 if types:
                     pynvml.nvmlDeviceRegisterEvents(handle, types, events)
                     registered = True
-            except pynvml.NVMLError as error:
+            except pynvml.NVMLError as error:  # one GPU that hands out no events
                 if error.value == GPU_IS_LOST:
                     del self._handles[uuid]
                     lost.append(DriverEvent("other", uuid))
@@ -145,6 +146,9 @@ class EventWatch:
     def _trouble(self, code: int) -> None:
         """The wait itself failed: make the set anew, at once the first time, later after a pause."""
         self._free()
+        if code == FUNCTION_NOT_FOUND:
+            self._quiet_until = float("inf")  # an older library; Board.no_xids says so
+            return
         if self._pause_s == FIRST_PAUSE_S:
             self._in_doubt = code == GPU_IS_LOST
         else:

@@ -10,20 +10,34 @@ them. `Reader.see` itself on an idle H100, same driver: 0.27 ms every 2 s, 2.7 m
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, ask, fields, first, number
-from gpu_tuned.adapters.nvml.errors import FOR_GOOD
-from gpu_tuned.core.errors import DriverTrouble
+from gpu_tuned.adapters.nvml import plausible
+from gpu_tuned.adapters.nvml.agreement import (
+    CURRENT_LIMIT,
+    POWER_AVERAGE,
+    POWER_INSTANT,
+    REQUESTED_LIMIT,
+    trusted_fields,
+)
+from gpu_tuned.adapters.nvml.board import with_ladders_read_again
+from gpu_tuned.adapters.nvml.calls import MEMORY, SM, ask, fields, first
+from gpu_tuned.adapters.nvml.errors import FOR_GOOD, WHOLE
+from gpu_tuned.adapters.nvml.fields import (
+    HW_POWER_BRAKE,
+    HW_THERMAL,
+    RECOVERY_ACTION,
+    Version,
+    recovery_action,
+    slowdown_counters,
+)
+from gpu_tuned.adapters.nvml.settings import ROWS
+from gpu_tuned.core.errors import DriverError, DriverTrouble
 from gpu_tuned.core.model import (
-    NO_GETTER,
-    ApplicationClocks,
     Board,
-    ComputeMode,
-    PowerLimit,
     Reading,
     Seen,
     Setting,
@@ -32,26 +46,19 @@ from gpu_tuned.core.model import (
 )
 from gpu_tuned.ports import Look
 
-# Field ids (NVML_FI_DEV_...), milliwatts
-REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT, POWER_AVERAGE = 192, 190, 186, 185
-# Nanoseconds under: SW power cap, sync boost, board limit, low utilisation, reliability, SW thermal, HW
-# thermal, HW power brake. The last three as 269 to 271 (R575 and later): what was 251 to 253 on one driver is
-# power smoothing on 580.159. 75 (thermal) is the sum of others and costs 0.65 ms.
-COUNTERS = (74, 76, 77, 78, 79, 269, 270, 271)
+# Nanoseconds under: SW power cap, sync boost, board limit, low utilisation, reliability; SW thermal, HW thermal and
+# HW power brake besides, under the driver's own numbers (fields.py). 75 (thermal) is the sum of others and costs
+# 0.65 ms.
+COUNTERS = (74, 76, 77, 78, 79)
 # HW thermal and HW power brake cost 1.1 ms of the 1.4 ms of all, and on a sound host they stand still: they come
 # with every third look at the counters, and with every one while a bit of theirs is set. They only grow, so
 # nothing is lost.
-DEAR = (270, 271)
+DEAR = (HW_THERMAL, HW_POWER_BRAKE)
 DEAR_EVERY = 3
 HARDWARE_BITS = 0x8 | 0x40 | 0x80
 
-COMPUTE_MODES = {
-    0: ComputeMode.DEFAULT,
-    1: ComputeMode.DEFAULT,  # exclusive thread: gone since CUDA 8, behaves as default
-    2: ComputeMode.PROHIBITED,
-    3: ComputeMode.EXCLUSIVE_PROCESS,
-}
-UNKNOWN_PSTATE = 32
+LOWEST_PSTATE = 15  # 32 is NVML's "unknown"
+TEMPERATURES_C = (-60, 200)
 
 CURRENT_REASONS = (
     "nvmlDeviceGetCurrentClocksEventReasons",
@@ -59,111 +66,160 @@ CURRENT_REASONS = (
 )
 TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
 GPU_SENSOR = 0
+STEP_MHZ = 15  # the widest step of a ladder seen
+LADDERS_EVERY = 30  # looks: reading the ladders costs milliseconds
 
 
 class Reader:
     """One attached GPU as it is read. Remembers which ways of asking this board and driver answer."""
 
-    def __init__(self, handle: Any, board: Board) -> None:
+    def __init__(self, handle: Any, board: Board, driver: Version | None) -> None:
         self._handle = handle
         self._board = board
-        self._power_ids = [REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT]
-        self._counter_ids = list(COUNTERS)
+        self._driver = driver
+        self._batch = [*trusted_fields(handle), RECOVERY_ACTION]
+        # The newest number of each counter, by which the rest of the daemon knows it -> this driver's.
+        self._counter_ids = {counter: counter for counter in COUNTERS} | dict(slowdown_counters(driver))
         self._counted = 0
+        self._gone: DriverError | None = None  # what the last look heard of the whole GPU
+        self._in_doubt = False
+        self._rest = 0  # looks until the ladders may be read again
         self._reasons_call, _ = first(CURRENT_REASONS, handle)
         self._temperature_call, _ = first(TEMPERATURES, handle, GPU_SENSOR)
 
     def see(self, look: Look) -> Seen:
         """One look. Raises GpuLost, DriverAbsent, DriverMismatch, and DriverTrouble where every getter
         failed."""
-        milliwatts = self._power_fields()
+        self._gone = None
+        batch = self._fields()
         readings: dict[Setting, Reading] = {
-            setting: self._read(setting, milliwatts)
-            for setting in (Setting.PERSISTENCE_MODE, Setting.POWER_LIMIT, Setting.COMPUTE_MODE)
+            Setting.PERSISTENCE_MODE: self.read(Setting.PERSISTENCE_MODE),
+            Setting.POWER_LIMIT: self._power_limit(batch),
+            Setting.COMPUTE_MODE: self.read(Setting.COMPUTE_MODE),
         }
-        telemetry = self._telemetry(milliwatts)
-        failures = [reading.why for reading in readings.values() if isinstance(reading, Unread)]
-        if len(failures) == len(readings) and telemetry == Telemetry():
-            raise DriverTrouble(failures[0])
+        telemetry = self._telemetry(batch)
+        if telemetry == Telemetry():
+            if self._gone is not None:
+                raise self._gone
+            failures = [
+                reading.why
+                for setting, reading in readings.items()
+                if isinstance(reading, Unread) and setting not in self._board.absent
+            ]
+            # A Jetson has none of these, and is well.
+            if failures and all(isinstance(reading, Unread) for reading in readings.values()):
+                raise DriverTrouble(failures[0])
+        moved = self._moved_board(telemetry.gpu_clock_mhz or 0)
         readings[Setting.GPU_CLOCK] = self.read(Setting.GPU_CLOCK)
         readings[Setting.MEMORY_CLOCK] = self.read(Setting.MEMORY_CLOCK)
         if look.application_clocks or Setting.APPLICATION_CLOCKS in self._board.absent:
             readings[Setting.APPLICATION_CLOCKS] = self.read(Setting.APPLICATION_CLOCKS)
-        return Seen(readings, telemetry, self._counters(telemetry.reasons or 0) if look.counters else None)
+        if not look.counters:
+            return Seen(readings, telemetry, board=moved)
+        mig = self._ask(pynvml.nvmlDeviceGetMigMode, self._handle)
+        in_mig = None if isinstance(mig, Unread) else mig[0] == 1
+        return Seen(readings, telemetry, self._counters(telemetry.reasons or 0), in_mig, moved)
+
+    def doubt_ladders(self) -> None:
+        """Read the ladders again with the next look: the driver refused a clock that lies on one."""
+        self._in_doubt = True
+
+    def _moved_board(self, gpu_clock_mhz: int) -> Board | None:
+        """The board with other ladders, where a clock above all of them shows that they moved (a clock offset)."""
+        above = gpu_clock_mhz > max(self._board.gpu_ladder_mhz, default=gpu_clock_mhz) + STEP_MHZ
+        self._rest = max(0, self._rest - 1)
+        if self._rest or not (above or self._in_doubt):
+            return None
+        self._in_doubt, self._rest = False, LADDERS_EVERY
+        board = with_ladders_read_again(self._handle, self._board)
+        if board is self._board:
+            return None
+        self._board = board
+        return board
 
     def read(self, setting: Setting) -> Reading:
-        """One setting by its own call: what a write is judged by. Raises as `see`."""
-        return self._read(setting, {})
-
-    def _read(self, setting: Setting, milliwatts: Mapping[int, int]) -> Reading:
+        """One setting by its own call: what a write is judged by. Never raises: whether the whole GPU is gone, `see`
+        tells."""
         absent = self._board.absent.get(setting)
         if absent is not None and not (setting is Setting.COMPUTE_MODE and self._board.mig):
             return Unread(absent)
-        if not setting.readable:
-            return NO_GETTER
-        if setting is Setting.POWER_LIMIT:
-            limit = milliwatts.get(REQUESTED_LIMIT)
-            if limit is None:
-                limit = ask(pynvml.nvmlDeviceGetPowerManagementLimit, self._handle)
-            return limit if isinstance(limit, Unread) else PowerLimit(int(limit))
-        if setting is Setting.PERSISTENCE_MODE:
-            mode = ask(pynvml.nvmlDeviceGetPersistenceMode, self._handle)
-            return mode if isinstance(mode, Unread) else bool(mode)
-        if setting is Setting.COMPUTE_MODE:
-            mode = ask(pynvml.nvmlDeviceGetComputeMode, self._handle)
-            if isinstance(mode, Unread):
-                return mode
-            return COMPUTE_MODES.get(mode) or Unread(f"the driver answers compute mode {mode}, unknown here")
-        if setting is Setting.APPLICATION_CLOCKS:
-            memory = ask(pynvml.nvmlDeviceGetApplicationsClock, self._handle, MEMORY)
-            if isinstance(memory, Unread):
-                return memory
-            graphics = ask(pynvml.nvmlDeviceGetApplicationsClock, self._handle, GRAPHICS)
-            return graphics if isinstance(graphics, Unread) else ApplicationClocks(int(memory), int(graphics))
-        return Unread(f"{setting.label} is no setting of a GPU")
+        row = ROWS.get(setting)
+        return row.read(self._ask, self._handle) if row else Unread(f"{setting.label} is no setting of a GPU")
 
-    def _power_fields(self) -> dict[int, int]:
-        """Field id -> milliwatts, of those that answered. One that this driver does not have is not asked
-        again."""
+    def _power_limit(self, milliwatts: Mapping[int, int]) -> Reading:
+        """The requested limit, from the batch where it has it: its own call takes ten times as long."""
+        limit_mw = milliwatts.get(REQUESTED_LIMIT)
+        if limit_mw is None or Setting.POWER_LIMIT in self._board.absent:
+            return self.read(Setting.POWER_LIMIT)
+        return plausible.power_limit(limit_mw)
+
+    def _ask(self, call: Any, *arguments: Any) -> Any:
+        """One call's failure is that call's, also where its code speaks of the whole GPU: one getter was seen to
+        answer so for ever while all others went on."""
+        try:
+            return ask(call, *arguments)
+        except WHOLE as error:
+            self._gone = error
+            return Unread(str(error))
+
+    def _number(self, call: Any, *arguments: Any) -> int | None:
+        answer = self._ask(call, *arguments)
+        return None if isinstance(answer, Unread) else int(answer)
+
+    def _answers(self, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
+        try:
+            return fields(self._handle, ids)
+        except WHOLE as error:
+            self._gone = error
+            return {}
+
+    def _fields(self) -> dict[int, int]:
+        """Field id -> its value, of those in the batch that answered. One that this driver does not have is not
+        asked again."""
         values = {}
-        for field_id, (code, value) in fields(self._handle, self._power_ids).items():
+        for field_id, (code, value) in self._answers(self._batch).items():
             if not code:
                 values[field_id] = value
             elif code in FOR_GOOD:
-                self._power_ids.remove(field_id)
+                self._batch.remove(field_id)
                 if field_id == POWER_INSTANT:
-                    self._power_ids.append(POWER_AVERAGE)
+                    self._batch.append(POWER_AVERAGE)
         return values
 
-    def _telemetry(self, milliwatts: Mapping[int, int]) -> Telemetry:
+    def _telemetry(self, batch: Mapping[int, int]) -> Telemetry:
         handle = self._handle
-        power = milliwatts.get(POWER_INSTANT, milliwatts.get(POWER_AVERAGE))
-        enforced = milliwatts.get(CURRENT_LIMIT)
-        pstate = number(pynvml.nvmlDeviceGetPerformanceState, handle)
-        utilization = ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
-        reasons = number(self._reasons_call, handle) if self._reasons_call else None
-        temperature = number(self._temperature_call, handle, GPU_SENSOR) if self._temperature_call else None
+        power = batch.get(POWER_INSTANT, batch.get(POWER_AVERAGE))
+        enforced = batch.get(CURRENT_LIMIT)
+        utilization = self._ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
+        reasons = self._number(self._reasons_call, handle) if self._reasons_call else None
+        temperature = self._number(self._temperature_call, handle, GPU_SENSOR) if self._temperature_call else None
+        if power is None:
+            power = self._number(pynvml.nvmlDeviceGetPowerUsage, handle)
+        if enforced is None:
+            enforced = self._number(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle)
+        action = batch.get(RECOVERY_ACTION)
+        within = plausible.within
         return Telemetry(
-            power_mw=number(pynvml.nvmlDeviceGetPowerUsage, handle) if power is None else power,
-            enforced_limit_mw=(
-                number(pynvml.nvmlDeviceGetEnforcedPowerLimit, handle) if enforced is None else enforced
-            ),
-            gpu_clock_mhz=number(pynvml.nvmlDeviceGetClockInfo, handle, SM),
-            memory_clock_mhz=number(pynvml.nvmlDeviceGetClockInfo, handle, MEMORY),
-            temperature_c=temperature,
-            utilization_percent=None if isinstance(utilization, Unread) else int(utilization.gpu),
-            pstate=None if pstate == UNKNOWN_PSTATE else pstate,
+            power_mw=within(power, 0, plausible.MOST_MW),
+            enforced_limit_mw=within(enforced, 1, plausible.MOST_MW),
+            gpu_clock_mhz=plausible.clock(self._number(pynvml.nvmlDeviceGetClockInfo, handle, SM)),
+            memory_clock_mhz=plausible.clock(self._number(pynvml.nvmlDeviceGetClockInfo, handle, MEMORY)),
+            temperature_c=within(temperature, *TEMPERATURES_C),
+            utilization_percent=None if isinstance(utilization, Unread) else within(int(utilization.gpu), 0, 100),
+            pstate=within(self._number(pynvml.nvmlDeviceGetPerformanceState, handle), 0, LOWEST_PSTATE),
             reasons=None if reasons is None else reasons & self._board.reasons_mask,
+            recovery_action=recovery_action(action, self._driver) if action else None,
         )
 
     def _counters(self, reasons: int) -> dict[int, int]:
+        """Nanoseconds by the counter's newest number, of those that answered."""
         dear = self._counted % DEAR_EVERY == 0 or reasons & HARDWARE_BITS
         self._counted += 1
-        ids = [field_id for field_id in self._counter_ids if dear or field_id not in DEAR]
+        asked = {field: counter for counter, field in self._counter_ids.items() if dear or counter not in DEAR}
         values = {}
-        for field_id, (code, value) in fields(self._handle, ids).items():
-            if not code:
-                values[field_id] = value
+        for field_id, (code, value) in self._answers(tuple(asked)).items():
+            if not code and 0 <= value < plausible.LONGEST_NS:
+                values[asked[field_id]] = value
             elif code in FOR_GOOD:
-                self._counter_ids.remove(field_id)
+                del self._counter_ids[asked[field_id]]
         return values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.full import fault_words, slowed_by
+from gpu_tuned.ctl.render.full import fault_words, limited_elsewhere, slowed_by
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, wrap
 from gpu_tuned.ctl.render.words import label, moment, number, origin, short_name, short_pci, span, value
 
@@ -25,7 +25,8 @@ def fleet(document: Json, now: float, ink: Ink) -> list[str]:
     lines = [*_common(gpus, document["policy"], names, ink), "", ink("dim", head)]
     driver_ok = document["driver"]["state"] == "ok"
     for gpu, model in zip(gpus, models, strict=True):
-        who = f"{gpu['index']!s:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
+        number_or_dash = str(gpu["index"]) if gpu["index"] >= 0 else "-"
+        who = f"{number_or_dash:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
         lines += _one(gpu, who, driver_ok, now, ink)
     return lines
 
@@ -96,6 +97,8 @@ def _one(gpu: Json, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str
         tail.append(("warn", f"last Xid {xid['xid']}, {moment(xid['at'], now)}"))
     if here:
         tail += [exception(setting) for setting in gpu["settings"] if not setting["in_order"]]
+        other = limited_elsewhere(gpu)
+        tail += [("warn", other)] if other else []
         fault_on = gpu["throttle"]["fault"]
         if fault_on:
             since = moment(fault_on["since"], now)
@@ -117,9 +120,10 @@ def _seconds(gpu: Json) -> tuple[str, str]:
 def state_of(gpu: Json) -> tuple[str, str]:
     """The one word for a GPU among many, and its style."""
     if gpu["state"] != "ok":
-        return gpu["state"].upper(), "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        return gpu["state"] if gpu["in_order"] else gpu["state"].upper(), style
     states = [s["state"] for s in gpu["settings"] if not s["in_order"]]
-    for state in ("contested", "refused", "drifted", "waiting"):
+    for state in ("contested", "refused", "absent", "drifted", "waiting", "restored"):
         if state in states:
             return state.upper(), "bad" if state in ("contested", "refused") else "warn"
     if not gpu["in_order"]:

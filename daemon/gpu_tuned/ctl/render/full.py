@@ -20,6 +20,8 @@ from gpu_tuned.ctl.render.words import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from gpu_tuned.ctl.kinds import Json
 
 HEADS = ("setting", "wished", "found", "state", "since", "from")
@@ -31,7 +33,14 @@ FAULTS = {
     "hw_slowdown": "hardware slowdown",
 }
 _ROOMY = ("held", "watched", "differs")  # short enough for ", required" beside them; for others a note says it
-_LOUD = {"contested": "bad", "refused": "bad", "drifted": "warn", "waiting": "warn"}
+_LOUD = {
+    "contested": "bad",
+    "refused": "bad",
+    "absent": "bad",
+    "drifted": "warn",
+    "waiting": "warn",
+    "restored": "warn",
+}
 
 
 def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = False) -> list[str]:
@@ -39,11 +48,13 @@ def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = F
     observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
     lines = _who(gpu, ink)
     if not here or gpu["message"]:
-        style = "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
         words = gpu["state"].upper() if not here else "note"
         # While the whole driver is away the first lines say why.
         why = f": {gpu['message']}" if gpu["message"] and document["driver"]["state"] == "ok" else ""
         lines += [ink(style, line) for line in wrap(words + why, "  ", "    ")]
+    other = limited_elsewhere(gpu)
+    lines += [ink("warn", line) for line in wrap(other, "  ", "    ")] if other else []
     settings = [setting for setting in gpu["settings"] if spoken_of(setting)]
     if settings:
         # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
@@ -77,6 +88,19 @@ def _who(gpu: Json, ink: Ink) -> list[str]:
         if len(name) + len(doing_text) <= WIDTH:
             return [ink("bold", name) + doing_text]
     return [ink("bold", name), "  " + "  ".join(parts)]
+
+
+def limited_elsewhere(gpu: Json) -> str:
+    """That something holds the board below the limit that was asked for, in words; "" where nothing does."""
+    asked = next((s["observed"] for s in gpu["settings"] if s["setting"] == "power_limit_w"), None)
+    enforced = gpu["telemetry"]["power_limit_w"]
+    # A watt is what two readings of one limit may differ by.
+    if gpu["state"] != "ok" or asked is None or enforced is None or enforced >= asked - 1:
+        return ""
+    return (
+        f"held to {number(enforced, ' W')} by another's limit, below the {number(asked, ' W')} set here "
+        "(a BMC, a rack's power manager)"
+    )
 
 
 def setting_table(settings: list[Json], now: float, ink: Ink, observing: bool = False) -> list[str]:
@@ -134,7 +158,7 @@ def state_words(setting: Json, now: float) -> str:
         state = f"confirmed {moment(setting['confirmed_at'], now)}"
     elif state == "watched" and not setting["in_order"]:
         state = "differs"
-    elif state in _LOUD:
+    elif state in _LOUD and not setting["in_order"]:
         state = state.upper()
     return f"{state}, required" if setting["required"] and state in _ROOMY else state
 
@@ -155,7 +179,7 @@ def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple
     if raised(setting):
         assumed = " (assumed)" if setting["original_assumed"] else ""
         was = value(key, setting["original"])
-        found.append(("dim", f"raised: {was} was found before the first write{assumed}"))
+        found.append(("dim", f"raised: {was} was found at first{assumed}"))
     if setting["state"] == "watched" and not setting["in_order"] and not observing:
         found.append(("dim", "only watched, never written: the policy says so"))
     said = ", required" in state_words(setting, 0.0)
@@ -171,7 +195,11 @@ def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple
 def raised(setting: Json) -> bool:
     """Whether a limit stands above the value that was found before the first write."""
     original, now_is = setting["original"], setting["observed"]
-    return all(type(v) in (int, float) for v in (original, now_is)) and now_is > original
+    return (
+        setting.get("written", True)
+        and all(type(v) in (int, float) for v in (original, now_is))
+        and now_is > original
+    )
 
 
 def history(gpu: Json, now: float, ink: Ink) -> list[str]:
@@ -193,10 +221,21 @@ def history(gpu: Json, now: float, ink: Ink) -> list[str]:
         lines += [ink("bad", line) for line in wrap(text, "  ", NOTE)]
     slowed = slowed_by(gpu["throttle"]["reasons"], "day_s")
     if slowed:
-        lines.append("  slowed 24h:  " + "   ".join(f"{who} {mark}{span(s)}" for who, s, mark in slowed))
+        lines += _filled("  slowed 24h:  ", [f"{who} {mark}{span(s)}" for who, s, mark in slowed])
     xid = gpu["last_xid"]
     if xid:
         lines += [ink("warn", line) for line in wrap(f"last Xid {xid['xid']}, {moment(xid['at'], now)}", "  ")]
+    return lines
+
+
+def _filled(head: str, parts: list[str]) -> list[str]:
+    """The parts beside each other, three spaces apart, in lines that are no wider than they may be."""
+    lines = [head + parts[0]]
+    for part in parts[1:]:
+        if len(lines[-1]) + 3 + len(part) <= WIDTH:
+            lines[-1] += "   " + part
+        else:
+            lines.append(" " * len(head) + part)
     return lines
 
 
@@ -205,8 +244,18 @@ def fault_words(reason: str) -> str:
     return FAULTS.get(reason) or reason.replace("_", " ")
 
 
+def uncounted(reason: Json) -> bool:
+    """Whether some of its seconds come from the bit alone, until the driver's counter is read again."""
+    return bool(reason.get("uncounted_s"))
+
+
+def estimated(reason: Json) -> bool:
+    """Whether its seconds are not the driver's alone: they get a "~"."""
+    return reason["sampled"] or uncounted(reason)
+
+
 def slowed_by(reasons: list[Json], window: str) -> list[tuple[str, float, str]]:
-    """Seconds of `window` by who is to blame, as (words, seconds, "~" where sampled).
+    """Seconds of `window` by who is to blame, as (words, seconds, "~" where not all of them were counted).
 
     Hardware slowdown is the sum of the hardware's own brakes, heat among them, so heat is taken off it.
     """
@@ -218,17 +267,22 @@ def slowed_by(reasons: list[Json], window: str) -> list[tuple[str, float, str]]:
         return max((known[name][window] for name in names if name in known), default=0.0)
 
     def mark(*names: str) -> str:
-        return "~" if any(known[name]["sampled"] and known[name][window] for name in names if name in known) else ""
+        return marked(known[name] for name in names if name in known)
 
-    own = sum(reason[window] for reason in reasons if reason["kind"] == "own")
-    limit = max((reason[window] for reason in reasons if reason["kind"] == "limit"), default=0.0)
+    def marked(rows: Iterable[Json]) -> str:
+        return "~" if any(estimated(row) and row[window] for row in rows) else ""
+
+    own = [reason for reason in reasons if reason["kind"] == "own"]
+    limits = [reason for reason in reasons if reason["kind"] == "limit"]
     braked = max(seconds("hw_power_brake"), seconds("hw_slowdown") - seconds("hw_thermal"))
-    sampled_own = any(reason["sampled"] and reason[window] for reason in reasons if reason["kind"] == "own")
     rows = [
-        ("own cap", own, "~" if sampled_own else ""),
+        ("own cap", sum(reason[window] for reason in own), marked(own)),
         ("heat", seconds(*judge.HEAT), mark(*judge.HEAT)),
         ("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")),
     ]
-    if limit >= 1:
-        rows.insert(1, ("board's limit", limit, ""))
+    for words, others in (("another's limit", True), ("board's limit", False)):
+        of_them = [reason for reason in limits if (reason.get("limiter") == "other") is others]
+        longest = max((reason[window] for reason in of_them), default=0.0)
+        if longest >= 1:
+            rows.insert(1, (words, longest, marked(of_them)))
     return rows

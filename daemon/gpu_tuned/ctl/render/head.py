@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gpu_tuned.ctl import judge
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, wrap
-from gpu_tuned.ctl.render.words import ago, epoch, silent_since
+from gpu_tuned.ctl.render.words import ago, epoch, moment, silent_since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
         kept = {
             "in_force": "the running policy stays in force; the new one was refused",
             "last_good": "the last good policy is in force; the files were refused",
+            "restricted": "it does not suit the boards here, so only its required limits that lower are written",
             "none": "no policy is in force and nothing is written; the files were refused",
         }.get(policy["state"], "refused")
         troubles.append(("bad", f"policy: {kept}:"))
@@ -78,6 +79,10 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
         troubles.append(("warn", "policy: the last good one is in force"))
     if policy.get("pending"):
         troubles.append(("warn", "policy: the files were changed and are not loaded yet: gpu-tunedctl reload"))
+    if document["host"].get("message"):
+        troubles.append(("bad", document["host"]["message"]))
     troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
     troubles += [("warn", f"warning: {rival['message']}") for rival in document["host"].get("rivals", [])]
+    for stall in document["host"].get("stalled", []):
+        troubles.append(("warn", f"warning: since {moment(stall['since'], now, True)} {clean(stall['message'])}"))
     return troubles

@@ -1,0 +1,221 @@
+"""`gpu-tunedctl probe`: what one GPU answers to every question that NVML has, as it lies in memory.
+
+The binding asks, and what it asks for passes through `Recorder`, which sits where the binding finds the library's
+functions: it lets nothing through but questions (`getters.allowed`), and notes name, code, microseconds and the bytes
+of each argument. So a dump says what the *library* did, whatever the binding makes of it, and can be played back.
+
+The form of a line is told by the simulated driver's src/answers.c, which reads it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+import pynvml
+
+from gpu_tuned.adapters.nvml.calls import GARBAGE, VALUE_MEMBERS, words
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, domain_error, translated
+from gpu_tuned.adapters.nvml.getters import FIELDS, STRUCTURES, allowed, questions
+from gpu_tuned.core.errors import UsageError
+
+BATCH = "nvmlDeviceGetFieldValues"
+INSUFFICIENT_SIZE = 7
+HEAD = """\
+# What one GPU answered to every question that NVML has. Only calls that read were made.
+# No serial number, UUID, bus address, host name or process is in it.
+#   call = FUNCTION CODE MICROSECONDS ARGUMENTS      field = ID SCOPE CODE MICROSECONDS KIND VALUE"""
+
+
+class NotAQuestion(Exception):
+    """A call was about to be made that is none of the probe's: a mistake in this program."""
+
+
+class Recorder:
+    """Stands in the place of the loaded library, and lets questions through."""
+
+    def __init__(self, library: Any) -> None:
+        self._library = library
+        self.lines: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if not allowed(name):
+            raise NotAQuestion(name)
+        function = getattr(self._library, name)  # AttributeError: the binding says FUNCTION_NOT_FOUND
+
+        def asked(*arguments: Any) -> int:
+            before = [_bytes(argument) for argument in arguments]
+            began = time.perf_counter_ns()
+            code: int = function(*arguments)
+            took_us = (time.perf_counter_ns() - began) // 1000
+            length_only = code == INSUFFICIENT_SIZE and arguments[-1] is None
+            if name != BATCH and code != FUNCTION_NOT_FOUND and not length_only:
+                told = [f"call = {name} {code} {took_us}", *_words(arguments[1:], before[1:])]
+                numbers = " ".join(str(_inner(a).value) for a in arguments[1:] if _is_number(a))
+                self.lines.append(" ".join([*told, *([f" # {numbers}"] if numbers and not code else [])]))
+            return code
+
+        return asked
+
+
+def probe(word: str | None) -> Iterator[str]:
+    """The lines of a dump of one GPU: an index, the beginning of a UUID, a bus address; None where there is but one.
+
+    Raises UsageError for a word that names none or several, DriverAbsent, DriverMismatch, GpuLost, DriverTrouble."""
+    with translated():
+        pynvml.nvmlInit()
+    library = pynvml.nvmlLib
+    try:
+        with translated():
+            handle = _handle(word)
+            info = pynvml.nvmlDeviceGetPciInfo(handle)
+            yield from (*HEAD.splitlines(), "probe = 1", f"driver = {words(pynvml.nvmlSystemGetDriverVersion)}")
+            yield f"nvml = {words(pynvml.nvmlSystemGetNVMLVersion)}"
+            yield f"cuda = {pynvml.nvmlSystemGetCudaDriverVersion()}"
+            yield f"pci_device_id = 0x{info.pciDeviceId:08x}"
+            yield f"pci_subsystem_id = 0x{info.pciSubSystemId:08x}"
+        recorder = Recorder(library)
+        _through(recorder)
+        yield from _answers(recorder, handle)
+        yield from _fields(handle)
+    finally:
+        _through(library)
+        with translated():
+            pynvml.nvmlShutdown()
+
+
+def _through(library: Any) -> None:
+    """Let the binding find its functions there."""
+    pynvml._nvmlGetFunctionPointer_cache.clear()
+    pynvml.nvmlLib = library
+
+
+def _handle(word: str | None) -> Any:
+    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+    known = [
+        (str(index), words(pynvml.nvmlDeviceGetUUID, handle), str(pynvml.nvmlDeviceGetPciInfo(handle).busId).lower())
+        for index, handle in enumerate(handles)
+    ]
+    named = [
+        handle
+        for handle, (index, uuid, bus) in zip(handles, known, strict=True)
+        if word is None or word == index or (len(word) > 3 and (uuid.startswith(word) or bus.endswith(word.lower())))
+    ]
+    if len(named) == 1:
+        return named[0]
+    here = "; ".join(
+        f"{index} {words(pynvml.nvmlDeviceGetName, handle)} {bus}"
+        for handle, (index, _, bus) in zip(handles, known, strict=True)
+    )
+    told = f"{word!r} names {'several GPUs' if named else 'no GPU'};" if word else "which GPU?"
+    raise UsageError(f"{told} Name one by its index, UUID or bus address: {here or 'none is here'}")
+
+
+def _answers(recorder: Recorder, handle: Any) -> Iterator[str]:
+    memory: list[int] = _ask("nvmlDeviceGetSupportedMemoryClocks", handle) or []
+    for clock in memory:
+        _ask("nvmlDeviceGetSupportedGraphicsClocks", handle, clock)
+    for name, arguments in questions():
+        _ask(name, handle, *arguments)
+    for name, kind, version, preset in STRUCTURES:
+        make = getattr(pynvml, kind, None)
+        if make is None:
+            continue
+        structure = make()
+        for member, value in (({"version": version} if version else {}) | preset).items():
+            setattr(structure, member, value)
+        _ask(name, handle, ctypes.byref(structure))
+    yield from recorder.lines
+
+
+def _ask(name: str, *arguments: Any) -> Any:
+    """What the binding makes of it, None where it fails; the recorder has noted what the library said."""
+    call = getattr(pynvml, name, None)  # an older binding lacks the newest
+    if call is None:
+        return None
+    try:
+        return call(*arguments)
+    except (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, *GARBAGE) as error:
+        ours = domain_error(error) if not isinstance(error, GARBAGE) else None
+        if getattr(error, "value", SUCCESS) in _FATAL and ours is not None:
+            raise ours from None
+    return None
+
+
+_FATAL = frozenset({1, 9, 15, 16, 18})  # detached, unloaded, lost, to be reset, of another version
+
+
+def _fields(handle: Any) -> Iterator[str]:
+    for field in FIELDS:
+        began = time.perf_counter_ns()
+        values = _ask(BATCH, handle, [field])
+        took_us = (time.perf_counter_ns() - began) // 1000
+        for value in values or ():
+            told = "" if value.nvmlReturn else f" {bytes(value.value).hex()}  # {_number(value)}"
+            yield f"field = {field} 0 {value.nvmlReturn} {took_us} {value.valueType}{told}"
+
+
+def _number(value: Any) -> Any:
+    kind = value.valueType
+    return getattr(value.value, VALUE_MEMBERS[kind]) if 0 <= kind < len(VALUE_MEMBERS) else "?"
+
+
+def _inner(argument: Any) -> Any:
+    """What a pointer points to; the argument itself where it is handed over by value."""
+    return getattr(argument, "_obj", argument)
+
+
+def _bytes(argument: Any) -> bytes:
+    inner = _inner(argument)
+    return bytes(inner) if isinstance(inner, (ctypes.Structure, ctypes.Array)) else b""
+
+
+def _words(arguments: tuple[Any, ...], before: list[bytes]) -> Iterator[str]:
+    """A word for each argument after the device, as the simulated driver reads them."""
+    count = None
+    for index, argument in enumerate(arguments):
+        inner, text_before = _inner(argument), index and _is_text(arguments[index - 1])
+        if argument is None:
+            yield "-"
+        elif _is_text(argument):
+            yield '"' + quote(argument.value, safe=" ").replace(" ", "%20")
+        elif isinstance(inner, ctypes.Array):
+            yield "[" + _hex(bytes(inner)[: ctypes.sizeof(inner._type_) * (len(inner) if count is None else count)])
+        elif isinstance(inner, ctypes.Structure):
+            yield "{" + _hex(before[index]) + ":" + _hex(bytes(inner))
+        elif _is_number(argument):
+            following = arguments[index + 1] if index + 1 < len(arguments) else 0
+            if following is None or isinstance(_inner(following), ctypes.Array):
+                count = int(inner.value)
+                yield f"@{count}"
+            else:
+                yield ">" + bytes(inner).hex()
+        else:
+            value = argument if isinstance(argument, int) else argument.value
+            yield f"{'~' if text_before else '='}{value & 0xFFFFFFFF}"
+
+
+def _is_number(argument: Any) -> bool:
+    """Whether it is a pointer to one."""
+    return hasattr(argument, "_obj") and isinstance(argument._obj, ctypes._SimpleCData)
+
+
+def _is_text(argument: Any) -> bool:
+    return isinstance(argument, ctypes.Array) and argument._type_ is ctypes.c_char
+
+
+def _hex(raw: bytes) -> str:
+    """Hexadecimal, runs of zeros as their number."""
+    out, at = [], 0
+    while at < len(raw):
+        zeros = len(raw[at:]) - len(raw[at:].lstrip(b"\0"))
+        if zeros > 3:
+            out.append(f"({zeros})")
+            at += zeros
+        else:
+            out.append(f"{raw[at]:02x}")
+            at += 1
+    return "".join(out)

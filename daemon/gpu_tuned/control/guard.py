@@ -1,0 +1,54 @@
+"""What only root may let go of: settings that the policy marks as required."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gpu_tuned.core.model import Setting
+from gpu_tuned.core.which import Names, meant
+
+LETS_GO = ("Restore", "Release")
+"""Methods after which a setting is no longer held."""
+
+
+def guarded(document: Mapping[str, Any], method: str, parameters: Mapping[str, Any]) -> str | None:
+    """Why this call, one of `LETS_GO`, takes root: what it would let go of, by the last published document; None
+    where nothing of that is required. The whole driver is let go of by a Release, whichever GPU it names."""
+    if method == "Release":
+        rules = [f"{_who(gpu)}{_label(row)} ({row['origin']})" for gpu, row in _required(document)]
+        rules = rules or list(document["policy"].get("required") or ())  # no GPU can be seen at the moment
+    else:
+        gpus = _meant(document["gpus"], parameters.get("gpu"))
+        rules = [
+            f"{_who(gpu)}{_label(row)} ({row['origin']})"
+            for gpu, row in _required(document)
+            if (gpu in gpus if gpu else parameters.get("gpu") is None)
+            and parameters.get("setting") in (None, row["setting"], _label(row))
+        ]
+    if not rules:
+        return None
+    more = f" and {len(rules) - 1} more" if len(rules) > 1 else ""
+    return f"the policy marks {rules[0]}{more} as required"
+
+
+def _required(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
+    """Every required row, with its GPU (None: the host's)."""
+    for gpu in document["gpus"]:
+        yield from ((gpu, row) for row in gpu["settings"] if row["required"])
+    yield from ((None, row) for row in document["host"]["settings"] if row["required"])
+
+
+def _meant(gpus: list[Mapping[str, Any]], word: str | None) -> list[Mapping[str, Any]]:
+    if word is None:
+        return gpus
+    return [gpus[i] for i in meant([Names(gpu["index"], gpu["uuid"], gpu["pci"]) for gpu in gpus], word)]
+
+
+def _who(gpu: Mapping[str, Any] | None) -> str:
+    return f"{gpu['name']} {gpu['pci']} " if gpu else ""
+
+
+def _label(row: Mapping[str, Any]) -> str:
+    known = {setting.value: setting.label for setting in Setting}
+    return known.get(row["setting"], str(row["setting"]))

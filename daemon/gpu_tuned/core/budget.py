@@ -1,0 +1,52 @@
+"""The host's power budget: the sum of all boards' limits must stay below it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from gpu_tuned.core.gpu_state import GpuState, found_before
+from gpu_tuned.core.model import PowerLimit, Setting, watts
+from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.settings import goal_of
+from gpu_tuned.core.wish import Wish
+
+
+def limits_mw(states: Iterable[GpuState], wish_of: Callable[[GpuState], Wish | None]) -> dict[str, int]:
+    """The limit that each board will have, milliwatts, by the name a person knows it by. A board with no wish counts
+    with the limit in force there."""
+    limits: dict[str, int] = {}
+    for state in states:
+        limit = _limit(state, wish_of(state))
+        if limit is not None:
+            limits[state.title] = limit.limit_mw
+    return limits
+
+
+def _limit(state: GpuState, wish: Wish | None) -> PowerLimit | None:
+    track = state.tracks.get(Setting.POWER_LIMIT)
+    observed = track.observed if track else None
+    in_force = observed if isinstance(observed, PowerLimit) else None
+    if in_force is None and track is not None and isinstance(track.met, PowerLimit):
+        in_force = track.met
+    if state.board is None or track is None or wish is None or wish.watched:
+        return in_force
+    goal = goal_of(wish, state.board, found_before(track))
+    return goal if isinstance(goal, PowerLimit) else in_force
+
+
+def refusal(budget_mw: int | None, limits: Mapping[str, int]) -> str | None:
+    """Why these limits (GPU name -> milliwatts) exceed the host's budget; None where they do not."""
+    total_mw = sum(limits.values())
+    if budget_mw is None or total_mw <= budget_mw:
+        return None
+    parts = " + ".join(f"{watts(mw)} W ({name})" for name, mw in limits.items())
+    return f"gpu_power_budget_w = {watts(budget_mw)}: the limits sum up to {watts(total_mw)} W: {parts}"
+
+
+def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:
+    """Why a policy does not fit the boards at hand, or None. The same in observe mode: what is judged is the file."""
+
+    def wish_of(state: GpuState) -> Wish | None:
+        return policy.wishes_for(state.gpu).get(Setting.POWER_LIMIT)
+
+    return refusal(policy.gpu_power_budget_mw, limits_mw(states, wish_of))

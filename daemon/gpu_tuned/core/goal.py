@@ -1,0 +1,189 @@
+"""From a wish to the value that a board shall have, or to the reason why it cannot: one function a setting.
+
+A wish never becomes something nearby: a value the board does not offer is refused with the nearest legal one named,
+and the other settings go on.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpu_tuned.core.ladder import OffLadder, gpu_rungs, lock_on, nearest_rung
+from gpu_tuned.core.model import (
+    UNLOCKED,
+    ApplicationClocks,
+    Board,
+    ClockLock,
+    ComputeMode,
+    NumaBalancing,
+    PowerLimit,
+    Reading,
+    Setting,
+    Value,
+    text,
+    watts,
+)
+from gpu_tuned.core.wish import Ceiling, Percent, Symbol, Target, Wish
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a wish cannot be met, in words; `nearest` is the closest value that could be."""
+
+    why: str
+    nearest: Value | None = None
+
+    def __str__(self) -> str:
+        return self.why if self.nearest is None else f"{self.why}; nearest: {text(self.nearest)}"
+
+
+class Pending(Refusal):
+    """Why it is not known yet what a wish means; asked again at every look."""
+
+
+Goal = Value | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was there before anything of ours: `original`, the value found at the first look of this driver
+    initialisation, and `before`, the highest that a value of ours may leave behind without having raised anything.
+    None: not known (yet)."""
+
+    original: Value | None = None
+    before: Value | None = None
+
+
+def original(setting: Setting, found: Found) -> Goal:
+    """The goal of a wish for "original"."""
+    if not setting.readable:
+        return UNLOCKED
+    if found.original is None:
+        return Pending("what was found at first is not known: it could not be read")
+    return found.original
+
+
+def power_limit(wish: Wish, board: Board, found: Found) -> Goal:
+    allowed = board.power
+    if allowed is None:
+        return Refusal("this board does not report power limits")
+    if isinstance(wish.target, Ceiling):
+        wanted_mw = min(wish.target.limit.limit_mw, allowed.max_mw)
+    else:
+        wanted_mw = _power_mw(wish.target, allowed.max_mw, allowed.default_mw)
+    if not allowed.min_mw <= wanted_mw <= allowed.max_mw:
+        nearest = PowerLimit(min(max(wanted_mw, allowed.min_mw), allowed.max_mw))
+        return Refusal(
+            f"{watts(wanted_mw)} W is outside this board's {watts(allowed.min_mw)} to {watts(allowed.max_mw)} W",
+            nearest,
+        )
+    before = found.before
+    raises = isinstance(before, PowerLimit) and wanted_mw > before.limit_mw
+    if wish.origin.shipped and raises and not isinstance(wish.target, Ceiling):
+        return Refusal(
+            f"{wish.origin.file} would raise the limit from {text(before)} to {watts(wanted_mw)} W; "
+            f"only a value in a file of your own may: write {wish.setting.value} = {_as_toml(wish.target)} there",
+            before,
+        )
+    return PowerLimit(wanted_mw)
+
+
+def _power_mw(target: Target | None, max_mw: int, default_mw: int) -> int:
+    if target is Symbol.MAX:
+        return max_mw
+    if isinstance(target, Percent):
+        return round(max_mw * target.percent / 100)
+    return target.limit_mw if isinstance(target, PowerLimit) else default_mw
+
+
+def _as_toml(target: Target | None) -> str:
+    if isinstance(target, Symbol):
+        return f'"{target.value}"'
+    if isinstance(target, Percent):
+        return f'"{target.percent:g}%"'
+    return f"{watts(target.limit_mw)}" if isinstance(target, PowerLimit) else "..."
+
+
+def gpu_clock(wish: Wish, board: Board, found: Found) -> Goal:
+    return _lock(gpu_rungs(board), wish)
+
+
+def memory_clock(wish: Wish, board: Board, found: Found) -> Goal:
+    return _lock(board.memory_ladder_mhz, wish)
+
+
+def _lock(ladder_mhz: tuple[int, ...], wish: Wish) -> Goal:
+    if not isinstance(wish.target, ClockLock):
+        return UNLOCKED
+    fitted = lock_on(ladder_mhz, wish.target)
+    return Refusal(fitted.why, fitted.nearest) if isinstance(fitted, OffLadder) else fitted.lock
+
+
+def application_clocks(wish: Wish, board: Board, found: Found) -> Goal:
+    if not isinstance(wish.target, ApplicationClocks):
+        default = board.default_application_clocks
+        return default if default is not None else Refusal("this board names no default application clocks")
+    wanted = wish.target
+    if not board.memory_ladder_mhz:
+        return wanted
+    memory_mhz = nearest_rung(board.memory_ladder_mhz, wanted.memory_mhz)
+    ladder_mhz = board.gpu_ladders_mhz.get(memory_mhz, board.gpu_ladder_mhz)
+    gpu_mhz = nearest_rung(ladder_mhz, wanted.gpu_mhz) if ladder_mhz else wanted.gpu_mhz
+    nearest = ApplicationClocks(memory_mhz, gpu_mhz)
+    if nearest != wanted:
+        return Refusal(f"{text(wanted)} is no pair of clocks of this board", nearest)
+    return wanted
+
+
+def compute_mode(wish: Wish, board: Board, found: Found) -> Goal:
+    if board.mig:
+        return Refusal("MIG is on: compute mode belongs to each MIG instance, not to the board")
+    return wish.target if isinstance(wish.target, ComputeMode) else ComputeMode.DEFAULT
+
+
+def persistence_mode(wish: Wish, board: Board, found: Found) -> Goal:
+    return bool(wish.target)
+
+
+def numa_balancing(wish: Wish, board: Board, found: Found) -> Goal:
+    return wish.target if isinstance(wish.target, NumaBalancing) else Refusal(f"{wish.target} is no value of it")
+
+
+def satisfies(wish: Wish, wanted: Value, seen: Reading) -> bool:
+    """Whether a reading is what was wanted; below a ceiling every limit is."""
+    if isinstance(wish.target, Ceiling) and isinstance(wanted, PowerLimit) and isinstance(seen, PowerLimit):
+        return seen.limit_mw <= wanted.limit_mw
+    return seen == wanted
+
+
+POWER_STEP_TOLERANCE = 0.02
+"""How far a read-back power limit may lie from the wanted one and still count as the driver's rounding.
+
+Drivers round by a board's own step (465 W became 464 W in a public report); no getter tells the step."""
+
+
+def exactly(goal: Value, before: Reading, after: Reading) -> Value | None:
+    """What the driver made of `goal`, by the readings before and after the write; None where it did not take it."""
+    return goal if after == goal else None
+
+
+def power_limit_taken(goal: Value, before: Reading, after: Reading) -> Value | None:
+    """As `exactly`, or the driver's rounding of it: a reading that moved, and lies as near as rounding can explain.
+
+    A reading that did not move is no acceptance, however near it is: a deaf driver answers the same.
+    """
+    if after == goal:
+        return goal
+    if not isinstance(goal, PowerLimit) or not isinstance(after, PowerLimit) or after == before:
+        return None
+    near = abs(after.limit_mw - goal.limit_mw) <= goal.limit_mw * POWER_STEP_TOLERANCE
+    return after if near else None
+
+
+def application_clocks_taken(goal: Value, before: Reading, after: Reading) -> Value | None:
+    """As `power_limit_taken`, within two rungs of the GPU clock."""
+    if after == goal:
+        return goal
+    if not isinstance(goal, ApplicationClocks) or not isinstance(after, ApplicationClocks) or after == before:
+        return None
+    return after if abs(after.gpu_mhz - goal.gpu_mhz) <= 15 else None

@@ -1,0 +1,111 @@
+"""What was found at the first look of a driver initialisation, and how one initialisation is told from the next.
+
+An original is never overwritten while its initialisation lasts: a value that a stranger sets later is none. It goes
+when the initialisation ends, for then the driver's own defaults are what is found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gpu_tuned.core.model import NO_GETTER, UNLOCKED, Board, PowerLimit, Seen, Setting, Unread, Value
+from gpu_tuned.core.settings import factory_default
+
+COUNTERS_THAT_TELL = 2
+"""How many throttle counters must run backwards before a new initialisation is believed. One alone was seen to do so
+by a driver's own fault, and an original that is dropped is lost for good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """What one setting was at first. `assumed`: a clock lock's, which no call can read. `late`: the first look could
+    not read it, this is the first reading that could. `written`: a write of ours may have replaced it, so `restore`
+    puts it back. `refused`: a write of ours was asked for and none was ever taken."""
+
+    value: Value
+    assumed: bool = False
+    late: bool = False
+    written: bool = False
+    refused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What the driver made of a goal, and the rule that it stood in; `rule` is the wish's origin as text."""
+
+    goal: Value
+    rule: str
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
+class Initialisation:
+    """How one driver initialisation of a GPU is told from the next.
+
+    `binding`: the kernel's token of the device bound to the driver, which changes with a reload or rebind; None where
+    it was not seen. `counters_ns`: the driver's throttle counters, which only grow within one.
+    """
+
+    binding: str | None = None
+    counters_ns: Mapping[int, int] = field(default_factory=dict)
+
+    def counted(self, counters_ns: Mapping[int, int] | None) -> Initialisation:
+        """With the counters of a look, of which some come more rarely."""
+        if not counters_ns:
+            return self
+        return Initialisation(self.binding, {**self.counters_ns, **counters_ns})
+
+    def bound(self, binding: str | None) -> Initialisation:
+        """With what is known of the binding by now."""
+        return self if binding is None or binding == self.binding else Initialisation(binding, self.counters_ns)
+
+
+def found_at(board: Board, seen: Seen, late: bool) -> dict[Setting, Original]:
+    """The originals that one look gives, of every setting that could ever be written. One outside of what the board
+    allows is none: it could not be put back."""
+    originals: dict[Setting, Original] = {}
+    for setting, reading in seen.readings.items():
+        if reading is NO_GETTER:
+            originals[setting] = Original(UNLOCKED, assumed=True)
+        elif not isinstance(reading, Unread) and allowed(board, reading):
+            originals[setting] = Original(reading, late=late)
+    return originals
+
+
+def allowed(board: Board, value: Value) -> bool:
+    """Whether a value lies within the board's constraints, as far as it names any."""
+    if isinstance(value, PowerLimit) and board.power is not None:
+        return board.power.min_mw <= value.limit_mw <= board.power.max_mw
+    return True
+
+
+def why_new(
+    known: Initialisation,
+    written: Mapping[Setting, Value],
+    board: Board,
+    seen: Seen,
+    binding: str | None,
+) -> str | None:
+    """Why this GPU is in another driver initialisation than the known one; None: nothing says so. `written`: what the
+    driver accepted of ours in the known one."""
+    if known.binding is not None and binding is not None and known.binding != binding:
+        return "the device was bound to the driver anew"
+    back = _ran_back(known.counters_ns, seen.counters_ns or {})
+    if back >= COUNTERS_THAT_TELL:
+        return "the driver's counters started again"
+    persists = seen.readings.get(Setting.PERSISTENCE_MODE) is True
+    if (back or not persists) and _all_back_at_default(written, board, seen):
+        # With persistence on and no other sign the initialisation lives on, and somebody reset the values by hand.
+        return "everything written was back at its default"
+    return None
+
+
+def _ran_back(before_ns: Mapping[int, int], now_ns: Mapping[int, int]) -> int:
+    return sum(now_ns[counter] < value for counter, value in before_ns.items() if counter in now_ns)
+
+
+def _all_back_at_default(written: Mapping[Setting, Value], board: Board, seen: Seen) -> bool:
+    """Everything of ours gone at once is what the last client's leaving does."""
+    telling = [s for s, value in written.items() if s.readable and value != factory_default(board, s)]
+    return bool(telling) and all(seen.readings.get(s) == factory_default(board, s) for s in telling)

@@ -1,0 +1,275 @@
+"""The status document: what the daemon knows, as the JSON that clients read. Fields are only ever added."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from functools import lru_cache
+from typing import Any
+
+from gpu_tuned.core import drift
+from gpu_tuned.core.goal import Refusal
+from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState, Presence
+from gpu_tuned.core.ladder import Fitted, gpu_rungs, lock_on
+from gpu_tuned.core.model import (
+    GPU_SETTINGS,
+    ClockLock,
+    PowerLimit,
+    Reading,
+    Setting,
+    Telemetry,
+    Unread,
+    Value,
+    text,
+    watts,
+    wire,
+)
+from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.throttle import Capping, capping
+from gpu_tuned.core.track import State, Track
+from gpu_tuned.core.wish import Auto, Ceiling, MatchBy, Percent, Symbol, Wish, target_text
+
+FORMAT = 1
+BUSY_PERCENT = 5
+"""From this utilisation on a GPU is called busy: a desktop's cursor alone stays below it."""
+
+_AWAY = {
+    Presence.ASLEEP: State.ASLEEP,
+    Presence.LOST: State.ABSENT,
+    Presence.ABSENT: State.ABSENT,
+    Presence.UNBOUND: State.WAITING,
+    Presence.RELEASED: State.WAITING,
+    Presence.WAITING: State.WAITING,
+}
+"""What each setting of a GPU is that cannot be looked at: it follows from the GPU alone."""
+_GPU_WORDS = {Presence.UNBOUND: "waiting"}
+
+
+@lru_cache(maxsize=256)  # most of a document's times stand in the one before too
+def timestamp(wall_s: float | None) -> str | None:
+    """RFC 3339 in UTC, to the second."""
+    if wall_s is None:
+        return None
+    return datetime.fromtimestamp(wall_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) -> dict[str, Any]:
+    """One setting: wished, accepted, observed, where the wish comes from, and why not if not. `short`: fewer GPUs are
+    here than the policy says there must be."""
+    wish, original, here = track.wish, track.original, state.here
+    return {
+        "setting": setting.value,
+        "wished": _wished(track, wish),
+        "accepted": wire(track.accepted if track.accepted is not None else _held(track)) if here else None,
+        "observed": wire(track.observed) if here and not isinstance(track.observed, Unread) else None,
+        "state": track.state.value if here else _AWAY[state.presence].value,
+        "origin": str(wish.origin) if wish else None,
+        "since": timestamp(track.since if here else state.since),
+        "required": bool(wish and wish.required),
+        "reason": wish.reason if wish else None,
+        "message": (track.message or _rounded(track, state)) if here else state.why,
+        "in_order": track.in_order if here else wish is None or wanted_away(state, short),
+        "original": wire(original.value) if original else None,
+        "original_assumed": bool(original and original.assumed),
+        "original_late": bool(original and original.late),
+        "written": bool(original and original.written),
+        "confirmed_at": timestamp(track.confirmed_at),
+        "ceiling": bool(wish and isinstance(wish.target, Ceiling)),
+        "put_back": track.put_back,
+        "every_s": round(track.every_s, 1) if track.every_s is not None else None,
+    }
+
+
+def _rounded(track: Track, state: GpuState) -> str | None:
+    """What became of an end of a wished range that is no clock of this board."""
+    wish, board = track.wish, state.board
+    if wish is None or board is None or not isinstance(wish.target, ClockLock) or track.goal is None:
+        return None
+    rungs = gpu_rungs(board) if wish.setting is Setting.GPU_CLOCK else board.memory_ladder_mhz
+    fitted = lock_on(rungs, wish.target)
+    return fitted.rounded if isinstance(fitted, Fitted) else None
+
+
+def wanted_away(state: GpuState, short: bool) -> bool:
+    """Whether a GPU that cannot be looked at is as somebody wants it."""
+    if state.presence is Presence.ASLEEP:
+        return True
+    return state.presence in ON_PURPOSE and not (state.named or short)
+
+
+def _wished(track: Track, wish: Wish | None) -> Any:
+    if wish is None or wish.target is None:
+        return None
+    if isinstance(wish.target, Ceiling):
+        return {"max": wire(wish.target.limit)}
+    if track.goal is None or isinstance(track.goal, Refusal):
+        if isinstance(wish.target, (Symbol, Percent, Auto)):
+            return target_text(wish.target)
+        return wire(wish.target)
+    if isinstance(wish.target, ClockLock):
+        return wire(wish.target)  # as written: min 0 is "no minimum", where the goal has the board's lowest clock
+    return wire(track.goal)
+
+
+def _held(track: Track) -> Value | None:
+    """A value that was found as wished needed no write: the driver accepted it all the same."""
+    goal = track.goal
+    same = not isinstance(goal, Refusal) and track.observed == goal and track.ours
+    return goal if same and not isinstance(goal, Refusal) else None
+
+
+def shown(setting: Setting, track: Track, state: GpuState) -> bool:
+    """Whether a setting has a row: not where nothing can be said of it."""
+    if not state.here:
+        return track.wish is not None
+    if setting.of_host:
+        return track.wish is not None or track.left or track.restored is not None
+    return not drift.silent(setting, track)
+
+
+def rows(state: GpuState, short: bool = False) -> list[dict[str, Any]]:
+    """Every setting of a GPU, or of the host, of which something can be said."""
+    return [
+        setting_row(setting, track, state, short)
+        for setting in Setting
+        if (track := state.tracks.get(setting)) is not None and shown(setting, track, state)
+    ]
+
+
+def gpu_in_order(state: GpuState, short: bool) -> bool:
+    if not state.here:
+        return wanted_away(state, short)
+    return all(track.in_order for setting, track in state.tracks.items() if shown(setting, track, state))
+
+
+def gpu_row(
+    state: GpuState, settings: list[dict[str, Any]], throttle: Mapping[str, Any], short: bool
+) -> dict[str, Any]:
+    last = state.last_put_back
+    return {
+        "index": state.board.index if state.board else -1,
+        "uuid": state.gpu.uuid,
+        "pci": state.gpu.pci,
+        "name": state.gpu.name,
+        "state": _GPU_WORDS.get(state.presence, state.presence.value),
+        "message": state.why,
+        "in_order": gpu_in_order(state, short),
+        "settings": settings,
+        "telemetry": telemetry_row(state.telemetry if state.here else Telemetry()),
+        "throttle": throttle,
+        "put_back": {
+            "count": state.put_back,
+            "last": None
+            if last is None
+            else {
+                "at": timestamp(last.at),
+                "setting": last.setting.value,
+                "found": wire(last.found),
+                "cause": last.cause,
+                "text": f"{last.setting.label} {'lost' if last.found is None else text(last.found)}, {last.cause}",
+            },
+        },
+        "last_xid": None
+        if state.last_xid is None
+        else {"xid": state.last_xid[0], "at": timestamp(state.last_xid[1])},
+    }
+
+
+def telemetry_row(telemetry: Telemetry) -> dict[str, Any]:
+    def in_watts(milliwatts: int | None) -> int | float | None:
+        return None if milliwatts is None else watts(milliwatts)
+
+    return {
+        "power_w": None if telemetry.power_mw is None else round(telemetry.power_mw / 1000, 1),
+        "power_limit_w": in_watts(telemetry.enforced_limit_mw),
+        "gpu_clock_mhz": telemetry.gpu_clock_mhz,
+        "memory_clock_mhz": telemetry.memory_clock_mhz,
+        "temperature_c": telemetry.temperature_c,
+        "utilization_percent": telemetry.utilization_percent,
+        "pstate": telemetry.pstate,
+        "busy": (telemetry.utilization_percent or 0) >= BUSY_PERCENT,
+    }
+
+
+def capping_of(state: GpuState, telemetry: Telemetry, found: Reading | None) -> Capping:
+    """What a power cap is, by the limit as it was found (None: as it was read last) and what of it is ours."""
+    track, power = state.tracks.get(Setting.POWER_LIMIT), state.board.power if state.board else None
+    reading = track.observed if found is None and track is not None else found
+    ours = None if track is None or not track.ours else _held(track) or track.accepted
+    return capping(
+        telemetry,
+        reading.limit_mw if isinstance(reading, PowerLimit) else None,
+        ours.limit_mw if isinstance(ours, PowerLimit) else None,
+        power.default_mw if power else None,
+    )
+
+
+def exceptions(states: Mapping[str, GpuState], short: bool) -> list[str]:
+    """What is not in order, a few words each."""
+    found = [f"{s.title} {s.why}" for s in states.values() if not s.here and not wanted_away(s, short)]
+    for state in states.values():
+        if state.here:
+            found += [
+                f"{state.gpu.pci} {setting.label} {track.state.value}"
+                for setting, track in state.tracks.items()
+                if not track.in_order and shown(setting, track, state)
+            ]
+    return found
+
+
+def policy_rows(policy: Policy | None, states: Mapping[str, GpuState], met: bool) -> dict[str, Any]:
+    """What the document says of a policy's rules. `met`: the driver was, so it is known what a rule matches."""
+    known = [state.gpu for state in states.values()]
+    unmatched = policy.unmatched(known) if policy and (known or met) else ()
+    budget_mw = policy.gpu_power_budget_mw if policy else None
+    return {
+        "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
+        "unmatched": [
+            {
+                "origin": str(rule.origin),
+                "match": str(rule.match),
+                # A UUID or an address names one GPU that must be there; a pattern may be meant for other hosts.
+                "fails": rule.match.by is not MatchBy.NAME,
+                "required": bool(rule.required),
+            }
+            for rule in unmatched
+        ],
+        # What must be in force, told also while no GPU can be seen.
+        "required": [
+            f"{rule.origin}.{setting.value}"
+            for rule in (policy.rules if policy else ())
+            for setting in GPU_SETTINGS
+            if setting in rule.required
+        ],
+        "gpu_power_budget_w": None if budget_mw is None else watts(budget_mw),
+        "on_stop": policy.daemon.on_stop.value if policy else "keep",
+    }
+
+
+def counted(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:
+    """How many GPUs are here, asleep ones among them, and why that is not in order."""
+    here = sum(state.presence in (Presence.HERE, Presence.ASLEEP) for state in states.values())
+    wanted = policy.gpus if policy else None
+    if wanted is None or here >= wanted:
+        return here, None
+    return here, f"{here} of the {wanted} GPUs are here that [host] gpus asks for"
+
+
+def one_line(document: Mapping[str, Any]) -> str:
+    """STATUS= for the service manager: how many settings are as wished. ASCII. Never "held": some cannot be read."""
+    if document["policy"]["state"] == "none":
+        return "No policy in force: nothing is written"
+    settings = [row for gpu in document["gpus"] for row in gpu["settings"] if row["origin"] is not None]
+    good = sum(row["in_order"] for row in settings)
+    where = f"{good} of {len(settings)} settings in order on {len(document['gpus'])} GPU(s)"
+    unread = sum(row["state"] == "requested" for row in settings)
+    where += f", {unread} of them requested: no driver call can read a clock lock" if unread else ""
+    if document["host"]["message"]:
+        where = f"{document['host']['message']}; {where}"
+    driver = document["driver"]
+    if driver["state"] != "ok":
+        where = f"driver {driver['state']}: {driver['message'] or 'not met yet'}; {where}"
+    if document["policy"]["error"]:
+        where += "; newest policy file refused, the one before is in force"
+    mode = "observing, " if document["policy"]["mode"] == "observe" else ""
+    return (mode + where).encode("ascii", "replace").decode()

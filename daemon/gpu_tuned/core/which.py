@@ -1,0 +1,41 @@
+"""Which GPU a word means: its index, its PCI address, its UUID, or the beginning of one of these two."""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # `gpu-tunedctl status` comes by here, and `typing` would be dear
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Names:
+    """How one GPU can be called: `index` counts from 0, `pci` is "0000:01:00.0"."""
+
+    __slots__ = ("index", "pci", "uuid")
+
+    def __init__(self, index: int, uuid: str, pci: str) -> None:
+        self.index, self.uuid, self.pci = index, uuid, pci
+
+
+def meant(gpus: Sequence[Names], word: str) -> list[int]:
+    """Where in `gpus` the GPUs stand that `word` means: one; none; or several, where it is no name but the beginning
+    of several. A whole name comes before a beginning, and an index before both."""
+    text = word.lower()
+    if not text:
+        return []
+    exact = [i for i, gpu in enumerate(gpus) if str(gpu.index) == text]
+    exact = exact or [i for i, gpu in enumerate(gpus) if text in (gpu.uuid.lower(), gpu.pci, _short(gpu.pci))]
+    return exact or [i for i, gpu in enumerate(gpus) if _begins(gpu, text)]
+
+
+def listed(gpus: Sequence[Names]) -> str:
+    """The GPUs that there are, for whoever named another."""
+    return ", ".join(f"{gpu.index} ({_short(gpu.pci)}, {gpu.uuid[:12]})" for gpu in gpus) or "none at all"
+
+
+def _begins(gpu: Names, text: str) -> bool:
+    pci = gpu.pci if text.startswith("0000:") else _short(gpu.pci)
+    return gpu.uuid.lower().startswith((text, "gpu-" + text)) or pci.startswith(text)
+
+
+def _short(pci: str) -> str:
+    return pci.removeprefix("0000:")

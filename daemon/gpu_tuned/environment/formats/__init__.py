@@ -1,0 +1,1 @@
+"""Profiles as the files that their readers take: one function a format, text out."""

@@ -1,0 +1,25 @@
+"""Every port the loop needs, put together by main."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gpu_tuned.loop.policy_keeper import PolicyFiles
+from gpu_tuned.ports import Clock, Desk, Gpus, Kernel, Say, Service, Store
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """`this_boot`: where what is known of this boot's GPUs lies; `lasting`: where the last good policy does.
+    `observe`: this process never writes to a GPU, and keeps nothing."""
+
+    gpus: Gpus
+    kernel: Kernel
+    clock: Clock
+    this_boot: Store
+    lasting: Store
+    service: Service
+    desk: Desk
+    say: Say
+    policy_files: PolicyFiles
+    observe: bool = False

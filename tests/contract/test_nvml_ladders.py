@@ -1,0 +1,83 @@
+"""The clocks that a board names: of all memory clocks together, and read again when they moved."""
+
+from __future__ import annotations
+
+from tests.conftest import MakeHost
+from tests.contract.nvml_child import play
+
+ATTACH = """
+board = nvml.attach()[0]
+uuid = board.gpu.uuid
+def ends(board):
+    return board and [board.gpu_ladder_mhz[0], board.gpu_ladder_mhz[-1], len(board.gpu_ladder_mhz)]
+def calls():
+    return host.calls().get("nvmlDeviceGetSupportedMemoryClocks", 0)
+out["first"] = ends(board)
+"""
+
+
+def test_the_range_is_that_of_every_memory_clock(nvsim: MakeHost) -> None:
+    """As on an RTX 2080, whose ladder at 810 MHz reaches lower than those above."""
+    host = nvsim("rtx-4090")
+    host.set(0, clock_offset_mhz=960)
+    out = play(
+        host,
+        ATTACH
+        + """
+out["lock"] = outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 1005))
+out["shown"] = host.gpu()["gpu_clock_mhz"]
+""",
+    )
+    assert out["first"] == [4080, 210, 259]
+    assert out["lock"] == "None"
+    assert out["shown"] == {"min": 210, "max": 1005}
+
+
+def test_a_clock_above_all_rungs_has_the_ladders_read_again(nvsim: MakeHost) -> None:
+    host = nvsim("rtx-4090")
+    out = play(
+        host,
+        ATTACH
+        + """
+host.load(0, 5)
+host.advance(1)
+out["quiet"] = ends(nvml.see(uuid, Look()).board)
+host.set(0, clock_offset_mhz=600)
+host.advance(1)
+before = calls()
+out["moved"] = [ends(nvml.see(uuid, Look()).board) for _ in range(40)]
+out["reads"] = calls() - before
+out["lock"] = outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 3720))
+""",
+    )
+    assert out["first"] == [3120, 210, 195]
+    assert out["quiet"] is None
+    assert out["moved"] == [[3720, 210, 235]] + [None] * 39
+    assert out["reads"] == 2, "a list takes two calls: its length, then itself"
+    assert out["lock"] == "None"
+
+
+def test_ladders_that_did_not_move_are_not_read_at_every_look(nvsim: MakeHost) -> None:
+    host = nvsim("rtx-4090")
+    host.override(0, "nvmlDeviceGetClockInfo", 0, "=1", ">a00f0000")
+    out = play(host, ATTACH + "before = calls(); [nvml.see(uuid, Look()) for _ in range(60)]; out = calls() - before")
+    assert out == 2 * 2
+
+
+def test_a_refused_clock_has_the_ladders_read_again(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("rtx-4090"),
+        ATTACH
+        + """
+host.answer("nvmlDeviceSetGpuLockedClocks", 2, times=1)
+host.set(0, clock_offset_mhz=-60)
+out["quiet"] = ends(nvml.see(uuid, Look()).board)
+out["lock"] = outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 3120))
+out["moved"] = [ends(nvml.see(uuid, Look()).board) for _ in range(3)]
+out["now"] = outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 165))
+""",
+    )
+    assert out["quiet"] is None
+    assert out["lock"].startswith("DriverRefused")
+    assert out["moved"] == [[3120, 150, 199], None, None]
+    assert out["now"] == "None", "the range that is written is the one of now"

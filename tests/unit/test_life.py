@@ -1,0 +1,110 @@
+"""The main thread: no signal is lost, whatever arrives with it and wherever it is delivered."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from gpu_tuned.adapters.memory import NoService
+from gpu_tuned.loop.life import Life
+
+SOON_S = 5.0
+
+
+class FakeLoop:
+    """What `Life` needs of a loop: runs until it is stopped, remembers what it was asked."""
+
+    settled = True
+
+    def __init__(self, at_run: Callable[[], None] = lambda: None) -> None:
+        self.stopped = threading.Event()
+        self.reloads = 0
+        self._at_run = at_run
+
+    def run(self) -> None:
+        self._at_run()
+        self.stopped.wait(SOON_S)
+
+    def reload(self) -> None:
+        self.reloads += 1
+
+    def stop(self, restore: bool) -> None:
+        self.stopped.set()
+
+    @property
+    def steward(self) -> FakeLoop:
+        return self
+
+    status = "fine"
+
+
+class NeverLate:
+    possible = False
+
+    def shut_out(self, now_s: float) -> bool:
+        return False
+
+
+@pytest.fixture
+def life() -> Iterator[Life]:
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    made = Life()
+    made.listen_to_signals()
+    yield made
+    signal.set_wakeup_fd(-1)
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def lived_s(life: Life, loop: FakeLoop) -> float:
+    began_s = time.monotonic()
+    life.run(loop, NoService(), NeverLate(), managed=False)  # type: ignore[arg-type]
+    return time.monotonic() - began_s
+
+
+def test_a_signal_that_another_thread_receives_wakes_the_main_thread(life: Life) -> None:
+    """As one does that comes between the last step of Python and the poll: nothing interrupts the poll."""
+
+    def at_run() -> None:
+        time.sleep(0.2)  # for the main thread to be in its poll
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+    loop = FakeLoop(at_run)
+    assert lived_s(life, loop) < SOON_S / 2
+    assert loop.stopped.is_set()
+
+
+def test_a_reload_and_a_stop_right_behind_it_are_both_heard(life: Life) -> None:
+    def at_run() -> None:
+        for number in (signal.SIGHUP, signal.SIGTERM):
+            os.kill(os.getpid(), number)
+
+    loop = FakeLoop(at_run)
+    assert lived_s(life, loop) < SOON_S / 2
+    assert loop.stopped.is_set()
+    assert loop.reloads == 1
+
+
+def test_the_last_word_of_a_hanging_driver_waits_for_no_reader() -> None:
+    """Standard error is a full pipe that nobody reads."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    for size in (4096, 1):
+        while True:
+            try:
+                os.write(write, b"x" * size)
+            except BlockingIOError:
+                break
+    os.set_blocking(write, True)
+    child = "from gpu_tuned.loop.life import Life; Life().leave()"
+    ended = subprocess.run([sys.executable, "-c", child], stderr=write, timeout=20)
+    assert ended.returncode == 0
+    os.close(read)
+    os.close(write)
