@@ -29,8 +29,8 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         frozenset({"ports", "core"}),
         "the container side runs without a daemon and without a GPU",
     ),
-    "host": (frozenset({"ports", "core"}), "init looks at the host, not at the daemon"),
     "doctor": (frozenset({"ports", "core"}), "checks judge a view; adapters gather it"),
+    "init": (frozenset({"ports", "core"}), "only `init` pays for it, and it needs neither the daemon nor its parts"),
     "ctl": (
         frozenset({"control.client", "core"}),
         "the command speaks through the socket, as any client does",

@@ -128,6 +128,7 @@ VERBS = {
         "a first policy for this host, from what is and what was there",
         "init",
         flags={
+            "--json": "one JSON document",
             "--write": "write the policy, and disable what it replaces",
             "--replace": "with --write: also where a policy is in place already",
         },
