@@ -164,7 +164,7 @@ PLANTED = [
     ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
     ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
     ("doctor/pcie.py", "from gpu_tuned.adapters.pci_files import text", "checks judge"),
-    ("doctor/services.py", "from gpu_tuned.host.units import read", "checks judge"),
+    ("doctor/services.py", "from gpu_tuned.init.units import read", "checks judge"),
     ("ctl/status.py", "import varlink", "the read path"),
     ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),
