@@ -72,6 +72,10 @@ def test_pip_install_in_a_dockerfile_says_what_runs(tmp_path: Path) -> None:
     text = "FROM python:3.12\nRUN pip install --no-cache-dir 'vllm[audio]=={}' uvicorn\nENV VLLM_USE_V1=1\n"
     assert told(findings(tmp_path, Dockerfile=text.format("0.33.0"))) == [("removed", "VLLM_USE_V1", "certain")]
     assert findings(tmp_path, Dockerfile=text.format("0.10.2")) == []
+    wheel = (
+        "FROM python:3.12\nRUN wget https://x/vllm-0.8.5+cu118-cp38-abi3-manylinux1_x86_64.whl && pip install *.whl\n"
+    )
+    assert findings(tmp_path, Dockerfile=wheel + "ENV VLLM_USE_V1=0\n") == []
 
 
 def test_old_images_have_old_libraries(tmp_path: Path) -> None:

@@ -79,6 +79,9 @@ _PACKAGES = {
     "hf-xet": "hf_xet",
     "llama-cpp-python": "llama.cpp",
 }
+_WHEEL = re.compile(
+    r"(?<![\w.-])([A-Za-z][A-Za-z0-9_]*)-(\d+(?:\.\d+)+(?:\.?(?:post|rc|dev)\d+)?)(?:(?:\+|%2B)[\w.]+)?-(?:cp|py)\d\w*-"
+)
 _INSTALL = re.compile(r"\b(?:pip3?|uv)\s+(?:pip\s+)?(?:install|add)\s+([^&|;\n]*)")
 _PACKAGE = re.compile(
     r"""(?<![\w./=:-])["']?([A-Za-z][A-Za-z0-9_.-]*)(?:\[[\w,-]*\])?(?:==\s*(\d[\w.+]*))?(?![\w/:.\[])"""
@@ -128,15 +131,16 @@ def _version(tag: str) -> str:
 
 
 def _installed(text: str, catalogue: Catalogue) -> dict[str, str]:
-    """Components that a build installs with pip or uv, in a version where it names one (`vllm==0.33.0`)."""
+    """Components that a build installs with pip or uv, in a version where it names one: `vllm==0.33.0`, or a wheel by
+    its file name."""
     found: dict[str, str] = {}
-    for command in _INSTALL.findall(text):
-        for name, version in _PACKAGE.findall(command):
-            folded = name.lower().replace("_", "-")
-            id = _PACKAGES.get(folded, folded)
-            if id in catalogue.components:
-                told = f"llama-cpp-python {version}" if id == "llama.cpp" and version else version
-                found[id] = found.get(id) or told.split("+")[0]
+    named = [pair for command in _INSTALL.findall(text) for pair in _PACKAGE.findall(command)]
+    for name, version in [*_WHEEL.findall(text), *named]:
+        folded = name.lower().replace("_", "-")
+        id = _PACKAGES.get(folded, folded)
+        if id in catalogue.components:
+            told = f"llama-cpp-python {version}" if id == "llama.cpp" and version else version
+            found[id] = found.get(id) or told.split("+")[0]
     return found
 
 
