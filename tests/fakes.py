@@ -50,6 +50,7 @@ class FakeGpu:
     """One board that takes what it allows, rounds power to whole watts, and remembers every write.
 
     The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers;
+    `bound`, whether the NVIDIA driver has it;
     `undescribed`, why it cannot be described when the driver is attached; `refuses`, what a write of a setting
     raises; `unreadable`, why a setting cannot be read; `counters_ns`, what the driver counts.
     """
@@ -60,6 +61,7 @@ class FakeGpu:
     deaf: bool = False
     lost: bool = False
     undescribed: str | None = None
+    bound: bool = True
     refuses: dict[Setting, DriverError] = field(default_factory=dict)
     unreadable: dict[Setting, str] = field(default_factory=dict)
     counters_ns: dict[int, int] = field(default_factory=lambda: {74: 10_000_000, 269: 20_000_000, 270: 30_000_000})
@@ -120,7 +122,9 @@ class FakeGpus:
     @property
     def left_out(self) -> Mapping[int, str]:
         return {
-            gpu.board.index: gpu.undescribed or LOST for uuid, gpu in self.gpus.items() if uuid not in self.attached
+            gpu.board.index: gpu.undescribed or LOST
+            for uuid, gpu in self.gpus.items()
+            if uuid not in self.attached and gpu.bound
         }
 
     def attach(self) -> tuple[Board, ...]:
@@ -134,7 +138,7 @@ class FakeGpus:
         found = {
             uuid: gpu
             for uuid, gpu in self.gpus.items()
-            if uuid not in self.attached and not gpu.lost and gpu.undescribed is None
+            if uuid not in self.attached and gpu.bound and not gpu.lost and gpu.undescribed is None
         }
         self.attached |= found
         return tuple(gpu.board for gpu in found.values())
@@ -235,6 +239,15 @@ class FakeKernel:
         """Take a device from the NVIDIA driver, and perhaps give it to another."""
         self.bindings.pop(pci, None)
         self.drivers[pci] = to
+        self._gpu_at(pci).bound = False
+
+    def bind(self, pci: str, token: str) -> None:
+        """Give it to the NVIDIA driver, in a new binding."""
+        self.bindings[pci], self.drivers[pci] = token, "nvidia"
+        self._gpu_at(pci).bound = True
+
+    def _gpu_at(self, pci: str) -> FakeGpu:
+        return next(gpu for gpu in self._gpus.gpus.values() if gpu.board.gpu.pci == pci)
 
 
 class FakeStore:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -189,7 +190,7 @@ def test_a_gpu_that_does_not_answer_is_named_and_not_forgotten(nvsim: MakeHost) 
     assert "nothing to propose" in gone.stderr
 
 
-GUIDE = {
+GUIDE: dict[str, dict[str, Any]] = {
     "rtx-5090-575": {"power_limit_w": 575, "gpu_clock_mhz": {"min": 2400, "max": 2550}, "memory_clock_mhz": None},
     "rtx-5090-600": {"power_limit_w": 600, "gpu_clock_mhz": {"min": 2400, "max": 2550}, "memory_clock_mhz": None},
     "h200": {"power_limit_w": 600, "gpu_clock_mhz": None, "memory_clock_mhz": None},

@@ -7,6 +7,7 @@ import os
 import sys
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ CORPUS = Path(__file__).parents[1] / "environment_audit"
 
 
 def audit(*argv: str) -> int:
-    def unused(*_: object) -> None:
+    def unused(*_: Any) -> Any:
         raise AssertionError("env asks for nothing else")
 
     return run(["env", "audit", *argv], unused, unused, unused, unused, environment)

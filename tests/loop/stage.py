@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import zlib
 from collections.abc import Mapping
 from typing import Any
@@ -126,7 +128,8 @@ class Stage:
 
     @property
     def wait_code(self) -> int:
-        return wait.tell(dict(self.desk.document))
+        with contextlib.redirect_stderr(io.StringIO()):
+            return wait.tell(dict(self.desk.document))
 
     @property
     def settled(self) -> bool:

@@ -24,7 +24,6 @@ from gpu_tuned.core.model import (
     PowerLimit,
     PowerRange,
     Setting,
-    Unread,
 )
 from gpu_tuned.core.proposal import propose
 from gpu_tuned.core.settings import goal_of
@@ -124,7 +123,7 @@ def test_what_is_proposed_is_a_policy_that_no_board_refuses(host: Host) -> None:
             if isinstance(goal, PowerLimit):
                 section = sections[int(wish.origin.path.split("[")[1].split("]")[0])]
                 (line,) = [row for row in section.splitlines() if row.startswith("power_limit_w")]
-                raised = found is None or isinstance(found, Unread) or goal.limit_mw > found.limit_mw
+                raised = not isinstance(found, PowerLimit) or goal.limit_mw > found.limit_mw
                 assert ("RAISE" in line) == raised, line
 
 

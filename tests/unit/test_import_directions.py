@@ -29,7 +29,8 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         frozenset({"ports", "core"}),
         "the container side runs without a daemon and without a GPU",
     ),
-    "host": (frozenset({"ports", "core"}), "the doctor looks at the host, not at the daemon"),
+    "host": (frozenset({"ports", "core"}), "init looks at the host, not at the daemon"),
+    "doctor": (frozenset({"ports", "core"}), "checks judge a view; adapters gather it"),
     "ctl": (
         frozenset({"control.client", "core"}),
         "the command speaks through the socket, as any client does",
@@ -38,6 +39,8 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
 # main puts the parts together, so it may import all of them, and nobody imports main: verbs of gpu-tunedctl
 # that read boards without a daemon are handed a way to get at them.
 COMPOSITION = "main"
+# Its second file: what the doctor and `show` look at, for nobody but main.
+LOOKS = "looks"
 
 # Third parties that belong to one place.
 HOMES = {
@@ -115,8 +118,12 @@ def judge(module: str, found: Import) -> str | None:
     target = found.name.removeprefix(PACKAGE).lstrip(".")
     if layer == COMPOSITION or within(target, layer) or target in {"", "__version__"}:
         return None
+    if within(target, LOOKS):
+        return "only main asks for looks"
     if within(target, COMPOSITION):
         return "main knows all parts; no part knows main"
+    if layer == LOOKS:
+        return None
     if layer not in LAYERS:
         return f"{layer or PACKAGE} is in no layer: give it one in {Path(__file__).name}"
     allowed, why = LAYERS[layer]
@@ -156,9 +163,13 @@ PLANTED = [
     ("control/server.py", "from gpu_tuned.ctl import status", "the socket knows"),
     ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
     ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
+    ("doctor/pcie.py", "from gpu_tuned.adapters.pci_files import text", "checks judge"),
+    ("doctor/services.py", "from gpu_tuned.host.units import read", "checks judge"),
     ("ctl/status.py", "import varlink", "the read path"),
     ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),
+    ("looks.py", "from gpu_tuned.main import CONFIG", "no part knows main"),
+    ("ctl/doctor.py", "from gpu_tuned import looks", "only main"),
     ("newcomer.py", "from gpu_tuned.core import model", "is in no layer"),
 ]
 
@@ -174,6 +185,8 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, source: str, wh
 
 
 ALLOWED = [
+    ("looks.py", "from gpu_tuned.adapters import kernel\nfrom gpu_tuned.doctor import examine"),
+    ("main.py", "from gpu_tuned import looks"),
     ("core/plan.py", "import math\nfrom .model import Gpu\nfrom gpu_tuned.core import errors"),
     ("core/__init__.py", "from . import model\nfrom .model import Gpu"),
     ("adapters/nvml.py", "import pynvml, time\nfrom gpu_tuned.ports import Gpus"),

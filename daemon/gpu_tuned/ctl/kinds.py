@@ -5,6 +5,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
+    from gpu_tuned.core.verdict import Diagnosis
+
     Json = dict[str, Any]
 
     class Environment(Protocol):
@@ -27,3 +29,15 @@ if TYPE_CHECKING:
             everything: bool,
             standard_input: Callable[[], str],
         ) -> Json: ...
+
+    class Looks(Protocol):
+        """What some verbs look at beside the socket. Each method raises errors of core.errors."""
+
+        def examine(self, root: str | None, container: str | None) -> Diagnosis:
+            """What the doctor finds on the host below `root` (None: this one), or in a container by its name."""
+
+        def show(self, gpu: str | None, told: Json | None) -> Json:
+            """The document of `show`; `told`: this GPU in the daemon's document, None without a daemon."""
+
+        def advice(self, path: str) -> list[str]:
+            """What is known to go wrong with what a good policy file wishes, a sentence each."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from gpu_tuned.core.leftover import FirstPolicy
-    from gpu_tuned.ctl.kinds import Environment, Json
+    from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
@@ -43,6 +43,11 @@ class Options:
     replace: bool
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
+    every_s: float | None = None
+    looks: Looks
+    fix: bool
+    quiet: bool
+    container: str | None
     subverb: str
     name: str
     component: list[str]
