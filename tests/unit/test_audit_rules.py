@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -318,3 +319,29 @@ def test_a_drop_in_is_read_with_its_unit_and_wins(tmp_path: Path) -> None:
     for drop_in in ("Environment=CUDA_FORCE_PTX_JIT=0", "Environment="):
         assert findings(tmp_path, a_service=unit, a_service_d__b_conf=f"[Service]\n{drop_in}\n") == []
     assert len(findings(tmp_path / "alone", a_service=unit)) == 2
+
+
+def test_a_chain_of_anchors_that_is_too_long_is_unreadable_and_no_traceback(tmp_path: Path) -> None:
+    chain = "a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n} {{<<: *a{n - 1}}}\n" for n in range(1, 5000))
+    path = tmp_path / "compose.yaml"
+    path.write_text(f"x: 1\n{chain}services:\n  s: {{image: b, environment: {{<<: *a4999}}}}\n")
+    result = run.of_files(shipped(), [str(path)])
+    assert result.findings == ()
+    assert len(result.unreadable) <= 1
+
+
+def test_without_pyyaml_its_package_is_named_and_the_rest_is_audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "x.env").write_text("VLLM_USE_V1=1\n")
+    result = run.of_files(shipped(), [str(tmp_path)])
+    assert [one.name for one in result.findings] == ["VLLM_USE_V1"]
+    assert "python3-yaml" in result.unreadable[0]
+
+
+def test_lines_end_with_a_line_feed_alone(tmp_path: Path) -> None:
+    text = "FROM vllm/vllm-openai:v0.33.0\r\n# a\x0bb\x85c\r\nENV A=1 \\\r\n  VLLM_USE_V1=1\r\n"
+    (found,) = findings(tmp_path, Dockerfile=text)
+    assert (found.place.line, found.place.column) == (4, 3)
