@@ -46,6 +46,8 @@ def told(found: list[Finding]) -> list[tuple[str, str, str]]:
         ("vllm/vllm-openai@sha256:0123456789abcdef", [("removed", "VLLM_USE_V1", "likely")]),
         ("registry.example.org:5000/vllm/vllm-openai:v0.33.0-cu130", [("removed", "VLLM_USE_V1", "certain")]),
         ("example.org/our-vllm:7", [("removed", "VLLM_USE_V1", "likely")]),
+        ("rocm/vllm:rocm6.4.1_ubuntu22.04_py3.12_vllm_0.8.5", []),
+        ("nvcr.io/nvidia/vllm:25.09-py3", []),  # a month says nothing about the version
     ],
 )
 def test_the_image_says_which_version_reads(tmp_path: Path, image: str, expected: object) -> None:
@@ -77,6 +79,13 @@ def test_pip_install_in_a_dockerfile_says_what_runs(tmp_path: Path) -> None:
         "FROM python:3.12\nRUN wget https://x/vllm-0.8.5+cu118-cp38-abi3-manylinux1_x86_64.whl && pip install *.whl\n"
     )
     assert findings(tmp_path, Dockerfile=wheel + "ENV VLLM_USE_V1=0\n") == []
+
+
+def test_a_command_that_installs_says_what_runs(tmp_path: Path) -> None:
+    command = "    command: bash -c 'pip install vllm=={} && vllm serve x'\n"
+    for version, count in (("0.10.2", 0), ("0.33.0", 1)):
+        text = service("python:3.12", "VLLM_USE_V1=1", rest=command.format(version))
+        assert len(findings(tmp_path, compose_yaml=text)) == count
 
 
 def test_old_images_have_old_libraries(tmp_path: Path) -> None:

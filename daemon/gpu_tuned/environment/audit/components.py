@@ -94,7 +94,7 @@ def fill_in(environment: Environment, catalogue: Catalogue, told: Mapping[str, s
     image, tag = split_image(environment.image)
     known = next((row for row in _IMAGES if image and re.search(row.pattern, image)), None)
     if known is not None:
-        version = _version(tag) if known.versioned else ""
+        version = _version(tag) if known.versioned else _named_version(tag, known.components[0])
         environment.official = known.official
         environment.pinned = known.official and bool(tag) and not version and not _ROLLING.match(tag)
         if known.components[0] == "llama.cpp" and (build := re.search(r"\bb\d{3,}\b", tag)):
@@ -104,9 +104,9 @@ def fill_in(environment: Environment, catalogue: Catalogue, told: Mapping[str, s
             found.setdefault(other, "")
         if known.components[0] == "open-webui" and "ollama" in tag:
             found.setdefault("ollama", "")
-    for component, version in _installed(environment.installs, catalogue).items():
-        found.setdefault(component, version)
     line = " ".join(environment.command)[:4000]
+    for component, version in _installed(f"{environment.installs}\n{line}", catalogue).items():
+        found[component] = version or found.get(component, "")
     for pattern, component in _COMMANDS:
         if re.search(pattern, line):
             found.setdefault(component, "")
@@ -128,6 +128,12 @@ def split_image(image: str) -> tuple[str, str]:
 def _version(tag: str) -> str:
     match = _TAG_VERSION.search(tag)
     return match[1] if match else ""
+
+
+def _named_version(tag: str, component: str) -> str:
+    """In a tag that says of what: "rocm6.4_py3.12_vllm_0.8.5"."""
+    match = re.search(rf"{re.escape(component)}[_-]?v?(\d+\.\d+[\d.]*(?:post\d+|rc\d+)?)", tag)
+    return match[1].rstrip(".") if match else ""
 
 
 def _installed(text: str, catalogue: Catalogue) -> dict[str, str]:
