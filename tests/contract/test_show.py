@@ -105,7 +105,7 @@ def test_a_hanging_driver_is_told(nvsim: MakeHost, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(looks, "SHOW_S", 0.1)
     monkeypatch.setattr(detail, "look_at", lambda gpu: threading.Event().wait(30))
     with pytest.raises(DriverTrouble, match="has not answered within"):
-        looks.show(str(host.root), policy_files(str(tmp_path / "none.toml")), None, None)
+        looks.show(str(host.root), policy_files(str(tmp_path / "none.toml"), None), None, None)
 
 
 def test_every_repeats_until_it_is_interrupted(tmp_path: Path) -> None:
@@ -126,7 +126,8 @@ def test_every_repeats_until_it_is_interrupted(tmp_path: Path) -> None:
 
 
 def test_every_goes_on_while_the_daemon_restarts() -> None:
-    options, turns, slept = Options(), iter((0, 3, 0)), []
+    options, turns = Options(), iter((0, 3, 0))
+    slept: list[float] = []
     options.json = False
 
     def run(_: Options) -> int:
