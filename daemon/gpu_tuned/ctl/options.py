@@ -44,6 +44,7 @@ class Options:
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
     every_s: float | None = None
+    advice: bool
     looks: Looks
     fix: bool
     quiet: bool
