@@ -152,7 +152,8 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
             walk = reading.walk(f"{where}:{line}")
             reading.run_text(walk, command, reading.here(where, {}, doubt, False), line)
             reading.add(walk.seen)
-        reading.scan_lines(where, doubt)
+        if not path.endswith(".desktop"):
+            reading.scan_lines(where, doubt)
     elif shell_of(text) is not None and (text.startswith("#!") or "nvidia-smi" in text):
         reading.run_script(path, doubt)
     elif text.startswith("#!"):
