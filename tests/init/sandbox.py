@@ -171,12 +171,12 @@ class Sandbox:
             if self.listener in ready and not self._answer(case):
                 case.run.killed = True
                 _end(pid)
-            with suppress(ChildProcessError):
-                while (found := os.waitpid(-pid, os.WNOHANG))[0]:
+            try:  # all that the script left behind are our children by now
+                while (found := os.waitpid(-1, os.WNOHANG))[0]:
                     if found[0] == pid:
                         status, ended = os.waitstatus_to_exitcode(found[1]), True
                         case.run.killed = case.run.killed or status == -signal.SIGKILL
-            if ended and not _alive(pid):
+            except ChildProcessError:
                 return status
             if time.monotonic() > ends:
                 case.run.killed = True
@@ -233,13 +233,11 @@ def _pid(channel: socket.socket) -> int:
 
 
 def _end(group: int) -> None:
+    """Kill a script and what it left in groups of their own, as `timeout` does."""
     with suppress(ProcessLookupError):
         os.killpg(group, signal.SIGKILL)
+    for child in Path("/proc/self/task").glob("*/children"):
+        for pid in child.read_text().split():
+            with suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
-
-def _alive(group: int) -> bool:
-    try:
-        os.killpg(group, 0)
-    except ProcessLookupError:
-        return False
-    return True
