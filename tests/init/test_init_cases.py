@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import pytest
 
 from gpu_tuned.adapters import policy_file
+from gpu_tuned.ctl.render import first_policy as rendered
 from gpu_tuned.main import first_policy, offline_plan
 from tests.conftest import MakeHost
+from tests.daemon import Daemon
 from tests.init.cases import Case, below, changed, every, picture, problems, same
 from tests.nvsim import Nvsim
 
@@ -38,7 +41,7 @@ def host(case: Case, nvsim: MakeHost, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield made
 
 
-def held(document: dict[str, Any], host: Nvsim) -> dict[tuple[int, str], object]:
+def held(document: dict[str, Any]) -> dict[tuple[int, str], object]:
     """What the policy would hold, as `plan` sees it: everything whose value it would write or has found in place."""
     policy = policy_file.load_text(document["policy"], Path(POLICY))
     return {
@@ -57,8 +60,35 @@ def test_what_it_takes_over(case: Case, host: Nvsim) -> None:
     assert list(problems(case, document)) == []
     assert changed(before, picture(host.root)) == set()
     assert host.writes() == []
-    keys = {setting for _, setting in held(document, host)}
+    keys = {setting for _, setting in held(document)}
     assert keys.isdisjoint(case.expected.get("not_held", ()))
+    _can_be_read(document)
+
+
+def _can_be_read(document: dict[str, Any]) -> None:
+    """In 80 columns; what will be enforced, what is left and who goes on setting come before the policy's text."""
+    lines = rendered.lines(document)
+    long = [line for line in lines if len(line) > 80]
+    assert [line for line in long if " " in line.lstrip("# ")] == []  # a path alone cannot be broken
+    policy = lines.index("# ---- the policy")
+    head = " ".join(line.lstrip("# ") for line in lines[:policy])
+    said = re.sub(r"\s+", " ", head)
+    for row in document["taken"]:
+        assert Path(row["file"]).name in said, row
+    for row in [*document["writers"], *document["left"]]:
+        assert re.sub(r"\s+", " ", row["file"]) in said, row
+    assert any("gpu-tunedctl init --write" in line for line in lines[-8:])
+    policy_file.load_text("\n".join(lines), Path(POLICY))  # all of it is one policy file
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if case.modes], ids=lambda case: case.name, indirect=True)
+def test_a_copy_that_lost_its_modes(case: Case, host: Nvsim) -> None:
+    """Read out of an archive or a repository, no file may be executed; what it says is the same."""
+    if any(not mode & 0o111 for path, mode in case.modes.items() if case.files[path].startswith("#!")):
+        pytest.skip("what is not executable is what this case is about")
+    for path in case.files:
+        below(host.root, path).chmod(0o444)
+    assert list(problems(case, first_policy(str(host.root), False, False))) == []
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name, indirect=True)
@@ -91,3 +121,31 @@ def _changes_only_what_was_taken(case: Case, document: dict[str, Any], plan: dic
         key = change["gpu"], change["setting"]
         assert key in taken, change
         assert same(change["setting"], change["wanted"], taken[key]), change
+
+
+SETTINGS = ("power_limit_w", "gpu_clock_mhz", "memory_clock_mhz", "application_clocks_mhz", "compute_mode")
+LIVE = [
+    "unit-that-resets-at-stop",
+    "off-branch-of-a-script",
+    "values-in-environment",
+    "watcher-of-processes",
+    "day-and-night-limits",
+    "limit-follows-a-reading",
+    "restarting-chain-for-two-boards",
+    "half-of-a-unit",
+]
+
+
+@pytest.mark.parametrize("case", [case for case in ALL if case.name in LIVE], ids=lambda case: case.name, indirect=True)
+def test_the_daemon_contests_nothing_and_changes_nothing_else(case: Case, host: Nvsim) -> None:
+    before = host.show()["gpus"]
+    document = first_policy(str(host.root), True, False)
+    taken = {(row["gpu"], row["setting"]): row["value"] for row in document["taken"]}
+    with Daemon(host, below(host.root, POLICY).read_text()) as daemon:
+        daemon.ready()
+        rows = [(gpu["uuid"], row) for gpu in daemon.status()["gpus"] for row in gpu["settings"]]
+    assert [row for _, row in rows if row["state"] in ("contested", "refused", "drifted")] == []
+    for gpu, was, now in zip(document["gpus"], before, host.show()["gpus"], strict=True):
+        for setting in SETTINGS:
+            if now[setting] != was[setting]:
+                assert (gpu["uuid"], setting) in taken, (setting, was[setting], now[setting])
