@@ -61,6 +61,8 @@ class Script:
     def text(self, statements: int) -> str:
         """A whole script with its first line."""
         head = self.pick(["#!/bin/bash", "#!/usr/bin/env bash", "#!/bin/bash -e"] if self.bash else ["#!/bin/sh"])
+        if self.chance(0.05):
+            head = "#!/bin/sh"  # whatever follows
         rows = [head]
         if self.chance(0.25):
             rows.append(self.pick(["set -e", "set -u", "set -x", *(["set -euo pipefail"] if self.bash else [])]))
@@ -189,6 +191,8 @@ class Script:
             (1, self.path_games),
             (1, self.status),
             (1, self.counted),
+            (1, self.other_script),
+            (1, self.guarded),
         ]
         choices = plain + (deep if scope.depth < 2 else [])
         weights = [weight for weight, _ in choices]
@@ -202,6 +206,9 @@ class Script:
         return [row if "\n" in row or row.endswith("EOF") else f"  {row}" for row in rows]
 
     def setting(self, scope: Scope) -> list[str]:
+        if self.chance(0.03):  # bash: both outputs; another shell: in the background
+            self.layout.racing = True
+            return [f"{self.call(scope)} &> /dev/null"]
         return [self.call(scope) + self.pick(QUIET)]
 
     def reading(self, scope: Scope) -> list[str]:
@@ -349,6 +356,8 @@ class Script:
         name = self.name("S")
         path = self.pick(["/etc/default/gpu", "/etc/gpu.conf", f"{self.folder}/gpu-lib.sh"]) + str(self.named)
         content = f"{name}={self.value(option)}\n"
+        if self.chance(0.15):
+            content += self.pick(["exit 0\n", "return 0\n", f"{self.call(scope)}\n", f"{self.unsure()} && return\n{name}=1\n"])
         dot = self.pick([".", "source"]) if self.bash else "."
         default = [f"{name}={self.value(option)}"] if self.chance(0.6) else []
         there = self.chance(0.6)
@@ -439,7 +448,7 @@ class Script:
     def group(self, scope: Scope) -> list[str]:
         a, b = self.call(scope), self.call(scope)
         self.layout.racing = True
-        return [self.pick([f"( {a}; {b} )", f"{{ {a}; {b}; }}", f"( {a} ) &\nwait", f"! {a}", f"{a} & wait"])]
+        return [self.pick([f"( {a}; {b} )", f"{{ {a}; {b}; }}", f"( {a} ) &\nwait", f"! {a}", f"{a} & wait", f"(sleep 30; {a}) &"])]
 
     def host_knob(self, scope: Scope) -> list[str]:
         return [self.pick(["echo 0 > /proc/sys/kernel/numa_balancing", "sysctl -w vm.swappiness=10"])]
@@ -603,4 +612,33 @@ class Script:
         if self.bash:
             kinds += [[f"for {name} in {{{a}..{int(a) + 10}..5}}; do nvidia-smi -pl ${name}; done"]]
             kinds += [[f"select {name} in 0 1; do nvidia-smi -i ${name} -pl {a}; break; done < /dev/null"]]
+        return self.pick_rows(kinds)
+
+    def other_script(self, scope: Scope) -> list[str]:
+        """Another script, and what its end means for this one."""
+        path = f"/opt/gpu/part{self.name('')}.sh"
+        ends = ["", "", "exit 1\n", "exit 0\n", f"{self.unsure()} || exit 1\n", f"{self.call(scope)}\n"]
+        self.layout.files[path] = f"#!/bin/sh\n{self.pick(ends)}{self.call(scope, '-pl', self.pick(['$1', self.watts()]))}\n"
+        self.layout.modes[path] = 0o755 if self.chance(0.9) else 0o644
+        run = self.pick([path, f"sh {path}", f"{path} {self.watts()}", f". {path}", f"bash {path} {self.watts()}"])
+        return [self.pick([run, run, f"{run} || exit 1", f"{run} && {self.call(scope)}", f"if {run}; then {self.call(scope)}; fi"])]
+
+    def guarded(self, scope: Scope) -> list[str]:
+        """Tests whose outcome is written in the script, and tests that only look so."""
+        name, call = self.name("t"), self.call(scope)
+        kinds = [
+            [f"{name}=on", f'[ "${name}" = on ] && {call}'],
+            [f"{name}=off", f'[ "${name}" = on ] && {call}'],
+            [f"{name}=1", f"if [ ${name} -gt 0 ] && [ -n x ]; then", f"  {call}", "fi"],
+            [f"{name}=", f'if [ -z "${name}" ]; then {call}; fi'],
+            [f"{name}=", f"[ ${name} ] || {call}"],
+            [f"{name}=on", f"case ${name} in o*) {call} ;; *) {self.call(scope)} ;; esac"],
+            [f"{name}=$(nvidia-smi -L | wc -l)", f"[ ${name} -eq 2 ] && {call}"],
+            [f"{name}=$(id -u)", f"[ ${name} -ne 0 ] && exit 1", call],
+            ['[ "$#" -eq 0 ] || exit 1', call],
+            ['[ -t 1 ] && exit 0', call],
+        ]
+        if self.bash:
+            kinds += [[f"{name}=on", f"[[ ${name} == o* && -n ${name} ]] && {call}"], [f"(( 1 + 1 == 2 )) && {call}"]]
+            kinds += [[f"{name}=abc", f"if [[ ${name} =~ ^a ]]; then {call}; fi"], [f"let {name}=0 || {call}"]]
         return self.pick_rows(kinds)
