@@ -69,7 +69,9 @@ def contested(layout: Layout, truth: Truth, held: Mapping[Key, object], now: lis
         if writes and (why := _wrong(layout, truth, key, value)):
             found.append(f"held: {why}")
         elif not writes and setting != "persistence_mode" and not same(value, now[gpu].get(setting), board, setting):
-            found.append(f"held: GPU {gpu} {setting} = {value}, which nothing sets; {now[gpu].get(setting)} is in force")
+            found.append(
+                f"held: GPU {gpu} {setting} = {value}, which nothing sets; {now[gpu].get(setting)} is in force"
+            )
     return found
 
 

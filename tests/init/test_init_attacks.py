@@ -16,7 +16,7 @@ import pytest
 from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.main import first_policy
 from tests.conftest import MakeHost
-from tests.init.cases import below, changed, picture
+from tests.init.case import below, changed, picture
 
 SCRIPT = "#!/bin/sh\nnvidia-smi -pl 450\necho done\n"
 UNIT = "[Service]\nType=oneshot\nExecStart=/usr/bin/nvidia-smi -pl 450\n[Install]\nWantedBy=multi-user.target\n"
@@ -70,7 +70,9 @@ def undo(document: dict[str, Any] | str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, shell=True, capture_output=True, text=True, timeout=20, check=False)
 
 
-@pytest.mark.parametrize("path", ["/etc/gpu-tuned", "/var/backups", "/var/backups/gpu-tuned", "/var", "/usr/local/bin"])
+@pytest.mark.parametrize(
+    "path", ["/etc/gpu-tuned", "/var/backups", "/var/backups/gpu-tuned", "/var", "/usr/local/bin"]
+)
 @pytest.mark.parametrize("relative", [False, True])
 def test_a_folder_that_is_a_link_out_of_the_root(attacked: Attacked, path: str, relative: bool) -> None:
     attacked.put(RC, "#!/bin/sh\n/usr/local/bin/gpu.sh\n")
@@ -171,7 +173,8 @@ def test_what_is_no_text_holds_nothing_up(attacked: Attacked, kind: str) -> None
 
 
 @pytest.mark.parametrize(
-    "name", ["gpu $(touch pwned) ';x.sh", "a\nrm -rf x\n.sh", "gpu\n[daemon]\nmode = 'observe'\n.sh", "-rf", "gpu\x1b[2J.sh"]
+    "name",
+    ["gpu $(touch pwned) ';x.sh", "a\nrm -rf x\n.sh", "gpu\n[daemon]\nmode = 'observe'\n.sh", "-rf", "gpu\x1b[2J.sh"],
 )
 def test_names_are_only_names(attacked: Attacked, name: str) -> None:
     """In commands, in the policy and on the terminal."""

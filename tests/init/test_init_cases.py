@@ -1,4 +1,4 @@
-"""`gpu-tunedctl init` on hosts as people set them up: what it takes over, what it leaves, what it changes, the undo."""
+"""`gpu-tunedctl init` on hosts as people set them up: what it takes over, leaves and changes, and its undo."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from gpu_tuned.adapters import policy_file
+from gpu_tuned.adapters.nvml import Nvml
 from gpu_tuned.ctl.render import first_policy as rendered
 from gpu_tuned.main import first_policy, offline_plan
 from tests.conftest import MakeHost
 from tests.daemon import Daemon
-from tests.init.cases import Case, below, changed, every, picture, problems, same
+from tests.init.case import Case, below, changed, every, picture, problems, same
 from tests.nvsim import Nvsim
 
 POLICY = "/etc/gpu-tuned/gpu-tuned.toml"
@@ -30,15 +31,19 @@ def case(request: pytest.FixtureRequest) -> Case:
 
 @pytest.fixture
 def host(case: Case, nvsim: MakeHost, monkeypatch: pytest.MonkeyPatch) -> Iterator[Nvsim]:
-    """The case's boards with somebody attached, so that settings last, and its files below the host's root."""
+    """The case's boards, with us attached so that settings last, and its files below the host's root."""
     made = nvsim(*case.boards)
     for name, value in {**made.simulator_env, "NVSIM_CAP_SYS_ADMIN": "1"}.items():
         monkeypatch.setenv(name, value)
-    with made.client():
+    keeper = Nvml()
+    keeper.attach()
+    try:
         for verb in case.before:
             made.run(*verb.split())
         case.lay_out(made.root)
         yield made
+    finally:
+        keeper.detach()
 
 
 def held(document: dict[str, Any]) -> dict[tuple[int, str], object]:
@@ -54,7 +59,13 @@ def held(document: dict[str, Any]) -> dict[tuple[int, str], object]:
 
 
 @pytest.mark.parametrize("case", ALL, ids=lambda case: case.name, indirect=True)
-def test_what_it_takes_over(case: Case, host: Nvsim) -> None:
+def test_what_becomes_of_it(case: Case, host: Nvsim) -> None:
+    _looks(case, host)
+    _writes_and_puts_back(case, host)
+    _without_modes(case, host)
+
+
+def _looks(case: Case, host: Nvsim) -> None:
     before = picture(host.root)
     document = first_policy(str(host.root), False, False)
     assert list(problems(case, document)) == []
@@ -81,18 +92,7 @@ def _can_be_read(document: dict[str, Any]) -> None:
     policy_file.load_text("\n".join(lines), Path(POLICY))  # all of it is one policy file
 
 
-@pytest.mark.parametrize("case", [case for case in ALL if case.modes], ids=lambda case: case.name, indirect=True)
-def test_a_copy_that_lost_its_modes(case: Case, host: Nvsim) -> None:
-    """Read out of an archive or a repository, no file may be executed; what it says is the same."""
-    if any(not mode & 0o111 for path, mode in case.modes.items() if case.files[path].startswith("#!")):
-        pytest.skip("what is not executable is what this case is about")
-    for path in case.files:
-        below(host.root, path).chmod(0o444)
-    assert list(problems(case, first_policy(str(host.root), False, False))) == []
-
-
-@pytest.mark.parametrize("case", ALL, ids=lambda case: case.name, indirect=True)
-def test_what_it_writes_and_puts_back(case: Case, host: Nvsim) -> None:
+def _writes_and_puts_back(case: Case, host: Nvsim) -> None:
     before = picture(host.root)
     document = first_policy(str(host.root), True, False)
     assert list(problems(case, document)) == []
@@ -101,19 +101,30 @@ def test_what_it_writes_and_puts_back(case: Case, host: Nvsim) -> None:
     wanted, may = set(case.expected.get("changed", ())), set(case.expected.get("may_change", ()))
     assert wanted <= gone <= wanted | may | {folder for path in wanted | may for folder in _folders(path)}
     assert all(path in after for path in case.expected.get("stays", ()))
-    assert {row["path"] for row in document["files"] if row["action"] != "leave"} >= {p for p in gone if p in case.files}
+    assert {row["path"] for row in document["files"] if row["action"] != "leave"} >= {
+        p for p in gone if p in case.files
+    }
     plan = offline_plan(str(below(host.root, POLICY)))
-    _changes_only_what_was_taken(case, document, plan)
+    _changes_only_what_was_taken(document, plan)
     subprocess.run(document["written"]["undo"], shell=True, check=True, capture_output=True, timeout=20)
     assert changed(before, picture(host.root)) == set()
     assert not below(host.root, POLICY).exists()
+
+
+def _without_modes(case: Case, host: Nvsim) -> None:
+    """Read out of an archive or a repository, no file may be executed; what it says is the same."""
+    if any(not mode & 0o111 for path, mode in case.modes.items() if case.files[path].startswith("#!")):
+        return  # what is not executable is what this case is about
+    for path in case.files:
+        below(host.root, path).chmod(0o444)
+    assert list(problems(case, first_policy(str(host.root), False, False))) == []
 
 
 def _folders(path: str) -> list[str]:
     return [str(folder) for folder in Path(path).parents]
 
 
-def _changes_only_what_was_taken(case: Case, document: dict[str, Any], plan: dict[str, Any]) -> None:
+def _changes_only_what_was_taken(document: dict[str, Any], plan: dict[str, Any]) -> None:
     taken = {(row["gpu"], row["setting"]): row["value"] for row in document["taken"]}
     for change in plan["changes"]:
         if change["setting"] == "persistence_mode" and change["wanted"] is True:
@@ -136,7 +147,9 @@ LIVE = [
 ]
 
 
-@pytest.mark.parametrize("case", [case for case in ALL if case.name in LIVE], ids=lambda case: case.name, indirect=True)
+@pytest.mark.parametrize(
+    "case", [case for case in ALL if case.name in LIVE], ids=lambda case: case.name, indirect=True
+)
 def test_the_daemon_contests_nothing_and_changes_nothing_else(case: Case, host: Nvsim) -> None:
     before = host.show()["gpus"]
     document = first_policy(str(host.root), True, False)
