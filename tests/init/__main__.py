@@ -21,7 +21,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.init", description=__doc__)
     parser.add_argument("--hosts", type=int, default=200, help="how many (default: 200)")
     parser.add_argument("--seed", type=int, default=0, help="of the first one (default: 0)")
-    parser.add_argument("--show", type=int, default=5, metavar="N", help="print the first N that failed, shortest first")
+    parser.add_argument(
+        "--show", type=int, default=5, metavar="N", help="print the first N that failed, shortest first"
+    )
     parser.add_argument("--missed", type=int, default=0, metavar="N", help="print N with what was not taken over")
     options = parser.parse_args()
     build()

@@ -53,7 +53,8 @@ class Verdict:
 
 
 class Examiner:
-    """Runs hosts in `workers` processes of their own, which have given up what rights they have. A context manager."""
+    """Runs hosts in `workers` processes of their own, which have given up what rights they have. A context
+    manager."""
 
     def __init__(self, workers: int = 2) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="smi-"))
@@ -112,6 +113,8 @@ class Examiner:
             else:
                 rows = [row for row in answer.document["left"] if row["setting"] in (key[1], None)]
                 verdict.missed.append(f"GPU {key[0]} {key[1]} = {value}: {' / '.join(map(_row, rows)) or 'not seen'}")
+
+
 def _row(row: Mapping[str, object]) -> str:
     return f"{row['file']}:{row['line']} {row['kind']}: {row['reason']}"
 
@@ -129,7 +132,9 @@ def in_force(layout: Layout, real: Truth) -> list[Mapping[str, object]]:
     found: list[Mapping[str, object]] = []
     for settings in real.plain()[0].settings:
         before = layout.prior[0]
-        found.append({name: before.get(name, "unlocked") if isinstance(v, Odd) else v for name, v in settings.items()})
+        found.append(
+            {name: before.get(name, "unlocked") if isinstance(v, Odd) else v for name, v in settings.items()}
+        )
     return found
 
 
