@@ -130,7 +130,7 @@ class Demo:
 
     def answers(self) -> bool:
         # The socket is there before the driver is touched; the first status comes with the first look.
-        status = [BIN / "gpu-tunedctl", "status"]
+        status = [str(BIN / "gpu-tunedctl"), "status"]
         return subprocess.run(status, env=self.environment, capture_output=True, timeout=30).returncode in (0, 1)
 
     def in_order(self) -> bool:

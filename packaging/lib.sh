@@ -4,6 +4,7 @@
 
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 venv=$top/.venv
+# shellcheck disable=SC2034  # for whoever sources this
 nvsim=$top/tests/simulator/nvsim
 
 say() { printf '%s\n' "$*" >&2; }
@@ -11,6 +12,8 @@ die() { printf '%s: %s\n' "$(basename "$0")" "$*" >&2; exit 2; }
 
 # Another interpreter than python3: PYTHON=python3.12 packaging/test
 python=${PYTHON:-python3}
+
+more_commands=()
 
 # --- system packages -------------------------------------------------------------------------------------------
 
@@ -26,6 +29,11 @@ missing_packages() {
   pkg-config --exists libsystemd 2>/dev/null || echo libsystemd-dev
   [ -f "$("$python" -c 'import sysconfig; print(sysconfig.get_path("include"))' 2>/dev/null)/Python.h" ] ||
     echo python3-dev
+  # Commands that whoever sources this needs as well; their packages have the same names.
+  local command
+  for command in "${more_commands[@]}"; do
+    command -v "$command" >/dev/null || echo "$command"
+  done
 }
 
 install_system_packages() {
@@ -70,7 +78,7 @@ make_venv() {
     # --constraint does not reach the packages that build other packages; these two variables do (older and
     # newer pip).
     PIP_CONSTRAINT=$top/packaging/constraints.txt PIP_BUILD_CONSTRAINT=$top/packaging/constraints.txt \
-      quiet pip_ install hatchling "$top[test]"
+      quiet pip_ install hatchling "${top}[test]"
     # The project itself follows below, not here: it changes more often than what it depends on.
     quiet pip_ uninstall --yes gpu-tuned
     printf '%s' "$wanted" >"$venv/.dependencies"

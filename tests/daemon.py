@@ -12,7 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 from tests.nvsim import Nvsim, wait_for
 
@@ -40,6 +40,9 @@ class Manager:
 
     def close(self) -> None:
         self._socket.close()
+
+
+D = TypeVar("D", bound="Daemon")
 
 
 class Daemon:
@@ -108,7 +111,7 @@ class Daemon:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(str(self.socket)) == 0
 
-    def ready(self, timeout_s: float = 15.0) -> Daemon:
+    def ready(self: D, timeout_s: float = 15.0) -> D:
         """Wait for READY=1."""
         self.until(lambda: "READY=1" in self.manager.lines(), "READY=1", timeout_s)
         return self
@@ -200,7 +203,7 @@ class Daemon:
         self.process.kill()
         self.process.wait(5)
 
-    def __enter__(self) -> Daemon:
+    def __enter__(self: D) -> D:
         return self
 
     def __exit__(

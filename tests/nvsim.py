@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,11 @@ class Nvsim:
             raise NvsimError(f"{' '.join(command[3:])}: exit {done.returncode}: {done.stderr.strip()}")
         return done.stdout
 
-    def python(self, code: str, *args: str, timeout: float = 60, **env: str) -> str:
+    def python(self, code: str, *args: str, timeout: float = 60, env: Mapping[str, str] | None = None) -> str:
         """Run Python code in a process of its own on this host; returns its standard output."""
         command = [sys.executable, "-c", code, *args]
         done = subprocess.run(
-            command, env={**self.env, **env}, capture_output=True, text=True, check=False, timeout=timeout
+            command, env={**self.env, **(env or {})}, capture_output=True, text=True, check=False, timeout=timeout
         )
         if done.returncode != 0:
             raise NvsimError(f"exit {done.returncode}:\n{done.stdout}{done.stderr}")
@@ -120,7 +120,7 @@ class Nvsim:
 
     def ask(self, expression: str, **env: str) -> Any:
         """The value of a Python expression (`n` is pynvml, `h` GPU 0) in a process of its own."""
-        return json.loads(self.python(f"{_CLIENT}\nprint(json.dumps({expression}))", **env))
+        return json.loads(self.python(f"{_CLIENT}\nprint(json.dumps({expression}))", env=env))
 
     @contextmanager
     def client(self, code: str = "", then: str = "", **env: str) -> Iterator[Client]:
@@ -202,8 +202,8 @@ class Nvsim:
 
     def answer(self, call: str, code: int | str, *, gpu: str | int | None = None, times: int | None = None) -> None:
         """Let a call (or "all") answer this NVML error: of one GPU, so many times; "none" ends it."""
-        only = [] if gpu is None else ["--gpu", gpu]
-        self.run("answer", call, code, *only, *([] if times is None else ["--times", times]))
+        only: list[str | int] = [] if gpu is None else ["--gpu", gpu]
+        self.run("answer", call, code, *only, *([] if times is None else ["--times", str(times)]))
 
     def override(self, gpu: str | int, call: str, code: int | str = 0, *words: str) -> None:
         """What a call hands out instead, in a recording's words (tests/simulator/src/answers.c); gpu "host": a call

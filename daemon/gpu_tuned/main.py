@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from gpu_tuned.core.policy import Policy
+    from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.ctl.kinds import Environment
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.world import World
@@ -31,7 +32,8 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    sys.exit(run(sys.argv[1:], offline_plan, policy_problems, first_policy, probe, environment))
+    offline = (offline_plan, policy_problems, first_policy, probe, environment)
+    sys.exit(run(sys.argv[1:], *offline, _Looks()))
 
 
 def daemon() -> None:
@@ -106,7 +108,7 @@ def hold(options: argparse.Namespace) -> int:
     server.open()
     try:
         service = systemd.SystemdService()
-        files = _policy_files(options.config)
+        files = _policy_files(options.config, _owners())
         world = _world(files, (this_boot, lasting), service, desk, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
         Listener(world.gpus, loop.heard).start()
@@ -138,7 +140,7 @@ def after_stop(options: argparse.Namespace) -> int:
         return 0
     with WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")):
         say = speaker(sys.stderr)
-        files, stores = _policy_files(options.config), _stores(options)
+        files, stores = _policy_files(options.config, _owners()), _stores(options)
         world = _world(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
         try:
             put_back(Steward(world, world.say), world, say)
@@ -151,7 +153,7 @@ def policy_problems(path: str) -> list[str]:
     """What is wrong with a policy file, a sentence each; [] for a good one."""
     from gpu_tuned.core.errors import PolicyError
 
-    files = _policy_files(path)
+    files = _policy_files(path, _owners_of_installed(path))
     try:
         files.parse(files.read())
     except PolicyError as error:
@@ -167,7 +169,7 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     from gpu_tuned.core.errors import DriverAbsent
     from gpu_tuned.loop.run import Loop
 
-    files = _policy_files(config or CONFIG)
+    files = _policy_files(config or CONFIG, _owners_of_installed(config or CONFIG))
     files.parse(files.read())
     stores = MemoryStore(), MemoryStore()
     loop = Loop(_world(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
@@ -201,21 +203,64 @@ def probe(gpu: str | None) -> Iterator[str]:
     return dump(gpu)
 
 
+class _Looks:
+    """`ctl.kinds.Looks`: what doctor, show and check look at; looks.py is imported by the one that looks."""
+
+    def examine(self, root: str | None, container: str | None) -> Diagnosis:
+        from gpu_tuned import looks
+
+        where = root or _sysroot()
+        if container is not None:
+            return looks.inside(container)
+        return looks.host(where, _policy_files(where.rstrip("/") + CONFIG, None))
+
+    def show(self, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
+        from gpu_tuned import looks
+
+        where = _sysroot()
+        return looks.show(where, _policy_files(where.rstrip("/") + CONFIG, None), gpu, told)
+
+    def advice(self, path: str) -> list[str]:
+        from gpu_tuned.core.advice import advise_offline
+
+        files = _policy_files(path, None)
+        return [str(advice) for advice in advise_offline(files.parse(files.read()))]
+
+
 def environment() -> Environment:
     """What `gpu-tunedctl env` asks; nothing else pays for it."""
     from gpu_tuned.environment import verbs
 
+    verbs.gpu_pids = gpu_pids
     return verbs
 
 
-def _policy_files(config: str) -> PolicyFiles:
+def gpu_pids() -> tuple[int, ...]:
+    """The processes that the driver lists on the GPUs, for `gpu-tunedctl env audit --gpu-processes`."""
+    from gpu_tuned.adapters.nvml.processes import gpu_pids
+
+    return gpu_pids()
+
+
+def _owners() -> frozenset[int]:
+    """Who may be able to change the policy: root, and the user that the daemon runs as."""
+    return frozenset({0, os.geteuid()})
+
+
+def _owners_of_installed(path: str) -> frozenset[int] | None:
+    """As the daemon judges it, for the policy in its place; of a draft elsewhere, only the text counts."""
+    folder = os.path.dirname(CONFIG)
+    return frozenset({0}) if os.path.abspath(path).startswith(f"{folder}/") else None
+
+
+def _policy_files(config: str, owners: frozenset[int] | None) -> PolicyFiles:
     from pathlib import Path
 
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.loop.policy_keeper import PolicyFiles
 
     return PolicyFiles(
-        lambda: policy_file.load_sources(Path(config)).to_json(),
+        lambda: policy_file.load_sources(Path(config), owners).to_json(),
         lambda sources: policy_file.parse_sources(policy_file.Sources.from_json(sources)),
         lambda: policy_file.stamp(Path(config)),
     )

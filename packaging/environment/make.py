@@ -205,15 +205,17 @@ def listed(found: dict[str, dict[str, Any]], words: dict[str, str]) -> Iterator[
     looked_at: dict[str, dict[str, int]] = defaultdict(lambda: defaultdict(int))
     for row in table("known_names.tsv"):
         looked_at[one(words, row["component"], "known_names.tsv")][row["version"]] += 1
-    for key, row in sorted(found.items()):
+    for key, component in sorted(found.items()):
         # The version that most of its names were found in.
         versions = looked_at.get(key, {})
         version = max(sorted(versions), key=lambda text: versions[text], default="")
         if key == "llama.cpp":
             version = version.replace("ggml-", "ggml ")
-        brings = ",".join(row.get("brings", []))
-        rewrites = ",".join(f"{old}={new}" for old, new in row.get("rewrites", {}).items())
-        yield "\t".join((key, row["label"], row["role"], row.get("versions", ""), version, brings, rewrites))
+        brings = ",".join(component.get("brings", []))
+        rewrites = ",".join(f"{old}={new}" for old, new in component.get("rewrites", {}).items())
+        yield "\t".join(
+            (key, component["label"], component["role"], component.get("versions", ""), version, brings, rewrites)
+        )
 
 
 def ggml() -> Iterator[str]:

@@ -67,7 +67,7 @@ def daemon_parser() -> argparse.ArgumentParser:
     def take(self: argparse.ArgumentParser, *_: Any, **__: Any) -> NoReturn:
         raise Taken(self)
 
-    parse, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_args, take  # type: ignore[assignment, method-assign]
+    parse, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_args, take  # type: ignore[method-assign]
     try:
         composition._options([])
     except Taken as taken:

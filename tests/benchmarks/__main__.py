@@ -1,6 +1,6 @@
 """Every budget held against what is measured here and now, on the simulated driver, with the installed package.
 
-    .venv/bin/python -m tests.benchmarks                  all of it, about ten minutes
+    .venv/bin/python -m tests.benchmarks                  all of it, about twenty minutes
     .venv/bin/python -m tests.benchmarks --quick          fewer runs
     .venv/bin/python -m tests.benchmarks start status     these alone
 
@@ -14,12 +14,12 @@ import os
 import sys
 import time
 
-from tests.benchmarks import at_rest, in_time, of_command, of_unit
+from tests.benchmarks import at_rest, growth, in_time, of_audit, of_command, of_unit
 from tests.benchmarks.measure import Report, Row
 from tests.marker import NotTheSimulator, require_simulator
 from tests.nvsim import SIMULATOR, build
 
-ALL = {**at_rest.ALL, **in_time.ALL, **of_command.ALL, **of_unit.ALL}
+ALL = {**at_rest.ALL, **in_time.ALL, **of_audit.ALL, **of_command.ALL, **of_unit.ALL, **growth.ALL}
 NOT_MEASURED = (
     "Effect on running work (budget: none to be measured): not measured here, it takes a GPU. In a recorded trace of "
     "an H200, asking everything 100 times a second left a matrix product unchanged within 0.2 %.",

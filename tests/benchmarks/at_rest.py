@@ -77,14 +77,14 @@ def cpu(length_s: float) -> Report:
         host = measure.eight(folder)
         with measure.service(host, measure.policy(DEFAULT_S), Daemon) as daemon:
             time.sleep(2 * DEFAULT_S)  # start-up's own work is not what is asked for
-            share = _shares(daemon.pid, tuned.pid if tuned else None, length_s)
+            share = shares(daemon.pid, tuned.pid if tuned else None, length_s)
     beside = [Peer("tuned without a profile", share[1])] if tuned else []
     what = "processor time at the default interval, 8 GPUs"
     report.rows.append(Row(what, "% of a core", share[0], budget=0.3, peers=beside, places=2))
     return report
 
 
-def _shares(pid: int, other: int | None, length_s: float) -> tuple[list[float], list[float]]:
+def shares(pid: int, other: int | None, length_s: float) -> tuple[list[float], list[float]]:
     """Five spans of time after each other, both processes over the same spans."""
     mine, theirs = [], []
     for _ in range(5):

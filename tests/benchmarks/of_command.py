@@ -61,7 +61,7 @@ def clients(count: int, rounds: int) -> Report:
         host = measure.eight(folder)
         with measure.service(host, measure.policy(2), Daemon) as daemon:
             for _ in range(rounds):
-                took += _ask_all(daemon, count)
+                took += ask_all(daemon, count)
     took_ms = sorted(1000 * s for s in took)
     p99 = took_ms[int(0.99 * (len(took_ms) - 1))]
     rows = [
@@ -71,21 +71,23 @@ def clients(count: int, rounds: int) -> Report:
     return Report(rows, [f"{count} at once: {len(took_ms)} replies, all read by one process, which takes its share."])
 
 
-def _ask_all(daemon: Daemon, count: int) -> list[float]:
+def ask_all(daemon: Daemon, count: int) -> list[float]:
     with contextlib.ExitStack() as stack:
         sockets = [stack.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(count)]
         for one in sockets:
             one.connect(str(daemon.socket))
         wait = stack.enter_context(selectors.DefaultSelector())
-        began, done, parts = {}, {}, dict.fromkeys(sockets, b"")
+        began: dict[socket.socket, float] = {}
+        done: dict[socket.socket, float] = {}
+        parts = dict.fromkeys(sockets, b"")
         for one in sockets:
             wait.register(one, selectors.EVENT_READ)
             began[one] = time.perf_counter()
             one.sendall(STATUS)
         while len(done) < count:
             for key, _ in wait.select(10):
+                assert isinstance(key.fileobj, socket.socket)
                 one = key.fileobj
-                assert isinstance(one, socket.socket)
                 parts[one] += one.recv(1 << 20)
                 if parts[one].endswith(b"\0"):
                     done[one] = time.perf_counter() - began[one]

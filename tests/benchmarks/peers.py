@@ -72,8 +72,8 @@ def tuned(folder: Path) -> Iterator[Tuned | None]:
         yield None
         return
     (folder / "bus.conf").write_text(BUS.format(path=folder / "bus"))
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    bus = subprocess.Popen(["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork"], **quiet)
+    none = subprocess.DEVNULL
+    bus = subprocess.Popen(["dbus-daemon", f"--config-file={folder}/bus.conf", "--nofork"], stdout=none, stderr=none)
     process = None
     try:
         _until(lambda: (folder / "bus").exists())
@@ -81,7 +81,7 @@ def tuned(folder: Path) -> Iterator[Tuned | None]:
         log = folder / "tuned.log"
         command = ["tuned", "--log", str(log), "--pid", str(folder / "tuned.pid")]
         began = time.monotonic()
-        process = subprocess.Popen(command, env=env, **quiet)
+        process = subprocess.Popen(command, env=env, stdout=none, stderr=none)
         _until(lambda: log.exists() and "starting controller" in log.read_text())
         yield Tuned(process.pid, env, time.monotonic() - began)
     finally:

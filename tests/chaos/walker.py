@@ -136,7 +136,7 @@ class Walk:
             row = self.row(i)
             check_row(row, truth, wish, observing)
             possible = wish.watts is not None and (truth.least_w <= wish.watts or truth.watts <= wish.watts)
-            if wish.enforced and not observing and possible and wish.watts <= truth.most_w:
+            if wish.enforced and not observing and possible and (wish.watts or 0) <= truth.most_w:
                 assert row["in_order"] or row["message"], row
                 assert wish.met_by(truth.watts) or row["state"] in ("refused", "contested"), (row, truth)
 

@@ -48,5 +48,5 @@ def readings(seen):
 def play(host: Nvsim, code: str, **env: str) -> Any:
     """Run `code` on the host after the prelude; what it leaves in `out`."""
     prelude = PRELUDE.format(top=str(TOP), state=str(host.directory))
-    printed = host.python(f"{prelude}\n{code}\nprint(json.dumps(out))", **env)
+    printed = host.python(f"{prelude}\n{code}\nprint(json.dumps(out))", env=env)
     return json.loads(printed.splitlines()[-1])

@@ -55,6 +55,7 @@ def gpu(index: int = 0) -> dict[str, Any]:
             "utilization_percent": None,
             "pstate": 1,
             "busy": True,
+            "recovery_action": None,
         },
         "throttle": {
             "reasons": [
@@ -83,6 +84,7 @@ def gpu(index: int = 0) -> dict[str, Any]:
                 "text": "575 W, factory default",
             },
         },
+        "no_xids": None,
         "last_xid": {"xid": 79, "at": "2026-11-22T14:02:11Z"},
     }
 

@@ -42,13 +42,13 @@ def after_stop(tmp_path: Path):
         (folder / "systemctl").chmod(0o755)
         daemon.host.clear_writes()
         command = [
-            BIN / "gpu-tuned",
+            str(BIN / "gpu-tuned"),
             "--after-stop",
             UNIT,
             "--config",
-            daemon.config,
+            str(daemon.config),
             "--state-dir",
-            daemon.state_dir,
+            str(daemon.state_dir),
         ]
         path = {"PATH": f"{folder}:{os.environ['PATH']}"}
         return subprocess.run(

@@ -34,6 +34,18 @@ def test_an_xid_is_told_and_kept_in_status(nvsim):
         assert "Xid 31 (caused by a program)" in daemon.said
 
 
+def test_a_storm_of_xids_is_one_line(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        for _ in range(5):
+            host.xid(0, 13)
+            daemon.turns(1)
+        host.xid(0, 79)
+        daemon.until(lambda: "Xid 79" in daemon.said, "another one told at once")
+        assert daemon.said.count("Xid 13") == 1
+        assert daemon.status()["gpus"][0]["last_xid"]["xid"] == 79
+
+
 def test_a_driver_that_comes_late_is_waited_for(nvsim):
     host = nvsim("h200")
     host.run("unload")

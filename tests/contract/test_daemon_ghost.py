@@ -61,6 +61,7 @@ def haunted(nvsim):
         with Stuck(host.root / "sys/bus/pci/drivers/nvidia") as stuck:
             assert stuck.swallowed.wait(10), "the daemon looks at the bus every turn"
             ghost = daemon.process
+            assert ghost is not None
             daemon.signal(signal.SIGKILL)
             wait_for_ghost(ghost.pid)
             host.clear_writes()
@@ -105,8 +106,7 @@ def test_a_restore_that_was_killed_in_the_driver_is_waited_for_too(nvsim):
     folder = host.root / "sys/bus/pci/drivers/nvidia"
     with Daemon(host, "[daemon]\non_stop = 'restore'\n" + WISH.replace("[daemon]\n", "")).ready() as daemon:
         daemon.turns(1)
-        daemon.signal(signal.SIGKILL)
-        daemon.process.wait(5)
+        daemon.kill()
         holder = [sys.executable, "-c", HOLDS_AND_LOOKS, str(host.root / "run/gpu-tuned/writer.lock"), str(folder)]
         with Stuck(folder) as stuck, subprocess.Popen(holder) as helper:
             assert stuck.swallowed.wait(10)

@@ -49,6 +49,22 @@ def test_a_bad_file_leaves_the_running_policy_in_force_and_says_so(nvsim, name):
         assert not daemon.gone
 
 
+def test_a_policy_that_everybody_may_write_to_is_refused_and_what_to_type_is_said(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        daemon.config.write_text(WISH.replace("= 500", "= 300"))
+        daemon.config.chmod(0o666)
+        reload = daemon.ctl("reload", check=False)
+        assert reload.returncode == 2
+        said = " ".join((reload.stdout + reload.stderr).split())
+        assert f"{daemon.config}: can be written to by everybody (mode 0666)" in said
+        assert f"chmod o-w {daemon.config}" in said
+        assert host.gpu()["power_limit_w"] == 500, "the running policy stays"
+        daemon.config.chmod(0o644)
+        assert daemon.ctl("reload").returncode == 0
+        daemon.until(lambda: host.gpu()["power_limit_w"] == 300, "taken now")
+
+
 @pytest.mark.parametrize("name", ["no TOML", "empty", "deep nesting"])
 def test_a_start_with_a_bad_file_uses_the_last_good_policy(nvsim, name):
     host = nvsim("h200")

@@ -47,7 +47,7 @@ def fill(descriptor: int) -> None:
     os.close(other)
 
 
-def goes_on(daemon: Daemon, host: Nvsim, culprit: str) -> None:
+def goes_on(daemon: Daemon, host: Nvsim, culprit: str, what: str = "events") -> None:
     """Drift is put right, status answers and names the culprit, the driver is not blamed."""
     host.run("set", "0", "power_limit_w=700")
     daemon.until(lambda: host.show()["gpus"][0]["power_limit_w"] == 450, "the drift put right")
@@ -55,8 +55,8 @@ def goes_on(daemon: Daemon, host: Nvsim, culprit: str) -> None:
     status = daemon.status()
     assert status["driver"]["state"] == "ok"
     (stall,) = status["host"]["stalled"]
-    assert stall["what"] == "events"
-    assert stall["message"].startswith(f"{culprit} takes nothing")
+    assert stall["what"] == what
+    assert stall["message"].startswith(culprit)
     assert culprit in " ".join(daemon.ctl("status").stdout.split())
     daemon.turns(2)
 
@@ -76,7 +76,7 @@ def test_a_standard_error_that_nobody_reads(host: Nvsim) -> None:
     with Piped(host, POLICY) as daemon, open(read, "rb", buffering=0) as reader:
         daemon.ready()
         fill(write)
-        goes_on(daemon, host, "standard error")
+        goes_on(daemon, host, "standard error takes nothing")
         said = b""
         while b"put back to 450 W" not in said:  # what waited is told once somebody reads
             said += reader.read(65536)
@@ -139,8 +139,7 @@ def test_a_journald_that_does_not_read(host: Nvsim, journald: Journald, tmp_path
             prefix = journald.prefix
             stderr = stream.fileno()
 
-        named = {"JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
-        with Logged(host, POLICY, **named) as daemon:
+        with Logged(host, POLICY, JOURNAL_STREAM=f"{found.st_dev}:{found.st_ino}") as daemon:
             daemon.ready()
             heard = ""
 
@@ -151,7 +150,7 @@ def test_a_journald_that_does_not_read(host: Nvsim, journald: Journald, tmp_path
 
             wait_for(lambda: arrived("started"), what="the first entries")
             journald.hang()
-            goes_on(daemon, host, "the journal")
+            goes_on(daemon, host, "the journal takes nothing")
             wait_for(lambda: arrived("put back to 450 W"), what="what waited")
             assert " s late)" in heard
             journald.hang()
@@ -162,3 +161,31 @@ def test_a_journald_that_does_not_read(host: Nvsim, journald: Journald, tmp_path
             daemon.start()  # and a start while it hangs
             daemon.until(lambda: daemon.listens() and daemon.status()["host"]["sequence"] > 1, "looks at the GPU")
             ends_in_time(daemon)
+
+
+# A disk that does not come back from fsync while a file is there.
+STALLS = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdlib.h>
+#include <unistd.h>
+int fsync(int file) {
+  int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
+  while (access(getenv("STALL"), F_OK) == 0) usleep(20000);
+  return real(file);
+}
+"""
+
+
+def test_a_disk_that_stalls(host: Nvsim, tmp_path: Path) -> None:
+    source, library, stall = tmp_path / "stalls.c", tmp_path / "stalls.so", tmp_path / "stall"
+    source.write_text(STALLS)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+    preloaded = f"{library} {host.env.get('LD_PRELOAD', '')}".strip()
+    with Daemon(host, POLICY, LD_PRELOAD=preloaded, STALL=str(stall)).ready() as daemon:
+        stall.touch()
+        daemon.config.write_text(POLICY + 'compute_mode = "default"\n')
+        daemon.ctl("reload")  # the last good policy is to be saved
+        goes_on(daemon, host, "the disk does not come back from saving the state", "state")
+        ends_in_time(daemon)
+        stall.unlink()

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -187,7 +188,7 @@ def test_a_gpu_that_does_not_answer_is_named_and_not_forgotten(nvsim: MakeHost) 
 
 
 STARTED = "[Service]\nType=oneshot\nExecStart=/scripts/optimizations/setup-gpu.sh\n"
-GUIDE = {
+GUIDE: dict[str, dict[str, Any]] = {
     # 575 W: the script ends where the board refuses its 600 W.
     "rtx-5090-575": {"power_limit_w": 575, "gpu_clock_mhz": None, "compute_mode": "default"},
     "rtx-5090-600": {"power_limit_w": 600, "gpu_clock_mhz": {"min": 2400, "max": 2550}, "compute_mode": "default"},

@@ -174,7 +174,7 @@ def test_garbage_in_every_field_costs_no_reading(nvsim: MakeHost, sound: Any, va
     later = f"nvml.attach(); host.field(0, 'all', {value!r}); nvml.attach = lambda: tuple(nvml._boards.values())"
     seen = play(host, (later if late else "") + LOOK)["seen"][0]
     assert seen["counters"] == {}
-    lost = {"power": None, "enforced": None} if late and value.startswith("ull") else {}
+    lost: dict[str, Any] = {"power": None, "enforced": None} if late and value.startswith("ull") else {}
     if late and value.startswith("ull"):
         lost["power_limit_w"] = f"the driver answers {(2**64 - 1) / 1000} W, which is no limit"
     same(seen, sound, lost)
@@ -220,3 +220,42 @@ def test_any_error_at_any_call_is_one_of_ours(nvsim: MakeHost) -> None:
     out = play(nvsim("h200"), EVERY % chosen)
     assert out.pop("boards") == 1
     assert len(out) > 30 and set(out.values()) == {len(chosen)}
+
+
+WHOLE = """
+host.run("calls", "--clear")
+nvml.attach()
+uuids = list(nvml._boards)
+[nvml.see(uuid, Look(True, True)) for uuid in uuids]
+out = {}
+for code in (1, 9, 15, 16, 18):
+    for call in host.calls():
+        host.answer(call, code, gpu=0)
+        if outcome(lambda: len(nvml.attach())) != "2":
+            out.setdefault(call, []).append(code)
+        else:
+            for uuid in uuids:
+                nvml.see(uuid, Look(True, True))
+        host.answer(call, "none", gpu=0)
+"""
+
+
+def test_one_call_that_speaks_of_the_whole_gpu_costs_itself_alone(nvsim: MakeHost) -> None:
+    """One getter was seen to answer so for ever, while all others went on. A GPU needs its UUID and its name."""
+    codes = [1, 9, 15, 16, 18]
+    assert play(nvsim("h200", "h200"), WHOLE) == {"nvmlDeviceGetName": codes, "nvmlDeviceGetUUID": codes}
+
+
+def test_ladders_that_could_not_be_had_are_asked_for_again(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    host.answer("nvmlDeviceGetSupportedMemoryClocks", 999, times=1)
+    out = play(
+        host,
+        """
+board = nvml.attach()[0]
+out["at first"] = len(board.gpu_ladder_mhz)
+out["then"] = [len(seen.board.gpu_ladder_mhz) if seen.board else None
+               for seen in (nvml.see(board.gpu.uuid, Look()) for _ in range(3))]
+""",
+    )
+    assert out == {"at first": 0, "then": [110, None, None]}

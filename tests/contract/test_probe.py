@@ -173,6 +173,7 @@ def test_a_replayed_board_lives_on_from_where_it_was_recorded(nvsim: MakeHost, t
     )
     assert host.ask(read) == [1, 500000, 2]
     assert host.ask(counted) == capped
+    host.speed(0)
     host.set(0, power_limit_w=450)
     host.load(0, 100)
     host.advance(10)
@@ -191,6 +192,34 @@ def test_a_recordings_costs_are_those_of_its_calls(nvsim: MakeHost, tmp_path: Pa
     host.run("costs", "on")
     took = "(lambda t: (n.nvmlDeviceGetBrand(h), time.monotonic() - t)[1])(time.monotonic())"
     assert 0.03 <= host.ask(took) < 1
+
+
+def test_a_real_h100_is_read_as_its_recording_says(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h100-recorded"),
+        """
+board = nvml.attach()[0]
+seen = nvml.see(board.gpu.uuid, Look(application_clocks=True, counters=True))
+t = seen.telemetry
+out["board"] = [board.gpu.name, board.power.min_mw, board.power.max_mw, board.memory_ladder_mhz,
+                len(board.gpu_ladder_mhz), board.reasons_mask, board.absent, board.no_xids]
+out["readings"] = readings(seen)
+out["counters"] = seen.counters_ns
+out["telemetry"] = [t.power_mw, t.enforced_limit_mw, t.gpu_clock_mhz, t.memory_clock_mhz, t.pstate, t.reasons]
+""",
+    )
+    assert out["board"] == ["NVIDIA H100 80GB HBM3", 200000, 700000, [2619, 1593], 110, 0x1FF, {}, None]
+    assert out["readings"] == {
+        "persistence_mode": True,
+        "power_limit_w": 700,
+        "compute_mode": "default",
+        "application_clocks_mhz": {"memory": 2619, "gpu": 1980},
+        "gpu_clock_mhz": "no getter",
+        "memory_clock_mhz": "no getter",
+    }
+    assert out["counters"]["78"] == 16178708384
+    assert set(out["counters"]) == {"74", "76", "77", "78", "79", "269", "270", "271"}
+    assert out["telemetry"] == [74521, 700000, 390, 2619, 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -255,7 +284,26 @@ def test_without_a_driver_the_command_says_so(nvsim: MakeHost) -> None:
     host.run("unload")
     done = ctl(host)
     assert (done.returncode, done.stderr) == (5, "gpu-tunedctl: the NVIDIA driver is not loaded\n")
-    host.run("load-driver")
+
+
+def test_a_gpu_that_cannot_be_reached_does_not_keep_the_others_from_being_asked(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "rtx-5090-575")
     host.lose(0)
-    assert (done := ctl(host)).returncode == 5
-    assert "lost" in done.stderr and "Traceback" not in done.stderr
+    assert '"NVIDIA%20GeForce%20RTX%205090' in ctl(host).stdout
+    host.lose(1)
+    done = ctl(host)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("Name one by its index, UUID or bus address: none can be reached\n")
+
+
+def test_a_call_that_says_the_gpu_is_lost_is_a_line_like_any(nvsim: MakeHost, tmp_path: Path) -> None:
+    host = nvsim("h200")
+    host.answer("nvmlDeviceGetPciInfo_v3", 3)
+    host.answer("nvmlDeviceGetPowerUsage", 15)
+    (lines,) = dumped(host)
+    assert any(line.startswith("call = nvmlDeviceGetPowerUsage 15 ") for line in lines)
+    assert not any("pci" in line for line in lines)
+    again = dumped(replayed(tmp_path, [lines]))[0]
+    assert [line for line in timeless(again) if " = nvml" in line] == [
+        line for line in timeless(lines) if " = nvml" in line
+    ]

@@ -7,7 +7,10 @@ import os
 import resource
 import socket
 import statistics
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -213,6 +216,41 @@ def test_one_reply_at_a_time_is_made_for_a_client_that_does_not_read() -> None:
             assert reply is not None
             assert held._out_bytes <= len(json.dumps(reply))
             assert held.held_bytes <= 20_000
+
+
+FLOODS = """
+import os, socket, sys
+path, count = sys.argv[1], int(sys.argv[2])
+os.setgroups([]); os.setgid(65534); os.setuid(65534)
+sock = socket.socket(socket.AF_UNIX)
+sock.connect(path)
+sock.sendall(b'{"method":"io.gputuned.Control.Status"}\\0' * count)
+replies = 0
+while True:
+    replies += sock.recv(1 << 16).count(b"\\0")
+    print(replies, flush=True)
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else to connect")
+def test_a_user_who_asks_without_pause_is_served_so_much_a_second_and_no_more() -> None:
+    clock, a_second = Time(), 10
+    with Served(limits=Limits(requests_per_s=a_second), clock=clock) as served:
+        os.chmod(Path(served.path).parent, 0o755)
+        with subprocess.Popen(
+            [sys.executable, "-I", "-c", FLOODS, served.path, "35"], stdout=subprocess.PIPE, text=True
+        ) as flood:
+            assert flood.stdout is not None
+            try:
+                for served_by_now in (10, 20, 30, 35):
+                    while int(flood.stdout.readline()) < served_by_now:
+                        pass
+                    answers(served)  # root does not wait for anybody's second
+                    (client,) = [c for c in served.server._clients if c.peer.uid == 65534]
+                    assert client.held_bytes == (35 - served_by_now) * len(STATUS)
+                    later(served, clock, 1.1)
+            finally:
+                flood.kill()
 
 
 def test_memory_is_given_back_once_a_crowd_has_left() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpu_tuned.core.errors import DriverAbsent, DriverRefused, GpuLost
 from gpu_tuned.core.gpu_state import Presence
-from gpu_tuned.core.model import Board, PowerLimit, Setting
+from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -490,8 +492,6 @@ def test_mig_is_read_again() -> None:
     see = stage.gpus.see
 
     def with_mig(uuid: str, look: object) -> object:
-        from dataclasses import replace
-
         return replace(see(uuid, look), mig=True)  # type: ignore[arg-type]
 
     stage.gpus.see = with_mig  # type: ignore[assignment, method-assign]
@@ -524,3 +524,25 @@ def test_limits_are_only_ever_written_inside_the_board() -> None:
     assert stage.limit_w() == 300
     assert stage.row()["state"] == "refused"
     assert isinstance(stage.gpu.values[POWER], PowerLimit)
+
+
+def test_application_clocks_that_somebody_lowered_are_seen_within_ninety_looks() -> None:
+    text = policy("application_clocks_mhz = { memory = 3201, gpu = 1500 }")
+    stage = Stage(text, board(0, default_application_clocks=ApplicationClocks(3201, 1980))).turn(2)
+    wanted = ApplicationClocks(3201, 1500)
+    assert stage.gpu.values[Setting.APPLICATION_CLOCKS] == wanted
+    stage.gpu.values[Setting.APPLICATION_CLOCKS] = ApplicationClocks(3201, 1200)
+    looks = [look.application_clocks for _, look in stage.gpus.looks]
+    stage.turn(90)
+    assert stage.gpu.values[Setting.APPLICATION_CLOCKS] == wanted
+    assert sum(look.application_clocks for _, look in stage.gpus.looks[len(looks) :]) <= 3
+
+
+def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:
+    odd = board(0)
+    stage = Stage(CAP, replace(odd, gpu=replace(odd.gpu, pci="-")))
+    stage.kernel.bindings = {odd.gpu.pci: "bound"}
+    stage.kernel.identity = lambda pci: replace(odd.gpu, pci=pci)  # type: ignore[method-assign]
+    stage.turn(3)
+    assert [row["state"] for row in stage.desk.document["gpus"]] == ["ok"]
+    assert (stage.exit_code, stage.limit_w()) == (0, 450)

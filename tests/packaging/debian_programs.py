@@ -32,7 +32,9 @@ def program(package: str) -> Path:
         reason = None if found.exists() else _fetch(package)
     if reason is None:
         return found
-    pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
 
 
 def _fetch(package: str) -> str | None:

@@ -110,6 +110,6 @@ def test_bash_completes(deb: Package, typed: str, offered: str) -> None:
         handler=$(complete -p gpu-tunedctl); handler=${handler##*-F }
         ${handler%% *}; printf '%s\\n' "${COMPREPLY[@]}"
     """
-    command = ["bash", "-c", script, "bash", completions(deb)["bash"], typed]
+    command = ["bash", "-c", script, "bash", str(completions(deb)["bash"]), typed]
     done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT)
     assert [word.strip() for word in done.stdout.splitlines()] == [offered]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -39,12 +40,13 @@ GPU = Gpu("GPU-5b1c9f2e-0000-4000-8000-000000000000", "0000:01:00.0", "NVIDIA Ge
 mhz = st.integers(1, 20_000)
 milliwatts = st.integers(0, 1_500_000)
 locks = st.tuples(mhz, mhz).map(lambda pair: ClockLock(min(pair), max(pair)))
+pairs = st.builds(ApplicationClocks, mhz, mhz)
 values: dict[Setting, st.SearchStrategy[Value]] = {
     Setting.PERSISTENCE_MODE: st.booleans(),
     Setting.POWER_LIMIT: milliwatts.map(PowerLimit),
     Setting.GPU_CLOCK: locks | st.just(UNLOCKED),
     Setting.MEMORY_CLOCK: locks | st.just(UNLOCKED),
-    Setting.APPLICATION_CLOCKS: st.builds(ApplicationClocks, mhz, mhz),
+    Setting.APPLICATION_CLOCKS: pairs,
     Setting.COMPUTE_MODE: st.sampled_from(ComputeMode),
 }
 
@@ -60,7 +62,7 @@ def boards(draw: st.DrawFn) -> Board:
         power=draw(st.none() | st.just(PowerRange(least, most, default))),
         memory_ladder_mhz=draw(ladder),
         gpu_ladder_mhz=draw(ladder),
-        default_application_clocks=draw(st.none() | values[Setting.APPLICATION_CLOCKS]),
+        default_application_clocks=draw(st.none() | pairs),
         mig=draw(st.booleans()),
         absent=draw(st.dictionaries(st.sampled_from(GPU_SETTINGS), st.just("this board has none"), max_size=3)),
     )
@@ -70,7 +72,7 @@ def boards(draw: st.DrawFn) -> Board:
 def wishes(draw: st.DrawFn) -> dict[Setting, Wish]:
     out = {}
     for setting in draw(st.sets(st.sampled_from(GPU_SETTINGS))):
-        targets = values[setting] | st.just(Symbol.ORIGINAL)
+        targets: st.SearchStrategy[Any] = values[setting] | st.just(Symbol.ORIGINAL)
         if setting is Setting.POWER_LIMIT:
             targets |= st.sampled_from([Symbol.MAX, Symbol.DEFAULT]) | st.builds(Percent, st.floats(1, 100))
             targets |= milliwatts.map(lambda limit: Ceiling(PowerLimit(limit)))

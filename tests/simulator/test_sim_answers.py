@@ -47,7 +47,7 @@ def test_one_gpu_hangs_and_the_others_answer(nvsim: MakeHost) -> None:
 @pytest.mark.parametrize("word", ["", "--times 0", "--gpu", "--gpu 7", "--whom 0"])
 def test_what_answer_does_not_understand_is_refused(nvsim: MakeHost, word: str) -> None:
     with pytest.raises(NvsimError):
-        nvsim("h200").run("answer", "all", *([999, *word.split()] if word else []))
+        nvsim("h200").run("answer", "all", *(["999", *word.split()] if word else []))
 
 
 def test_a_field_answers_what_it_is_told(nvsim: MakeHost) -> None:

@@ -149,6 +149,19 @@ def test_an_entry_that_is_too_large_for_a_datagram_goes_as_a_file(tmp_path: Path
         assert os.pread(sent.fileno(), 6_000_000 * 2, 0) == entry(fields(large))
 
 
+@pytest.mark.timeout(10)
+def test_a_journald_that_does_not_read_is_not_waited_for(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as journald:
+        journald.bind(str(tmp_path / "socket"))
+        outlet = Journal(None, str(tmp_path / "socket"))
+        told = 0
+        while outlet.tell(SLEPT, 0.0):
+            told += 1
+        assert told < 10_000
+        journald.recv(65536)
+        assert outlet.tell(SLEPT, 0.0)
+
+
 def test_an_event_that_waited_says_so() -> None:
     assert fields(SLEPT, 12.4)["MESSAGE"] == f"{message(SLEPT)} (told 12 s late)"
     assert fields(SLEPT, 0.4)["MESSAGE"] == message(SLEPT)

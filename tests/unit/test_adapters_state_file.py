@@ -181,6 +181,7 @@ def test_what_is_no_file_hangs_nobody_and_is_set_aside(tmp_path: Path, kind: str
         assert first == "{} None"
     else:
         assert first.startswith("{} State file")
+        assert ("it is no regular file" in first) == (kind in ("a pipe", "an endless device"))
         assert "set aside as state.json.damaged-" in first
     assert second == "{'a': 1} None"
 

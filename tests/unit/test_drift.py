@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Refusal
+from gpu_tuned.core.lock_proof import Proof, Verdict
 from gpu_tuned.core.model import NO_GETTER, ClockLock, PowerLimit, Setting, Unread
 from gpu_tuned.core.track import Moment, State, Step, Track
 from gpu_tuned.core.wish import Ceiling, Origin, Wish
@@ -96,7 +98,8 @@ def test_the_third_revert_in_a_row_is_a_contest_said_once_with_count_and_rhythm(
     for _ in range(200):
         story.look(RIVAL)
     assert story.said.count(EventKind.CONTESTED) == 1
-    assert "3 times" in story.track.message or "times, about every" in story.track.message
+    message = story.track.message or ""
+    assert "3 times" in message or "times, about every" in message
 
 
 def test_a_contest_is_written_less_and_less_often():
@@ -232,7 +235,7 @@ def test_a_lock_that_counts_as_lost_is_requested_again_and_is_no_contest():
 def test_a_lock_seen_broken_under_load_again_and_again_is_a_contest():
     story = lock_story()
     for _ in range(3):
-        story.track = drift.disprove_lock(story.track, "2850 MHz under load, above 2550")
+        story.take(drift.judge_lock(story.track, Verdict(Proof.LOST, "2850 MHz under load, above"), story.moment))
         story.look()
     assert story.track.state is State.CONTESTED
     assert story.said.count(EventKind.LOCK_LOST) == 2
@@ -240,10 +243,42 @@ def test_a_lock_seen_broken_under_load_again_and_again_is_a_contest():
 
 def test_confirmation_is_said_once():
     story = lock_story()
-    story.take(drift.confirm_lock(story.track, story.moment))
-    story.take(drift.confirm_lock(story.track, story.moment))
+    for _ in range(2):
+        story.take(drift.judge_lock(story.track, Verdict(Proof.CONFIRMED), story.moment))
     assert story.said.count(EventKind.LOCK_CONFIRMED) == 1
     assert story.track.confirmed_at is not None
+
+
+def test_a_lock_that_is_never_obeyed_is_nobodys_doing_and_is_tried_less_and_less_often():
+    story = lock_story()
+    tries = []
+    for _ in range(2000):
+        before = story.writes
+        if story.track.state is State.REQUESTED:
+            story.take(drift.judge_lock(story.track, Verdict(Proof.NOT_OBEYED, "2850 MHz under load"), story.moment))
+            assert (story.track.state.value, story.track.in_order) == ("refused", False)
+        story.look()
+        if story.writes > before:
+            tries.append(story.moment.mono)
+    gaps = [later - earlier for earlier, later in pairwise(tries)]
+    assert gaps == sorted(gaps) and gaps[0] >= 30 and 550 < gaps[-1] < 700
+    assert EventKind.CONTESTED not in story.said and EventKind.LOCK_LOST not in story.said
+    assert story.said.count(EventKind.REFUSED) == 1
+    assert "not kept to: 2850 MHz" in (story.track.message or "") or story.track.state is State.REQUESTED
+
+
+def test_a_suspicion_is_said_once_and_ends_when_the_lock_is_seen_to_hold():
+    story = lock_story()
+    for _ in range(3):
+        story.take(drift.judge_lock(story.track, Verdict(Proof.SUSPECT, "flat at 1200 MHz"), story.moment))
+        story.look()
+        assert (story.track.state, story.track.message) == (State.REQUESTED, "flat at 1200 MHz")
+        assert story.track.in_order
+    assert story.said.count(EventKind.LOCK_SUSPECT) == 1
+    assert story.writes == 1
+    story.take(drift.judge_lock(story.track, Verdict(Proof.CONFIRMED), story.moment))
+    story.look()
+    assert story.track.message is None
 
 
 def test_a_new_goal_is_applied_and_is_not_called_drift():
@@ -307,6 +342,7 @@ def test_what_the_driver_rounded_is_remembered_for_the_same_goal_alone():
     lasts = story.track.before
     again = drift.aim(replace(drift.new_track(story.moment), before=lasts), story.wish, wanted, story.moment)
     assert again.accepted == rounded
+    assert story.wish is not None
     for wish, goal in ((replace(story.wish, watched=True), wanted), (story.wish, WANTED)):
         other = drift.aim(replace(drift.new_track(story.moment), before=lasts), wish, goal, story.moment)
         assert other.accepted is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,12 +21,12 @@ TOP = Path(__file__).parents[2]
 WANTED = {"base", "pytorch", "vllm", "sglang", "llama-cpp", "ollama", "build-sm120", "mps-client"}
 SHELF = Shelf()
 PROFILES = [SHELF.profile(name) for name in SHELF.names()]
-LINES = [
+LINES: list[Any] = [
     pytest.param(profile, line, id=f"{profile.name}-{line.name or line.value}")
     for profile in PROFILES
     for line in profile.lines
 ]
-VARIABLES = [param for param in LINES if param.values[1].name]  # type: ignore[attr-defined]
+VARIABLES = [param for param in LINES if param.values[1].name]
 
 
 def test_the_profiles_are_there() -> None:

@@ -29,6 +29,7 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         frozenset({"ports", "core"}),
         "the container side runs without a daemon and without a GPU",
     ),
+    "doctor": (frozenset({"ports", "core"}), "checks judge a view; adapters gather it"),
     "init": (frozenset({"ports", "core"}), "only `init` pays for it, and it needs neither the daemon nor its parts"),
     "ctl": (
         frozenset({"control.client", "core"}),
@@ -38,6 +39,8 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
 # main puts the parts together, so it may import all of them, and nobody imports main: verbs of gpu-tunedctl
 # that read boards without a daemon are handed a way to get at them.
 COMPOSITION = "main"
+# Its second file: what the doctor and `show` look at, for nobody but main.
+LOOKS = "looks"
 
 # Third parties that belong to one place.
 HOMES = {
@@ -68,6 +71,10 @@ PURE = {
     "chance": {"random", "secrets"},
     "log": {"logging"},
 }
+
+
+# The parts of `init` that touch the host; the others are as pure as core.
+TOUCHING = {"init.rooted", "init.carry_out", "init.first"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +118,18 @@ def judge(module: str, found: Import) -> str | None:
         if not within(module, home):
             return why
         touched = [what for what, names in PURE.items() if vendor in names]
+        if layer == "init" and touched and module not in TOUCHING:
+            return f"init reads texts: its {touched[0]} lies in {', '.join(sorted(TOUCHING))}"
         return f"core knows no {touched[0]}: {LAYERS['core'][1]}" if layer == "core" and touched else None
     target = found.name.removeprefix(PACKAGE).lstrip(".")
     if layer == COMPOSITION or within(target, layer) or target in {"", "__version__"}:
         return None
+    if within(target, LOOKS):
+        return "only main asks for looks"
     if within(target, COMPOSITION):
         return "main knows all parts; no part knows main"
+    if layer == LOOKS:
+        return None
     if layer not in LAYERS:
         return f"{layer or PACKAGE} is in no layer: give it one in {Path(__file__).name}"
     allowed, why = LAYERS[layer]
@@ -156,9 +169,14 @@ PLANTED = [
     ("control/server.py", "from gpu_tuned.ctl import status", "the socket knows"),
     ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
     ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
+    ("doctor/pcie.py", "from gpu_tuned.adapters.pci_files import text", "checks judge"),
+    ("init/scan.py", "import os", "init reads texts"),
+    ("doctor/services.py", "from gpu_tuned.init.units import entries", "checks judge"),
     ("ctl/status.py", "import varlink", "the read path"),
     ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),
+    ("looks.py", "from gpu_tuned.main import CONFIG", "no part knows main"),
+    ("ctl/doctor.py", "from gpu_tuned import looks", "only main"),
     ("newcomer.py", "from gpu_tuned.core import model", "is in no layer"),
 ]
 
@@ -174,6 +192,8 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, source: str, wh
 
 
 ALLOWED = [
+    ("looks.py", "from gpu_tuned.adapters import kernel\nfrom gpu_tuned.doctor import examine"),
+    ("main.py", "from gpu_tuned import looks"),
     ("core/plan.py", "import math\nfrom .model import Gpu\nfrom gpu_tuned.core import errors"),
     ("core/__init__.py", "from . import model\nfrom .model import Gpu"),
     ("adapters/nvml.py", "import pynvml, time\nfrom gpu_tuned.ports import Gpus"),

@@ -25,7 +25,15 @@ def test_the_shipped_policy_asks_for_persistence_alone() -> None:
 def test_the_shipped_examples_are_good_once_uncommented(tmp_path: Path) -> None:
     """Every commented line of the shipped file that is TOML, in force."""
     lines = (TOP / "etc" / "gpu-tuned.toml").read_text().splitlines()
-    starts = ("# [[", "# match =", "# profile =", "# power_limit_w =", "# required =", "# watch =", "# reason =")
+    starts: tuple[str, ...] = (
+        "# [[",
+        "# match =",
+        "# profile =",
+        "# power_limit_w =",
+        "# required =",
+        "# watch =",
+        "# reason =",
+    )
     starts += ("# mode =", "# poll_interval_s =", "# on_stop =", "# numa_balancing =", "# gpu_power_budget_w =")
     config = tmp_path / "gpu-tuned.toml"
     config.write_text("\n".join(line[2:] if line.startswith(starts) else line for line in lines))

@@ -164,7 +164,7 @@ REFUSED = [
     ("gpu_clock_ghz", 2, ": no such key; write gpu_clock_mhz, its unit is MHz"),
     ("powr_limit_w", 450, ": no such key; nearest: power_limit_w"),
     ("frobnicate", 450,
-     ": no such key; known here: match, profile, required, watch, reason, persistence_mode, power_limit_w, "
+     ": no such key; known here: match, profile, required, watch, reason, accept, persistence_mode, power_limit_w, "
      "gpu_clock_mhz, memory_clock_mhz, application_clocks_mhz, compute_mode"),
     ("numa_balancing", "off", ": does not belong here, but under [host]"),
     ("profile", 3, '= 3: must be the name of a profile, such as "rtx-5090-inference"'),
@@ -254,6 +254,9 @@ REFUSED_TABLES = [
      "daemon.poll_interval: no such key; write poll_interval_s, the unit is in the key"),
     ({"daemon": 3}, "daemon = 3: must be a table"),
     ({"host": {"numa_balancing": False}}, f'host.numa_balancing = false: {NUMA}; nearest: "off"'),
+    ({"host": {"pcie_width": 3}}, "host.pcie_width = 3: must be a PCIe width in lanes: 1, 2, 4, 8, 12, 16, 32"),
+    ({"host": {"accept": "mps"}},
+     'host.accept = "mps": must be a list of ids of advice such as ["memory-lock"]; write ["mps"]'),
     ({"host": {"gpu_power_budget_w": float("nan")}},
      "host.gpu_power_budget_w = nan: must be a number of watts from 1 to 1000000"),
     ({"power_limit_w": 450}, "power_limit_w: does not belong here, but in a [[gpu]] rule"),

@@ -138,6 +138,7 @@ def full_pipe() -> tuple[int, int]:
     return read, write
 
 
+@pytest.mark.timeout(10)
 def test_a_pipe_that_nobody_reads_holds_nobody_up() -> None:
     read, write = full_pipe()
     with open(write, "w") as stream, open(read, "rb") as reader:

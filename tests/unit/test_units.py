@@ -62,6 +62,15 @@ def test_exposure_stays_within_its_budget(service: str) -> None:
     assert float(found[1]) <= EXPOSURE[service]
 
 
+def test_memory_is_bounded_far_above_the_budget_and_nothing_slows_the_loop() -> None:
+    """The out-of-memory killer spares it, so it has a bound of its own; its budget is 32 MB (docs/benchmarks.md)."""
+    unit = (UNITS / "gpu-tuned.service").read_text()
+    bound = re.search(r"^MemoryMax=(\d+)M$", unit, re.MULTILINE)
+    assert bound is not None
+    assert int(bound[1]) >= 10 * 32
+    assert not re.search(r"^(CPUQuota|MemoryHigh|CPUWeight|IOWeight)=", unit, re.MULTILINE)
+
+
 def test_the_status_for_a_late_driver_restarts_the_service() -> None:
     unit = (UNITS / "gpu-tuned.service").read_text()
     assert f"\nRestartForceExitStatus={LATE_DRIVER_STATUS}\n" in unit

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from zlib import crc32
 
 import tomli
 
+from gpu_tuned.adapters.safe_path import printable, unsafe
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.policy_parser import Document, parse, profile_names
@@ -106,19 +107,29 @@ def load(path: Path) -> Policy:
     return parse_sources(load_sources(path))
 
 
-def load_sources(path: Path) -> Sources:
+def load_sources(path: Path, owners: Collection[int] | None = None) -> Sources:
     """Read the file, its drop-ins, and the profiles they ask for.
 
-    A file in a directory gpu-tuned.d is read by itself, with the profiles that it would have as a drop-in. Raises
-    PolicyError where one of the files cannot be read; what stands in them is for `parse_sources` to judge.
+    A file in a directory gpu-tuned.d is read by itself, with the profiles that it would have as a drop-in. `owners`:
+    the users who may be able to change what is read; None: whoever can, as of a draft. Raises PolicyError where one
+    of the files cannot be read, or others could change it; what stands in them is for `parse_sources` to judge.
     """
     problems: list[str] = []
     partial = path.parent.name == DROP_INS
     config = path.parent.parent if partial else path.parent
+    if owners is not None:
+        problems += _changeable([path] if partial else [path, config / DROP_INS, config / PROFILES], owners)
     sources = [_read(path, problems)]
     if not partial:
         sources += [_read(drop_in, problems) for drop_in in _toml_files(config / DROP_INS, problems)]
     return _with_profiles(tuple(source for source in sources if source is not None), config, problems, partial)
+
+
+def _changeable(roots: list[Path], owners: Collection[int]) -> list[str]:
+    """Why others than `owners` could change one of these files, or a policy file in one of these folders. Our own
+    profiles are left out: they lie beside our own code."""
+    paths = roots + [file for root in roots for file in _toml_files(root, [])]
+    return list(dict.fromkeys(problem for path in paths for problem in unsafe(path, owners)))
 
 
 def load_text(text: str, path: Path) -> Policy:
@@ -260,9 +271,3 @@ def _why(error: OSError) -> str:
     if error.errno == errno.EACCES:
         return "no permission to read it"
     return f"cannot be read: {error.strerror or error}"
-
-
-def printable(path: Path) -> str:
-    """A path as text that any terminal, journal or JSON takes, whatever bytes the name holds."""
-    text = os.fsencode(path).decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else f"\\u{ord(c):04X}" for c in text)

@@ -24,12 +24,14 @@ class Limits:
     One reply at a time is made for a client: with any of it unsent, nothing more is taken from there, and what is not
     read within `stall_s` ends the connection. A watcher may have `output_bytes` waiting, then it loses events.
     `partial_s` counts from a message's first byte, so one byte a second does not hold a place. `input_bytes` is what
-    all clients together may have sent that is not served yet; whoever holds most of it goes first.
+    all clients together may have sent that is not served yet; whoever holds most of it goes first. More than
+    `requests_per_s` of one user other than root wait for the next second.
     """
 
     message_bytes: int = MESSAGE_MAX_BYTES
     output_bytes: int = 16 * 1024
     input_bytes: int = 4 * 1024 * 1024
+    requests_per_s: int = 200
     idle_s: float = 120.0
     partial_s: float = 10.0
     stall_s: float = 10.0

@@ -1,4 +1,4 @@
-"""How many clients there may be, and whose: one user cannot take every place, and none can take the reserve."""
+"""How many clients there may be, whose, and how much each may ask: no user can take everything from the others."""
 
 from __future__ import annotations
 
@@ -28,12 +28,37 @@ class Room:
         return replace(self, clients=clients, reserved=min(self.reserved, clients // 4))
 
 
+def trusted() -> frozenset[int]:
+    """Users who could end the daemon anyhow: root, and whoever runs it."""
+    return frozenset({0, os.geteuid()})
+
+
+class Pace:
+    """How much each user asked in this second. One who asks without pause would cost the daemon most of a processor,
+    and the loop its turns with the interpreter."""
+
+    def __init__(self, requests: int) -> None:
+        self._requests = requests
+        self._trusted = trusted()
+        self._asked: Counter[int] = Counter()
+
+    def may_ask(self, uid: int) -> bool:
+        return uid in self._trusted or self._asked[uid] < self._requests
+
+    def asked(self, uid: int) -> None:
+        self._asked[uid] += 1
+
+    def renew(self) -> None:
+        """A second is over."""
+        self._asked.clear()
+
+
 class Places:
     """Who is in."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
-        self._trusted = {0, os.geteuid()}
+        self._trusted = trusted()
         self._of_uid: Counter[int] = Counter()
 
     def take(self, uid: int) -> str | None:

@@ -21,7 +21,7 @@ from gpu_tuned.control.framing import BadMessage, encode
 from gpu_tuned.control.memory import Memory
 from gpu_tuned.control.methods import Responder
 from gpu_tuned.control.peers import Doorkeeper, peer_of
-from gpu_tuned.control.places import Places, Room
+from gpu_tuned.control.places import Pace, Places, Room
 from gpu_tuned.control.trouble import Troubles
 from gpu_tuned.ports import Answer
 
@@ -61,6 +61,8 @@ class Server:
         self._deaf = False  # out of descriptors: not accepting until the next sweep
         self._clients: set[Connection] = set()
         self._hungry: set[Connection] = set()
+        self._pace = Pace(self._limits.requests_per_s)
+        self._resting: set[Connection] = set()  # whose users asked enough for this second
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._places = Places((room or Room()).within(descriptors))
         self._memory = Memory()
@@ -141,6 +143,7 @@ class Server:
             return 0.0
         limited = (
             self._deaf
+            or self._resting
             or self._troubles.owed
             or self._memory.owed
             or any(client.watched is None for client in self._clients)
@@ -208,11 +211,15 @@ class Server:
         for _ in range(MESSAGES_A_TURN):
             if not client.takes:
                 return
+            if not self._pace.may_ask(client.peer.uid):
+                self._resting.add(client)
+                return
             now_s = self._clock()
             try:
                 message = client.take(now_s)
                 if message is None:
                     return
+                self._pace.asked(client.peer.uid)
                 call = self._responder.respond(message, client.peer)
             except BadMessage as error:
                 client.leaving = True
@@ -267,6 +274,9 @@ class Server:
         self._troubles.tell_owed()
         if self._deaf:
             self._hear()
+        self._pace.renew()
+        self._hungry |= self._resting
+        self._resting = set()
         for client in list(self._clients):
             if client.waits_for is not None and now_s - client.waits_for[1] > self._limits.command_s:
                 command = client.waits_for[0]
@@ -281,7 +291,8 @@ class Server:
         if client not in self._clients or (client.done and client not in self._hungry):
             self._drop(client)
             return
-        events = client.reads * selectors.EVENT_READ | client.writes * selectors.EVENT_WRITE
+        reads = client.reads and client not in self._resting
+        events = reads * selectors.EVENT_READ | client.writes * selectors.EVENT_WRITE
         key = self._selector.get_map().get(client.sock)
         if key is None and events:
             self._selector.register(client.sock, events, client)
@@ -295,6 +306,7 @@ class Server:
             return
         self._clients.discard(client)
         self._hungry.discard(client)
+        self._resting.discard(client)
         self._places.leave(client.peer.uid)
         self._input_bytes -= client.counted_bytes
         if client.sock in self._selector.get_map():

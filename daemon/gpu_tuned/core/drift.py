@@ -19,6 +19,7 @@ from typing import Any
 
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
+from gpu_tuned.core.lock_proof import Proof, Verdict
 from gpu_tuned.core.model import Reading, Setting, Unread, Value, reading_text, text
 from gpu_tuned.core.originals import Accepted
 from gpu_tuned.core.track import Moment, Note, State, Step, Track
@@ -160,7 +161,8 @@ def _agrees(track: Track, state: State, moment: Moment) -> Step:
     track = _with(track, ours=True, open=False)
     if track.state is not State.CONTESTED:
         # A pause ends with the failure that it was for: what is as wished now has cured it.
-        calm = _with(track, pause_s=0.0, next_write=0.0)
+        # Of a lock only the clocks can say so.
+        calm = _with(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
         return Step(_enter(calm, state, track.message if track.state is state else None, moment))
     quiet_s = max(QUIET_MIN_S, 2 * (track.every_s or 0.0), 2 * track.pause_s)
     if track.last_drift is not None and moment.mono - track.last_drift < quiet_s:
@@ -236,7 +238,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
     )
     if track.state is State.CONTESTED:
         return Step(track, notes=(note,) if track.in_row == CONTEST_AFTER else ())
-    track = replace(track, pause_s=0.0, next_write=0.0)
+    track = replace(track, pause_s=0.0 if readable else track.pause_s, next_write=0.0)
     return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
 
@@ -284,16 +286,21 @@ def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) 
     return Step(_enter(track, State.DRIFTED, cause, moment), notes=notes)
 
 
-def disprove_lock(track: Track, evidence: str) -> Track:
-    """A lock was seen broken under load: the next look counts that as a revert."""
-    return replace(track, accepted=None, confirmed_at=None, message=evidence)
-
-
-def confirm_lock(track: Track, moment: Moment) -> Step:
-    """A lock was seen to hold under load; said the first time only."""
-    first = track.confirmed_at is None
-    notes = (Note(EventKind.LOCK_CONFIRMED),) if first else ()
-    return Step(replace(track, confirmed_at=moment.wall), notes=notes)
+def judge_lock(track: Track, verdict: Verdict, moment: Moment) -> Step:
+    """What the clocks under load say of a lock that was requested."""
+    if verdict.proof is Proof.CONFIRMED:  # said the first time only
+        notes = (Note(EventKind.LOCK_CONFIRMED),) if track.confirmed_at is None else ()
+        return Step(replace(track, confirmed_at=moment.wall, message=None, pause_s=0.0), notes=notes)
+    if verdict.proof is Proof.LOST:  # the look that follows counts it as a revert
+        return Step(replace(track, accepted=None, confirmed_at=None, message=verdict.evidence))
+    if verdict.proof is Proof.NOT_OBEYED:  # as a write that did nothing, tried again less and less often: no rival
+        known, lost = bool(track.pause_s), replace(track, accepted=None, ours=False, open=False, confirmed_at=None)
+        step = failed(lost, f"requested, and not kept to: {verdict.evidence}", False, moment)
+        return Step(replace(step.track, hushed=known), notes=() if known else step.notes)
+    if verdict.proof is Proof.SUSPECT and track.message is None:
+        track = replace(track, message=verdict.evidence)
+        return Step(track, notes=(Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),))
+    return Step(track)
 
 
 def silent(setting: Setting, track: Track) -> bool:

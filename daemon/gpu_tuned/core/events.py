@@ -122,6 +122,12 @@ class EventKind(Enum):
         Priority.WARNING,
         "{where}{setting} {wanted} counts as lost: {cause}",
     )
+    LOCK_SUSPECT = (
+        "lock_suspect",
+        "4c1f2d6e0b8a4f6c9d7e35a1b2c80f94",
+        Priority.NOTICE,
+        "{where}{setting} {wanted} may not be in force: {cause}",
+    )
     LOCK_CONFIRMED = (
         "lock_confirmed",
         "e626049c618b4e7faf6b5ed35af492d9",
@@ -167,13 +173,13 @@ class EventKind(Enum):
         "fault_began",
         "8a80550957704e6db35ed353b234c914",
         Priority.WARNING,
-        "{where}slowed by a fault: {reason}",
+        "{where}slowed by a fault: {reason}{times}",
     )
     FAULT_ENDED = (
         "fault_ended",
         "6e772339eb1c48758ce41c77dd6030e4",
         Priority.NOTICE,
-        "{where}fault over: {reason}, {duration_s} s",
+        "{where}fault over: {reason}, {duration_s} s{times}",
     )
 
     RESTORED = (
@@ -255,6 +261,7 @@ def message(event: Event) -> str:
         "cause": event.cause or "no cause known",
         "origin": event.origin or "",
         "suspects": "",
+        "times": "",
         **event.detail,
     }
     return " ".join(event.kind.words.format_map(fields).split())

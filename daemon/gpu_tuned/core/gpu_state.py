@@ -14,6 +14,7 @@ from enum import Enum
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Found, Goal, Refusal
+from gpu_tuned.core.lock_proof import Verdict
 from gpu_tuned.core.model import (
     LOCKS,
     Board,
@@ -281,10 +282,9 @@ def hurried(state: GpuState, moment: Moment) -> GpuState:
 
 
 def looked(
-    state: GpuState, seen: Seen, proofs: Mapping[Setting, str | None], poll_interval_s: float, moment: Moment
+    state: GpuState, seen: Seen, verdicts: Mapping[Setting, Verdict], poll_interval_s: float, moment: Moment
 ) -> Change:
-    """Hold one look against the wishes. `proofs`: locks seen broken under load, with the evidence, or confirmed
-    (None)."""
+    """Hold one look against the wishes. `verdicts`: what the clocks say of the locks that were requested."""
     board = seen.board or state.board
     if board is None:
         return Change(state)
@@ -300,13 +300,13 @@ def looked(
         state = replace(state, tracks={s: replace(track, observed=None) for s, track in state.tracks.items()})
     state = replace(state, presence=Presence.HERE, why=None, telemetry=seen.telemetry, looked=moment)
     state = _with_originals(state, seen, late=True, moment=moment)
-    return _decided(state, seen, proofs, poll_interval_s, moment, said)
+    return _decided(state, seen, verdicts, poll_interval_s, moment, said)
 
 
 def _decided(
     state: GpuState,
     seen: Seen,
-    proofs: Mapping[Setting, str | None],
+    verdicts: Mapping[Setting, Verdict],
     poll_interval_s: float,
     moment: Moment,
     before: tuple[Said, ...],
@@ -323,12 +323,8 @@ def _decided(
                 continue
             track = drift.new_track(moment)
         steps: list[Step] = []
-        if setting in proofs and track.accepted is not None:
-            evidence = proofs[setting]
-            step = (
-                drift.confirm_lock(track, moment) if evidence is None else Step(drift.disprove_lock(track, evidence))
-            )
-            steps.append(step)
+        if setting in verdicts and track.accepted is not None:
+            steps.append(drift.judge_lock(track, verdicts[setting], moment))
         if reverted and setting in LOCKS and track.wish is not None:
             lost = "a setting beside it was lost, so it may be too"
             steps.append(drift.forget_lock(steps[-1].track if steps else track, lost, moment, hushed=not told))

@@ -1,21 +1,36 @@
 """What a GPU under load says about a clock lock, which no driver call can read back.
 
-One-sided on purpose. Under load, a clock above the lock's maximum proves that the lock is gone. A clock below its
-minimum never proves anything: power, heat and arbitration all lower clocks, and an idle GPU says nothing at all. A
-clock that stays at the maximum while nothing else holds it down is what the lock looks like when it is there.
+One-sided on purpose. Under load, a clock above the lock's maximum proves that the lock is not in force. A clock below
+its minimum never proves anything: power, heat and arbitration all lower clocks, and an idle GPU says nothing at all.
+A clock that stays at the maximum while nothing else holds it down is what the lock looks like when it is there, and
+is worth saying only where a free clock would be seen elsewhere. A clock that stays flat below, with work to do and
+nothing named that holds it, is a suspicion: another lock may lie below this one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import Enum
 
-from gpu_tuned.core.model import Board, ClockLock, Setting, Telemetry
+from gpu_tuned.core.model import Board, ClockLock, Setting, Telemetry, text
 from gpu_tuned.core.throttle import Reason
 
 SAMPLES = 3
-"""Samples in a row that say the same. One alone may have caught a clock on its way."""
+"""Samples that say the same, with none between that says otherwise. One may have caught a clock on its way."""
+SPAN_S = 2.0
+"""... and they lie at least this far apart: a loop that is woken often takes three within a moment."""
+STALE_S = 120.0
+"""Samples further apart than this are no row: much may have happened in between."""
+SETTLE_S = 3.0
+"""A request shows at the next change of clocks, which may be a while after it."""
+LONG_GAP_S = 30.0
+"""What happened within so long a time without a look is not known."""
+
+LOADED_PERCENT = 10
+"""Utilisation from which on a GPU did work within the last second, so that its clock is not a leftover."""
 BUSY_PERCENT = 50
-"""Utilisation from which on a GPU counts as loaded. Below, it may sit at any clock."""
+"""Utilisation from which on a free GPU goes as fast as it can. Below, it may sit at any clock."""
 LOADED_PSTATE = 2
 """P0 to P2 are the states of work; CUDA runs a GeForce in P2 or P1."""
 GPU_MARGIN_MHZ = 15
@@ -23,77 +38,232 @@ GPU_MARGIN_MHZ = 15
 MEMORY_MARGIN_MHZ = 2
 """Rounding; memory rungs lie hundreds of MHz apart."""
 
+# What a free clock reaches under load with no reason to be lower, as a share of the board's highest clock, before
+# this GPU was seen free: 0.88 on an RTX 4090, 0.92 on a 5090, 1 on data centre boards; far less on what is built for
+# laptops. A guess, and on the careful side: too low a share confirms less.
+FREE_SHARE, FREE_SHARE_MOBILE, FREE_SHARE_MEMORY = 0.85, 0.6, 0.75
+MOBILE = ("Laptop", "Max-Q", "Mobile")
+SAME_AGAIN = 0.95
+"""A clock that was seen free comes again, but for the steps that a warmer chip takes without a word."""
+
+SUSPECT_SAMPLES, SUSPECT_SPAN_S = 5, 8.0
+
 # Application clocks: NVML no longer uses the bit, and where it is set it says nothing about a lock.
 _IRRELEVANT = Reason.APPLICATION_CLOCKS.bit
 
 
 class Proof(Enum):
-    """What the last samples say about a lock."""
+    """What the samples say about a lock. LOST: it is not in force, and may have been. NOT_OBEYED: it is not, and
+    under load without a pause never was since it was requested, which accuses nobody. SUSPECT proves nothing."""
 
     NOTHING = "nothing"
     CONFIRMED = "confirmed"
+    SUSPECT = "suspect"
     LOST = "lost"
+    NOT_OBEYED = "not obeyed"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`evidence`: what was seen, for a person; "" where there is nothing to say."""
+
+    proof: Proof
+    evidence: str = ""
+
+
+SILENCE = Verdict(Proof.NOTHING)
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """A lock that was requested at `at_s` (monotonic). A further request is a new one, with its own time."""
+
+    lock: ClockLock
+    at_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class FreeClocks:
+    """The highest clocks seen under load without a lock of ours in force; 0: never seen so."""
+
+    gpu_mhz: int = 0
+    memory_mhz: int = 0
+
+
+class LockProofs:
+    """Watches the clock locks of one GPU. `free`: what was learnt of it before, if anything was kept."""
+
+    def __init__(self, board: Board, free: FreeClocks | None = None) -> None:
+        self.free = free or FreeClocks()
+        self.board = board
+        self._watches: dict[Setting, LockWatch] = {}
+
+    def observe(
+        self,
+        telemetry: Telemetry,
+        at_s: float,
+        requested: Mapping[Setting, Requested],
+        application_mhz: int | None = None,
+    ) -> dict[Setting, Verdict]:
+        """Take one look: a verdict for each lock of `requested`. Not at what was not looked at: a GPU that sleeps or
+        is away. `application_mhz`: the GPU's application clock as read last, which lowers a free clock too."""
+        if application_mhz is None and self.board.default_application_clocks is not None:
+            application_mhz = self.board.default_application_clocks.gpu_mhz
+        verdicts = {}
+        for setting, wanted in requested.items():
+            watch = self._watches.get(setting)
+            if watch is None or watch.requested != wanted:
+                watch = self._watches[setting] = LockWatch(setting, wanted, self.board)
+            verdicts[setting] = watch.observe(telemetry, at_s, self.free, application_mhz)
+        self._watches = {s: watch for s, watch in self._watches.items() if s in requested}
+        self._learn(telemetry, verdicts)
+        return verdicts
+
+    def _learn(self, telemetry: Telemetry, verdicts: Mapping[Setting, Verdict]) -> None:
+        if not _busy(telemetry):
+            return
+        gpu_mhz, memory_mhz = telemetry.gpu_clock_mhz or 0, telemetry.memory_clock_mhz or 0
+        held = _held_by_others(telemetry)  # then a free clock would be higher still
+        if gpu_mhz > self.free.gpu_mhz and not held and _free(verdicts.get(Setting.GPU_CLOCK)):
+            self.free = replace(self.free, gpu_mhz=gpu_mhz)
+        if memory_mhz > self.free.memory_mhz and _free(verdicts.get(Setting.MEMORY_CLOCK)):
+            self.free = replace(self.free, memory_mhz=memory_mhz)
 
 
 class LockWatch:
-    """Watches one lock on one GPU; a new lock gets a new watch.
+    """Watches one lock from its request on."""
 
-    `top_mhz`: the highest clock of the board in this domain (`Board.max_gpu_mhz`), 0 where unknown. Where the
-    lock's maximum is no lower, a free clock looks just the same, and nothing can be confirmed.
-    """
+    __slots__ = ("_above", "_board", "_flat", "_inside", "_last_s", "_memory", "_obeyed", "_paused", "requested")
 
-    __slots__ = ("_above", "_inside", "_lock", "_memory", "_top_mhz")
-
-    def __init__(self, setting: Setting, lock: ClockLock, top_mhz: int) -> None:
+    def __init__(self, setting: Setting, requested: Requested, board: Board) -> None:
+        self.requested = requested
         self._memory = setting is Setting.MEMORY_CLOCK
-        self._lock = lock
-        self._top_mhz = top_mhz
-        self._above = 0
-        self._inside = 0
+        self._board = board
+        self._obeyed = False  # seen under load at or below its maximum
+        self._paused = False  # there was a time without load or without a look, in which anything may have happened
+        self._last_s = requested.at_s
+        self._above = _Row()
+        self._inside = _Row()
+        self._flat = _Row()
 
-    @classmethod
-    def on(cls, board: Board, setting: Setting, lock: ClockLock) -> LockWatch:
-        """The watch of a lock on this board."""
-        memory = setting is Setting.MEMORY_CLOCK
-        return cls(setting, lock, board.max_memory_mhz if memory else board.max_gpu_mhz)
-
-    def observe(self, telemetry: Telemetry) -> Proof:
-        """Take one sample. CONFIRMED is said again for every further sample that confirms; after LOST the count
-        starts anew, so that it is said again only by three more samples."""
+    def observe(self, telemetry: Telemetry, at_s: float, free: FreeClocks, application_mhz: int | None) -> Verdict:
+        """Take one sample. CONFIRMED and SUSPECT are said again for every further sample that says so; after LOST the
+        count starts anew."""
+        self._paused = self._paused or at_s - self._last_s > LONG_GAP_S
+        self._last_s = at_s
         clock_mhz = telemetry.memory_clock_mhz if self._memory else telemetry.gpu_clock_mhz
         if clock_mhz is None or not _loaded(telemetry):
-            self.reset()
-            return Proof.NOTHING
+            self._paused = True
+            self._inside.clear()
+            self._flat.clear()
+            return SILENCE
+        lock = self.requested.lock
         margin_mhz = MEMORY_MARGIN_MHZ if self._memory else GPU_MARGIN_MHZ
-        over_mhz = clock_mhz - self._lock.max_mhz
-        self._above = self._above + 1 if over_mhz > margin_mhz else 0
-        inside = abs(over_mhz) <= margin_mhz and self._telling(telemetry, margin_mhz)
-        self._inside = self._inside + 1 if inside else 0
-        if self._above >= SAMPLES:
-            self.reset()
-            return Proof.LOST
-        return Proof.CONFIRMED if self._inside >= SAMPLES else Proof.NOTHING
+        if clock_mhz - lock.max_mhz <= margin_mhz:
+            self._obeyed = True
+            self._above.clear()
+            return self._below(telemetry, at_s, clock_mhz, free, application_mhz)
+        self._inside.clear()
+        self._flat.clear()
+        if at_s - self.requested.at_s < SETTLE_S or not self._above.add(at_s, clock_mhz).holds(SAMPLES, SPAN_S):
+            return SILENCE
+        self._above.clear()
+        evidence = f"{clock_mhz} MHz under load, above the {lock.max_mhz} MHz asked for"
+        if self._obeyed or self._paused:
+            return Verdict(Proof.LOST, evidence)
+        return Verdict(Proof.NOT_OBEYED, f"{evidence}, and never seen to obey since then")
 
-    def reset(self) -> None:
-        """Forget the samples: the lock was written again, or the GPU was away."""
-        self._above = self._inside = 0
+    def _below(
+        self, telemetry: Telemetry, at_s: float, clock_mhz: int, free: FreeClocks, application_mhz: int | None
+    ) -> Verdict:
+        """What a clock at or below the maximum says: the lock's doing, or lower than anything explains."""
+        if not _busy(telemetry) or (not self._memory and _held_by_others(telemetry)):
+            self._inside.clear()
+            self._flat.clear()
+            return SILENCE
+        lock = self.requested.lock
+        reach_mhz = self._reach(free, application_mhz)
+        margin_mhz = MEMORY_MARGIN_MHZ if self._memory else GPU_MARGIN_MHZ
+        if abs(clock_mhz - lock.max_mhz) <= margin_mhz:
+            self._flat.clear()
+            telling = lock.max_mhz + 2 * margin_mhz < reach_mhz  # a free clock's reading may lie a step off too
+            held = self._inside.add(at_s, clock_mhz).holds(SAMPLES, SPAN_S)
+            return Verdict(Proof.CONFIRMED) if held and telling else SILENCE
+        self._inside.clear()
+        floor_mhz = max(lock.min_mhz, SAME_AGAIN * min(lock.max_mhz, reach_mhz)) - 2 * margin_mhz
+        if self._memory or clock_mhz >= floor_mhz or abs(clock_mhz - (application_mhz or 0)) <= margin_mhz:
+            self._flat.clear()
+            return SILENCE
+        if self._flat.spread_with(clock_mhz) > margin_mhz:
+            self._flat.clear()
+        if not self._flat.add(at_s, clock_mhz).holds(SUSPECT_SAMPLES, SUSPECT_SPAN_S):
+            return SILENCE
+        return Verdict(
+            Proof.SUSPECT,
+            f"flat at {clock_mhz} MHz under load, where {text(lock)} was asked for, and the driver names nothing "
+            "that holds it down: another lock may lie below this one, or the board does not keep to it",
+        )
 
-    def _telling(self, telemetry: Telemetry, margin_mhz: int) -> bool:
-        """Whether a clock at the maximum says something about the lock, and not about anything else.
-
-        A memory clock has two or three rungs under load, and no reason bit speaks of it: being on the rung that was
-        asked for is all there is to see. A GPU clock must be held by nothing else, below where it would go freely.
-        """
+    def _reach(self, free: FreeClocks, application_mhz: int | None) -> float:
+        """What a free clock would at least be seen at, MHz; 0 where nothing is known of that."""
         if self._memory:
-            return True
-        below_top = self._lock.max_mhz + margin_mhz < self._top_mhz
-        return below_top and telemetry.reasons is not None and not telemetry.reasons & ~_IRRELEVANT
+            return float(free.memory_mhz) or FREE_SHARE_MEMORY * self._board.max_memory_mhz
+        if free.gpu_mhz:
+            reach_mhz = SAME_AGAIN * free.gpu_mhz
+        else:
+            mobile = any(word in self._board.gpu.name for word in MOBILE)
+            reach_mhz = (FREE_SHARE_MOBILE if mobile else FREE_SHARE) * self._board.max_gpu_mhz
+        return min(reach_mhz, application_mhz or reach_mhz)
+
+
+class _Row:
+    """Samples in a row that say the same."""
+
+    __slots__ = ("_count", "_first_s", "_high_mhz", "_last_s", "_low_mhz")
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        self._count = self._high_mhz = self._low_mhz = 0
+        self._first_s = self._last_s = 0.0
+
+    def add(self, at_s: float, clock_mhz: int) -> _Row:
+        if not self._count or at_s - self._last_s > STALE_S:
+            self._count, self._first_s, self._low_mhz, self._high_mhz = 0, at_s, clock_mhz, clock_mhz
+        self._count, self._last_s = self._count + 1, at_s
+        self._low_mhz, self._high_mhz = min(self._low_mhz, clock_mhz), max(self._high_mhz, clock_mhz)
+        return self
+
+    def holds(self, samples: int, span_s: float) -> bool:
+        return self._count >= samples and self._last_s - self._first_s >= span_s
+
+    def spread_with(self, clock_mhz: int) -> int:
+        """How far apart the clocks of the row would lie with this one."""
+        if not self._count:
+            return 0
+        return max(self._high_mhz, clock_mhz) - min(self._low_mhz, clock_mhz)
+
+
+def _free(verdict: Verdict | None) -> bool:
+    """Whether no lock of ours holds this clock."""
+    return verdict is None or verdict.proof in (Proof.LOST, Proof.NOT_OBEYED)
+
+
+def _held_by_others(telemetry: Telemetry) -> bool:
+    """Whether anything but a lock may hold the GPU clock down, or that is not known."""
+    return telemetry.reasons is None or bool(telemetry.reasons & ~_IRRELEVANT)
 
 
 def _loaded(telemetry: Telemetry) -> bool:
-    return (
-        telemetry.pstate is not None
-        and telemetry.pstate <= LOADED_PSTATE
-        and telemetry.utilization_percent is not None
-        and telemetry.utilization_percent >= BUSY_PERCENT
-    )
+    """Whether the GPU did any work in the last second. Where utilisation is not told (MIG), its power says so."""
+    if telemetry.pstate is None or telemetry.pstate > LOADED_PSTATE:
+        return False
+    if telemetry.utilization_percent is not None:
+        return telemetry.utilization_percent >= LOADED_PERCENT
+    power_mw, limit_mw = telemetry.power_mw, telemetry.enforced_limit_mw
+    return power_mw is not None and limit_mw is not None and 2 * power_mw >= limit_mw
+
+
+def _busy(telemetry: Telemetry) -> bool:
+    return _loaded(telemetry) and (telemetry.utilization_percent or 0) >= BUSY_PERCENT

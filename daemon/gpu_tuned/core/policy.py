@@ -38,24 +38,42 @@ class Rule:
     """One [[gpu]] table with its profile merged in: at most one wish a setting.
 
     A wish without a target says that the rule watches the setting and writes no value for it. `required` may name
-    settings whose value another rule writes.
+    settings whose value another rule writes. `accept`: ids of advice that the owner has read and lives with.
     """
 
     match: Match
     wishes: tuple[Wish, ...]
     origin: Origin
     required: frozenset[Setting] = frozenset()
+    accept: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the policy says of the host: how many GPUs, how wide their links, and the rules that name one GPU.
+    `named` is what each rule by uuid or pci names; `locks_clocks`: some rule locks GPU clocks; `accepted`: checks and
+    advice that the owner has silenced. `problem`: why there is no policy to go by, None where there is one."""
+
+    gpus: int | None = None
+    pcie_width: int | None = None
+    named: tuple[str, ...] = ()
+    locks_clocks: bool = False
+    accepted: frozenset[str] = frozenset()
+    problem: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """Everything the policy files say. `gpus`: how many GPUs the host must have, None where nothing is said. `files`
-    are all files read, profiles included; `digest` is 6 hex digits of the SHA-256 over their contents."""
+    """Everything the policy files say. `gpus`: how many GPUs the host must have, `pcie_width`: lanes that their links
+    are meant to have, None where nothing is said. `accept`: ids of advice and of the doctor's checks that are not to
+    be told. `files` are all files read, profiles included; `digest` is 6 hex digits that change with them."""
 
     daemon: DaemonOptions = field(default_factory=DaemonOptions)
     numa_balancing: Wish | None = None
     gpu_power_budget_mw: int | None = None
     gpus: int | None = None
+    pcie_width: int | None = None
+    accept: frozenset[str] = frozenset()
     rules: tuple[Rule, ...] = ()
     files: tuple[str, ...] = ()
     digest: str = ""
@@ -84,6 +102,16 @@ class Policy:
     def names(self, gpu: Gpu) -> bool:
         """Whether a rule names this very GPU, by UUID or PCI address: then it must be here."""
         return any(rule.match.by is not MatchBy.NAME and rule.match.matches(gpu) for rule in self.rules)
+
+    def accepted_for(self, gpu: Gpu) -> frozenset[str]:
+        """Ids of advice that is silenced for one GPU: the host's and those of every rule that speaks of it."""
+        return self.accept.union(*(rule.accept for rule in self.rules if rule.match.matches(gpu)))
+
+    def expected(self) -> Expected:
+        """What the doctor may hold the host against."""
+        locks = any(wish.setting is Setting.GPU_CLOCK for rule in self.rules for wish in rule.wishes)
+        named = tuple(rule.match.pattern for rule in self.rules if rule.match.by is not MatchBy.NAME)
+        return Expected(self.gpus, self.pcie_width, named, locks, self.accept)
 
     def unmatched(self, gpus: Iterable[Gpu]) -> tuple[Rule, ...]:
         """The rules that speak of none of these GPUs."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
 from gpu_tuned.core.policy import DaemonOptions, Mode, OnStop, Policy, Rule
+from gpu_tuned.core.policy_expected import accepted, lanes
 from gpu_tuned.core.policy_numbers import numeric, watts_of
 from gpu_tuned.core.policy_values import MOST_BUDGET_W, Leave, numa_balancing, word
 from gpu_tuned.core.policy_words import Problems, Reader, Spot, nearest, read_table, shown
@@ -91,6 +92,7 @@ class _Parser:
         self._daemon: dict[str, Any] = {}
         self._host: dict[str, Any] = {}
         self._numa_origin = Origin("", "")
+        self._accepted: set[str] = set()
         self._rules: list[Rule] = []
         self._written: set[str] = set()  # also keys whose value is bad: that is told where it stands
         self._required: list[tuple[Spot, Setting]] = []
@@ -106,6 +108,7 @@ class _Parser:
             elif key == "host":
                 values = read_table(top.at(key), _HOST, _WHERE_NOT_HOST)
                 self._host |= values
+                self._accepted |= values.get("accept", frozenset())
                 if "numa_balancing" in values:
                     self._numa_origin = document.origin("host.numa_balancing")
             elif key == "gpu":
@@ -148,7 +151,8 @@ class _Parser:
                 wishes.append(Wish(setting, target, origin, setting in required, setting in watched, reason))
         match = values.get("match")
         if match is not None:
-            self._rules.append(Rule(match, tuple(wishes), document.origin(spot.where), frozenset(required)))
+            accept = values.get("accept", frozenset())
+            self._rules.append(Rule(match, tuple(wishes), document.origin(spot.where), frozenset(required), accept))
 
     def _profile(self, spot: Spot) -> str | None:
         name = spot.raw
@@ -180,8 +184,9 @@ class _Parser:
         numa = self._host.get("numa_balancing", Leave.LEAVE)
         wish = None if numa is Leave.LEAVE else Wish(Setting.NUMA_BALANCING, numa, self._numa_origin)
         budget_mw = self._host.get("gpu_power_budget_w")
-        gpus = self._host.get("gpus")
-        return Policy(DaemonOptions(**self._daemon), wish, budget_mw, gpus, tuple(self._rules), files, digest)
+        expected = (self._host.get("gpus"), self._host.get("pcie_width"), frozenset(self._accepted))
+        rules = tuple(self._rules)
+        return Policy(DaemonOptions(**self._daemon), wish, budget_mw, *expected, rules, files, digest)
 
 
 def _match(spot: Spot) -> Match | None:
@@ -277,6 +282,8 @@ _HOST: Mapping[str, Reader] = {
     "numa_balancing": numa_balancing,
     "gpu_power_budget_w": lambda spot: watts_of(spot, MOST_BUDGET_W, f"a number of watts from 1 to {MOST_BUDGET_W}"),
     "gpus": _gpu_count,
+    "pcie_width": lanes,
+    "accept": accepted,
 }
 _RULE: Mapping[str, Reader] = {
     "match": _match,
@@ -284,6 +291,7 @@ _RULE: Mapping[str, Reader] = {
     "required": _settings,
     "watch": _settings,
     "reason": _reason,
+    "accept": accepted,
     **_SETTINGS,
 }
 _PROFILE: Mapping[str, Reader] = {"description": _reason, **_SETTINGS}

@@ -169,6 +169,7 @@ def gpu_row(
                 "text": f"{last.setting.label} {'lost' if last.found is None else text(last.found)}, {last.cause}",
             },
         },
+        "no_xids": state.board.no_xids if state.board else None,
         "last_xid": None
         if state.last_xid is None
         else {"xid": state.last_xid[0], "at": timestamp(state.last_xid[1])},
@@ -188,6 +189,7 @@ def telemetry_row(telemetry: Telemetry) -> dict[str, Any]:
         "utilization_percent": telemetry.utilization_percent,
         "pstate": telemetry.pstate,
         "busy": (telemetry.utilization_percent or 0) >= BUSY_PERCENT,
+        "recovery_action": telemetry.recovery_action,
     }
 
 

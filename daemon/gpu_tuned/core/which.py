@@ -8,11 +8,11 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """How one GPU can be called: `index` counts from 0, `pci` is "0000:01:00.0"."""
+    """How one GPU can be called: `index` counts from 0 (None: it was not seen yet), `pci` is "0000:01:00.0"."""
 
     __slots__ = ("index", "pci", "uuid")
 
-    def __init__(self, index: int, uuid: str, pci: str) -> None:
+    def __init__(self, index: int | None, uuid: str, pci: str) -> None:
         self.index, self.uuid, self.pci = index, uuid, pci
 
 
@@ -29,7 +29,10 @@ def meant(gpus: Sequence[Names], word: str) -> list[int]:
 
 def listed(gpus: Sequence[Names]) -> str:
     """The GPUs that there are, for whoever named another."""
-    return ", ".join(f"{gpu.index} ({_short(gpu.pci)}, {gpu.uuid[:12]})" for gpu in gpus) or "none at all"
+    return (
+        ", ".join(f"{'-' if gpu.index is None else gpu.index} ({_short(gpu.pci)}, {gpu.uuid[:12]})" for gpu in gpus)
+        or "none at all"
+    )
 
 
 def _begins(gpu: Names, text: str) -> bool:

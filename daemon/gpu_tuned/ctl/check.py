@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import clean
+from gpu_tuned.ctl.render.ink import clean, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ examples:
   gpu-tunedctl check /etc/gpu-tuned/gpu-tuned.toml && gpu-tunedctl reload
 
 A file is checked with the drop-ins beside it (NAME.d/*.toml). What a board
-allows is not looked at; that is what plan does.
+allows is not looked at; that is what plan does. Advice ends with its id, which
+has a page in docs/advice and which accept = ["ID"] silences.
 """
 
 
@@ -36,4 +37,6 @@ def run(options: Options) -> int:
             code = judge.USAGE
         else:
             print(f"{file}: good")
+            for advice in options.looks.advice(file):
+                say(wrap(advice, "  ", "    "))
     return code

@@ -18,7 +18,7 @@ TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gpu_tuned.ctl.kinds import Environment, Json
+    from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 
 def run(
@@ -28,6 +28,7 @@ def run(
     first_policy: Callable[[str | None, bool, bool], Json],
     probe: Callable[[str | None], Iterator[str]],
     environment: Callable[[], Environment],
+    looks: Looks | None = None,
 ) -> int:
     """Run one command line and return its exit code.
 
@@ -35,7 +36,7 @@ def run(
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write, as a document.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
-    `environment()` is what `env` asks (environment/verbs.py).
+    `environment()` is what `env` asks (environment/verbs.py), `looks` what `doctor`, `show` and `check` do.
     """
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
@@ -53,8 +54,15 @@ def run(
         options.offline_plan, options.problems = offline_plan, problems
         options.first_policy, options.probe = first_policy, probe
         options.environment = environment
+        if looks is not None:
+            options.looks = looks
         _prepare_output()
-        code: int = module_of(verb).run(options)
+        run_once = module_of(verb).run
+        if options.every_s is not None:
+            from gpu_tuned.ctl.every import repeat
+
+            return repeat(run_once, options, options.every_s)
+        code: int = run_once(options)
         sys.stdout.flush()
         return code
     except SystemExit as stop:  # argparse: 0 after --help, 2 for usage

@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gpu_tuned.ctl.kinds import Environment, Json
+    from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
@@ -42,6 +42,11 @@ class Options:
     replace: bool
     first_policy: Callable[[str | None, bool, bool], Json]
     probe: Callable[[str | None], Iterator[str]]
+    every_s: float | None = None
+    looks: Looks
+    fix: bool
+    quiet: bool
+    container: str | None
     subverb: str
     name: str
     component: list[str]
@@ -51,6 +56,10 @@ class Options:
     bare: bool
     folder: str
     environment: Callable[[], Environment]
+    paths: list[str]
+    reader: str | None
+    pid: list[int]
+    gpu_processes: bool
 
 
 def default_socket() -> str:

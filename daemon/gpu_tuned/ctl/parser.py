@@ -24,6 +24,11 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
         module.arguments(parser, verb)
     for flag, text in row.flags.items():
         parser.add_argument(flag, action="store_true", help=text)
+    if row.repeats:
+        from gpu_tuned.ctl.commands import duration_s
+
+        text = "again and again, until Ctrl-C: 1s, 0.5s, 1m"
+        parser.add_argument("--every", dest="every_s", metavar="TIME", type=duration_s, help=text)
     _common(parser, row.timeout_s)
     parser.set_defaults(verb=verb)
     return parser

@@ -32,11 +32,11 @@ class Verb:
 
     `summary`: what help, man page, completions and README say. `module`: the file in ctl/ with its `run(options)`.
     `gpu`: help of the positional GPU, "" for a verb that takes none. `flags`: switches and their help. `exits`: the
-    codes it can end with. `timeout_s`: how long it waits for an answer. `plain`: this row has its whole command line;
-    of any other, `arguments(parser, verb)` in its module adds the rest.
+    codes it can end with. `timeout_s`: how long it waits for an answer. `repeats`: it takes --every TIME. `plain`:
+    this row has its whole command line; of any other, `arguments(parser, verb)` in its module adds the rest.
     """
 
-    __slots__ = ("exits", "flags", "gpu", "module", "plain", "summary", "timeout_s")
+    __slots__ = ("exits", "flags", "gpu", "module", "plain", "repeats", "summary", "timeout_s")
 
     def __init__(
         self,
@@ -48,9 +48,10 @@ class Verb:
         exits: tuple[int, ...] = tuple(EXIT_CODES),
         timeout_s: float = READ_S,
         plain: bool = False,
+        repeats: bool = False,
     ) -> None:
         self.summary, self.module, self.gpu, self.flags = summary, module, gpu, flags or {}
-        self.exits, self.timeout_s, self.plain = exits, timeout_s, plain
+        self.exits, self.timeout_s, self.plain, self.repeats = exits, timeout_s, plain, repeats
 
 
 _ONE = "this GPU alone: index, PCI address, UUID or the beginning of one"
@@ -63,6 +64,7 @@ VERBS = {
         gpu="show this GPU in full",
         flags={"--all": "show every GPU in full", "--json": "print the document itself, for programs"},
         plain=True,
+        repeats=True,
     ),
     "verify": Verb(
         "in order, or what differs",
@@ -138,6 +140,25 @@ VERBS = {
         gpu="needed where there are several: index, PCI address, UUID or the beginning of one",
         exits=(0, 2, 5),
         plain=True,
+    ),
+    "show": Verb(
+        "one board on one screen: ranges, costs, heat, memory, processes",
+        "show",
+        gpu="needed where there are several: index, PCI address, UUID or the beginning of one",
+        flags={"--json": "print the document itself, for programs"},
+        exits=(0, 2, 5),
+        plain=True,
+        repeats=True,
+    ),
+    "doctor": Verb(
+        "the host: what keeps its GPUs from running as they could",
+        "doctor",
+        flags={
+            "--fix": "print the commands that would help, and run none",
+            "--quiet": "leave out what is ok",
+            "--json": "print the findings as JSON, for programs",
+        },
+        exits=(0, 1, 2, 5),
     ),
     "env": Verb("which environment variables GPU programs read, and which help", "env", exits=(0, 1, 2, 4)),
     "wait": Verb("until the settings are in force, for so long at most", "wait", exits=(0, 1, 2, 3, 4)),

@@ -12,6 +12,7 @@ from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.status import FORMAT
+from gpu_tuned.core.which import Names, meant
 from gpu_tuned.loop.fleet import DriverState
 from gpu_tuned.loop.inventory import key_of
 from gpu_tuned.loop.steward import Steward
@@ -60,6 +61,7 @@ class Commands:
         """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
         moment = self._steward.inventory.moment()
         self._steward.fleet.hurry()
+        self._steward.look_at_everything = True
         self._steward.inventory.update(lambda state: gpu_state.hurried(state, moment))
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
@@ -122,19 +124,14 @@ class Commands:
         return self._done("taken back")
 
     def _states(self, who: str | None) -> list[GpuState] | Answer:
-        """The GPUs that a person means by index, UUID, PCI address, or a UUID's unique beginning."""
+        """The GPUs that a person means; `None` means all."""
         states = list(self._steward.inventory.states.values())
         if who is None:
             return states
-        word = who.lower().removeprefix("gpu-")
-        found = [
-            state
-            for state in states
-            if word in (_index(state), state.gpu.pci, state.gpu.pci.removeprefix("0000:"))
-            or (len(word) >= 4 and state.gpu.uuid.lower().removeprefix("gpu-").startswith(word))
-        ]
+        names = [Names(s.board.index if s.board else None, s.gpu.uuid, s.gpu.pci) for s in states]
+        found = meant(names, who)
         if len(found) == 1:
-            return found
+            return [states[found[0]]]
         known = [f"{_index(state)} {state.gpu.pci} {state.gpu.uuid} {state.gpu.name}" for state in states]
         return Answer({"gpu": who, "known": known}, "NoSuchGpu")
 

@@ -215,7 +215,7 @@ class Fleet:
         self._meet_gpu(state, board, poll_interval_s, binding)
 
     def fall_asleep(self, state: GpuState) -> None:
-        why = "asleep: not woken up to be looked at"
+        why = "not woken up to be looked at"
         self._inventory.take(gpu_state.away(state, Presence.ASLEEP, why, self._inventory.moment()))
 
     def _meet_gpu(self, state: GpuState, board: Board, poll_interval_s: float, binding: str | None = None) -> None:
@@ -234,7 +234,7 @@ class Fleet:
         """A state for every GPU that ought to be here and that the driver does not describe."""
         moment = self._inventory.moment()
         here = {state.gpu.pci for state in self._inventory.states.values() if self._described(state)}
-        missing = sorted(set(bound) - here)
+        missing = [pci for pci in sorted(set(bound) - here) if not self._known_without_address(pci)]
         reasons = [why for _, why in sorted(self._gpus.left_out.items())]
         paired = len(reasons) == len(missing)
         accounted = set()
@@ -255,6 +255,12 @@ class Fleet:
                 self._not_bound(state, SEEN_BEFORE)
         self._inventory.sort()
         self._tell_missing(moment.wall)
+
+    def _known_without_address(self, pci: str) -> bool:
+        """Whether this is a GPU that the driver describes under no address, or under one that makes no sense."""
+        gpu = self._kernel.identity(pci)
+        state = self._inventory.states.get(gpu.uuid) if gpu else None
+        return state is not None and self._described(state)
 
     def _absent(self, gpu: Gpu, why: str) -> str:
         known = self._inventory.states.get(key_of(GpuState(gpu)))

@@ -24,8 +24,20 @@ from gpu_tuned.core.errors import (
 )
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Said
-from gpu_tuned.core.lock_proof import LockWatch, Proof
-from gpu_tuned.core.model import LOCKS, Board, ClockLock, Reading, Seen, Setting, Unread, Value, reading_text, text
+from gpu_tuned.core.lock_proof import LockProofs, Requested, Verdict
+from gpu_tuned.core.model import (
+    LOCKS,
+    ApplicationClocks,
+    Board,
+    ClockLock,
+    Reading,
+    Seen,
+    Setting,
+    Unread,
+    Value,
+    reading_text,
+    text,
+)
 from gpu_tuned.core.originals import Original
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.status import capping_of
@@ -56,7 +68,7 @@ class Reconciler:
         """`throttled`: what an earlier run in this boot counted, by UUID."""
         self._gpus, self._knobs, self._inventory, self._kept = gpus, knobs, inventory, throttled or {}
         self._save, self._clock, self._say = save, clock, say
-        self._proofs: dict[tuple[str, Setting], tuple[float, LockWatch]] = {}
+        self._proofs: dict[str, LockProofs] = {}
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
         self._mig: dict[str, bool] = {}
         self.throttles: dict[str, Throttle] = {}
@@ -99,8 +111,8 @@ class Reconciler:
         if seen.mig is not None:
             self._mig[state.gpu.uuid] = seen.mig
         faults = self._observe(state, seen)
-        proofs = self._prove(state, seen)
-        change = gpu_state.looked(state, seen, proofs, poll_interval_s, moment)
+        verdicts = self._prove(state, seen)
+        change = gpu_state.looked(state, seen, verdicts, poll_interval_s, moment)
         state = self._take(Change(change.state, change.writes, faults + change.said))
         self._cap(state)
         if writes and change.writes:
@@ -115,7 +127,8 @@ class Reconciler:
         at_s = self._clock.monotonic()
         for change in throttle.observe(at_s, seen.telemetry.reasons, seen.counters_ns, capping):
             kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
-            detail = {"reason": change.reason.label, "duration_s": round(change.duration_s or 0.0, 1)}
+            seconds = round(change.duration_s or 0.0, 1)
+            detail = {"reason": change.reason.label, "duration_s": seconds, "times": change.times_in_words}
             said.append(Said(Note(kind, cause=change.reason.word, detail=detail)))
         return tuple(said)
 
@@ -241,31 +254,29 @@ class Reconciler:
             "fault": None if fault is None else {"reason": fault.reason.word, "since": since_s},
         }
 
-    def _prove(self, state: GpuState, seen: Seen) -> dict[Setting, str | None]:
-        """Judge requested locks by what the clocks do under load; silence proves nothing. The evidence against a lock
-        that is gone, None for one that was seen to hold."""
-        found: dict[Setting, str | None] = {}
-        for setting in LOCKS:
-            track = state.tracks.get(setting)
-            key = (state.gpu.uuid, setting)
-            if track is None or track.state is not State.REQUESTED or not isinstance(track.accepted, ClockLock):
-                self._proofs.pop(key, None)
-                continue
-            begun_at, watch = self._proofs.get(key, (None, None))
-            if watch is None or begun_at != track.requested_at:  # each request is watched anew
-                board = state.board
-                if board is None:
-                    continue
-                watch = LockWatch.on(board, setting, track.accepted)
-                self._proofs[key] = (track.requested_at, watch)
-            verdict = watch.observe(seen.telemetry)
-            if verdict is Proof.CONFIRMED:
-                found[setting] = None
-            elif verdict is Proof.LOST:
-                telemetry = seen.telemetry
-                clock_mhz = telemetry.gpu_clock_mhz if setting is Setting.GPU_CLOCK else telemetry.memory_clock_mhz
-                found[setting] = f"{clock_mhz} MHz under load, above the {track.accepted.max_mhz} MHz asked for"
-        return found
+    def _prove(self, state: GpuState, seen: Seen) -> Mapping[Setting, Verdict]:
+        """Judge requested locks by what the clocks do under load."""
+        if state.board is None or state.gpu is HOST:
+            return {}
+        proofs = self._proofs.get(state.gpu.uuid)
+        if proofs is None or proofs.board is not state.board:
+            free = proofs.free if proofs is not None else None
+            proofs = self._proofs[state.gpu.uuid] = LockProofs(state.board, free)
+        requested = {
+            setting: Requested(track.accepted, track.requested_at)
+            for setting in LOCKS
+            if (track := state.tracks.get(setting)) is not None
+            and track.state is State.REQUESTED
+            and isinstance(track.accepted, ClockLock)
+        }
+        clocks = state.tracks.get(Setting.APPLICATION_CLOCKS)
+        pair = clocks.observed if clocks is not None else None
+        application_mhz = pair.gpu_mhz if isinstance(pair, ApplicationClocks) else None
+        return proofs.observe(seen.telemetry, self._clock.monotonic(), requested, application_mhz)
+
+    def counters_due(self, uuid: str) -> bool:
+        """Whether the counters should be read out of turn."""
+        return uuid in self.throttles and self.throttles[uuid].counters_due
 
     def _device(self, state: GpuState) -> Device:
         return self._knobs if state.gpu is HOST else self._gpus

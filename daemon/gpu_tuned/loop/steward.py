@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gpu_tuned.core import budget, gpu_state
+from gpu_tuned.core import budget, gpu_state, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
-from gpu_tuned.core.model import GPU_SETTINGS, Setting
+from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
+from gpu_tuned.core.rotation import application_clocks_due
 from gpu_tuned.core.status import counted, exceptions, rows
 from gpu_tuned.core.track import Moment, Note
 from gpu_tuned.loop.fleet import DriverState, Fleet
@@ -26,16 +27,13 @@ from gpu_tuned.loop.wishes import Wishes
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import DriverEvent, Look, Say
 
-APPLICATION_CLOCKS_EVERY = 5
 COUNTERS_EVERY = 10
-"""Costly getters take turns: one look in so many, a different one for each GPU."""
+"""The counters take turns: one look in so many, a different one for each GPU, and each look while a fault is on."""
 DEFAULT_INTERVAL_S = 2.0
 SAVE_EVERY_S = 60.0
 """How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
 DESCRIBE_AGAIN_S = 30.0
 """The longest pause before a board that could not be described in full is asked again."""
-APPLICATION_XIDS = frozenset({13, 31, 43, 45, 68, 109})
-"""Xids that a program causes; the others point at hardware or driver."""
 
 
 class Steward:
@@ -45,6 +43,7 @@ class Steward:
         self._world, self._say = world, say
         self.clock = world.clock
         self.status = "starting"
+        self._xids: xids.Tallies = {}
         self.released_until: float | None = None
         self.wishes = Wishes(world.kernel)
         self.rivals = Rivals(world.kernel, self.clock, say)
@@ -61,6 +60,8 @@ class Steward:
         self.fleet = Fleet(world.gpus, world.kernel, self.inventory, self.reconciler, self.clock, say)
         self.publisher = Publisher(world, self)
         self._turns = 0
+        self.look_at_everything = False
+        """Whether the next turn reads what is dear to read too, for somebody asked."""
         self._answered_at: float | None = None
         self._told: set[tuple[str, str]] = set()
         self._describe: dict[str, Pause] = {}
@@ -113,6 +114,7 @@ class Steward:
         if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
             self.reconciler.settle()
         self._turns += 1
+        self.look_at_everything = False
         if self.fleet.attached:
             self._answered_at = self.clock.now()
         self.publish()
@@ -210,9 +212,13 @@ class Steward:
         turn = self._turns + (state.board.index if state.board else 0)
         track = state.tracks.get(Setting.APPLICATION_CLOCKS)
         wished = track is not None and track.wish is not None
+        read = track.observed if track is not None else None
+        known = read if isinstance(read, ApplicationClocks) else None
         # Also where it is not as wished: what is written must have been read in the same look.
-        due = turn % APPLICATION_CLOCKS_EVERY == 0 or (track is not None and not (track.in_order and track.observed))
-        return Look(application_clocks=wished and due, counters=turn % COUNTERS_EVERY == 0)
+        due = self.look_at_everything or application_clocks_due(turn, known, state.telemetry)
+        due = due or (track is not None and not track.in_order)
+        counters = turn % COUNTERS_EVERY == 0 or self.reconciler.counters_due(state.gpu.uuid)
+        return Look(application_clocks=wished and due, counters=counters)
 
     def _spread(self) -> None:
         """Hand every GPU, and the host, its wishes."""
@@ -244,13 +250,16 @@ class Steward:
         return budget.judge(policy, self.inventory.states.values())
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
-        for event in heard:
-            state = self.inventory.states.get(event.uuid)
-            if event.kind != "xid" or state is None:
-                continue
-            cause = "caused by a program" if event.data in APPLICATION_XIDS else "hardware or driver"
-            said = Said(Note(EventKind.XID, cause=cause, detail={"xid": event.data}))
-            self.inventory.take(Change(gpu_state.told_xid(state, event.data, self.inventory.moment()), said=(said,)))
+        moment, known = self.inventory.moment(), self.inventory.states.get
+        came = [(event.uuid, event.data) for event in heard if event.kind == "xid"]
+        for uuid, xid in came:
+            if (state := known(uuid)) is not None:
+                self.inventory.take(Change(gpu_state.told_xid(state, xid, moment)))
+        self._xids, told = xids.heard(self._xids, came, moment.mono)
+        for one in told:
+            if (state := known(one.uuid)) is not None:
+                said = Said(Note(EventKind.XID, cause=one.cause, detail={"xid": one.xid, "count": one.count}))
+                self.inventory.take(Change(state, said=(said,)))
 
 
 def plan_now(steward: Steward) -> Mapping[str, Any]:

@@ -1,5 +1,6 @@
 /* Which driver branch brought a function, as nvidia-ml-py's releases of 10.418 to 13.615 have them: a function that
- * is not named here is as old as 418. An older driver's library lacks it (preload.c). */
+ * is not named here is as old as 418. An older driver's library lacks it (preload.c). The binding names some later than
+ * drivers have them: where a recording shows that, the recording counts. */
 #include <stdlib.h>
 #include <string.h>
 #include "sim.h"
@@ -23,7 +24,7 @@ static const struct { unsigned since; const char *names; } ages[] = {
     {555, " nvmlDeviceGetClockOffsets "},
     {570, " nvmlDeviceGetMarginTemperature nvmlDeviceGetTemperatureV "},
     {575, " nvmlSystemEventSetCreate nvmlSystemEventSetFree nvmlSystemEventSetWait nvmlSystemRegisterEvents "},
-    {610, " nvmlDeviceGetDriverModel_v2 "},
+    {580, " nvmlDeviceGetDriverModel_v2 "},    /* the binding: 610 */
 };
 
 unsigned function_since(const char *name)

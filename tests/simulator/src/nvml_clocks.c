@@ -139,7 +139,8 @@ EXPORT nvmlReturn_t nvmlDeviceGetMinMaxClockOfPState(nvmlDevice_t device, unsign
     return call_leave(&c, OK);
 }
 
-/* One offset, of the graphics clock, for all performance states; its range is assumed. */
+/* One offset, of the graphics clock, for all performance states; its range is assumed. A real H100 answers for the
+ * memory clock too, and 0 to both ranges: it has none to give. */
 struct clock_offset { unsigned version, type, pstate; int offset_mhz, min_mhz, max_mhz; };
 
 EXPORT nvmlReturn_t nvmlDeviceGetClockOffsets(nvmlDevice_t device, struct clock_offset *out)
@@ -148,10 +149,10 @@ EXPORT nvmlReturn_t nvmlDeviceGetClockOffsets(nvmlDevice_t device, struct clock_
     ANSWERED(c, out);
     REFUSE(c, !out || out->type >= CLOCK_COUNT || out->pstate > 15, ERR_INVALID_ARGUMENT);
     REFUSE(c, out->version != 0x01000018u, ERR_ARGUMENT_VERSION_MISMATCH);
-    REFUSE(c, out->type != CLOCK_GRAPHICS, ERR_NOT_SUPPORTED);
-    out->offset_mhz = c.g->offset_mhz;
-    out->min_mhz = -1000;
-    out->max_mhz = 1000;
+    REFUSE(c, out->type != CLOCK_GRAPHICS && out->type != CLOCK_MEM, ERR_NOT_SUPPORTED);
+    out->offset_mhz = out->type == CLOCK_MEM ? 0 : c.g->offset_mhz;
+    out->min_mhz = out->type == CLOCK_MEM ? 0 : -1000;
+    out->max_mhz = out->type == CLOCK_MEM ? 0 : 1000;
     return call_leave(&c, OK);
 }
 

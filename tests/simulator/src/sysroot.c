@@ -117,6 +117,8 @@ static void config_space(const struct gpu *g)
 
 static void pci_entry(const struct state *s, const struct gpu *g)
 {
+    if (!g->board.pci_device_id)    /* a Jetson's is on no such bus */
+        return;
     static const char *speed[] = {"", "2.5", "5.0", "8.0", "16.0", "32.0", "64.0"};
     const struct board *b = &g->board;
     char line[512];

@@ -11,7 +11,8 @@ from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import ask, fields
+from gpu_tuned.adapters.nvml.calls import alone, fields
+from gpu_tuned.adapters.nvml.errors import GPU_IS_LOST, WHOLE
 from gpu_tuned.adapters.nvml.plausible import MOST_MW
 from gpu_tuned.core.model import Unread
 
@@ -20,7 +21,7 @@ REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT, POWER_AVERAGE = 192, 190, 186, 18
 
 
 def trusted_fields(handle: Any) -> list[int]:
-    """The power fields that say the same as their getters. Raises GpuLost, DriverAbsent, DriverMismatch."""
+    """The power fields that say the same as their getters. Raises nothing."""
     trusted = [
         field
         for field, getter in (
@@ -30,14 +31,21 @@ def trusted_fields(handle: Any) -> list[int]:
         # Once more where they differ: somebody may have written between the two.
         if _same(handle, field, getter) or _same(handle, field, getter)
     ]
-    drawn = ask(pynvml.nvmlDeviceGetPowerUsage, handle)
-    code, instant = fields(handle, (POWER_INSTANT,))[POWER_INSTANT]
+    drawn = alone(pynvml.nvmlDeviceGetPowerUsage, handle)
+    code, instant = _field(handle, POWER_INSTANT)
     # The two are no equals: one is of this instant, the other may be a mean.
     nonsense = not code and not 0 < instant <= MOST_MW and not isinstance(drawn, Unread) and drawn > 0
     return trusted if nonsense else [*trusted, POWER_INSTANT]
 
 
 def _same(handle: Any, field: int, getter: Any) -> bool:
-    code, value = fields(handle, (field,))[field]
-    answer = ask(getter, handle)
+    code, value = _field(handle, field)
+    answer = alone(getter, handle)
     return not code and not isinstance(answer, Unread) and int(answer) == value
+
+
+def _field(handle: Any, field: int) -> tuple[int, int]:
+    try:
+        return fields(handle, (field,))[field]
+    except WHOLE:
+        return GPU_IS_LOST, 0

@@ -11,7 +11,7 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml import plausible
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, ask, clean, first, number, words
+from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, alone, clean, first, number, words
 from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_SUPPORTED, meaning
 from gpu_tuned.adapters.nvml.events import WAIT, XID
 from gpu_tuned.adapters.nvml.settings import ROWS
@@ -39,7 +39,8 @@ _BUS_ID = re.compile(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])")
 
 
 def describe(handle: Any, index: int) -> Board:
-    """One board. Raises NVML's own errors where not even name and UUID can be had; GpuLost; DriverTrouble."""
+    """One board. Raises NVML's own errors where its UUID, or its name, by which rules match, cannot be had;
+    DriverTrouble. Any other call's failure costs what that call would have told."""
     gpu = Gpu(
         uuid=words(pynvml.nvmlDeviceGetUUID, handle),
         pci=_address(handle),
@@ -51,7 +52,7 @@ def describe(handle: Any, index: int) -> Board:
     power = _power(handle, absent, unknown)
     ladders = _ladders(handle)
     _, mask = first(SUPPORTED_REASONS, handle)
-    mig = ask(pynvml.nvmlDeviceGetMigMode, handle)
+    mig = alone(pynvml.nvmlDeviceGetMigMode, handle)
     in_mig = not isinstance(mig, Unread) and mig[0] == 1
     _locks(handle, ladders, absent)
     if in_mig and Setting.COMPUTE_MODE not in absent:
@@ -77,9 +78,7 @@ def describe(handle: Any, index: int) -> Board:
 
 
 def with_ladders_read_again(handle: Any, board: Board) -> Board:
-    """The board with the ladders of now: clock offsets move them. The same one where nothing moved.
-
-    Raises GpuLost, DriverAbsent, DriverMismatch."""
+    """The board with the ladders of now: clock offsets move them. The same one where nothing moved."""
     ladders = _ladders(handle)
     if not ladders or ladders == board.gpu_ladders_mhz:
         return board
@@ -97,14 +96,15 @@ def _no_xids(handle: Any) -> str | None:
     """Why nothing will be heard of this GPU's Xid errors; None where it will."""
     if not hasattr(pynvml.nvmlLib, WAIT):
         return f"this driver's library is too old to hand out events ({WAIT} came with R450)"
-    types = ask(pynvml.nvmlDeviceGetSupportedEventTypes, handle)
+    types = alone(pynvml.nvmlDeviceGetSupportedEventTypes, handle)
     if isinstance(types, Unread):
-        return f"this GPU hands out no events: {types.why}"
+        for_good = _refusal(pynvml.nvmlDeviceGetSupportedEventTypes, handle) in FOR_GOOD
+        return f"this GPU hands out no events: {types.why}" if for_good else None
     return None if types & XID else "this GPU does not hand out Xid errors as events"
 
 
 def _address(handle: Any) -> str:
-    info = ask(pynvml.nvmlDeviceGetPciInfo, handle)
+    info = alone(pynvml.nvmlDeviceGetPciInfo, handle)
     # Past the binding's own attribute, which decodes strictly.
     raw = b"" if isinstance(info, Unread) else ctypes.Structure.__getattribute__(info, "busId")
     return sysfs_address(raw) or NO_ADDRESS
@@ -140,8 +140,8 @@ def _power(handle: Any, absent: dict[Setting, str], unknown: dict[Setting, str])
         absent[Setting.POWER_LIMIT] = f"no power limit to manage: {absent[Setting.POWER_LIMIT]}"
     if Setting.POWER_LIMIT in absent or Setting.POWER_LIMIT in unknown:
         return None
-    limits = ask(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
-    default = ask(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)
+    limits = alone(pynvml.nvmlDeviceGetPowerManagementLimitConstraints, handle)
+    default = alone(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle)
     if isinstance(default, Unread) and _refusal(pynvml.nvmlDeviceGetPowerManagementDefaultLimit, handle) in FOR_GOOD:
         absent[Setting.POWER_LIMIT] = f"no power limit to manage: {default.why}"
         return None
@@ -158,10 +158,10 @@ def _power(handle: Any, absent: dict[Setting, str], unknown: dict[Setting, str])
 
 def _ladders(handle: Any) -> dict[int, tuple[int, ...]]:
     """Memory clock -> graphics clocks that go with it, both descending; {} where the driver names none."""
-    memory = ask(pynvml.nvmlDeviceGetSupportedMemoryClocks, handle)
+    memory = alone(pynvml.nvmlDeviceGetSupportedMemoryClocks, handle)
     ladders = {}
     for clock in sorted({mhz for mhz in ([] if isinstance(memory, Unread) else memory) if _rung(mhz)}, reverse=True):
-        graphics = ask(pynvml.nvmlDeviceGetSupportedGraphicsClocks, handle, clock)
+        graphics = alone(pynvml.nvmlDeviceGetSupportedGraphicsClocks, handle, clock)
         rungs = [] if isinstance(graphics, Unread) else graphics
         ladders[int(clock)] = _one(tuple(sorted({int(rung) for rung in rungs if _rung(rung)}, reverse=True)))
     return ladders

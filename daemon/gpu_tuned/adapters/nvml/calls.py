@@ -7,7 +7,7 @@ from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, UNKNOWN, unread
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, UNKNOWN, WHOLE, meaning, unread
 from gpu_tuned.adapters.nvml.plausible import whole
 from gpu_tuned.core.model import Unread
 
@@ -36,6 +36,15 @@ def ask(call: Callable[..., Any], *arguments: Any) -> Any:
     return unread(code)
 
 
+def alone(call: Callable[..., Any], *arguments: Any) -> Any:
+    """`ask`, where one call's failure is that call's also when its code speaks of the whole GPU or driver: one getter
+    was seen to answer so for ever while all others went on. Raises nothing."""
+    try:
+        return ask(call, *arguments)
+    except WHOLE as error:
+        return Unread(str(error))
+
+
 def words(call: Callable[..., Any], *arguments: Any) -> str:
     """A text that the driver hands out, fit for a terminal and a log: what is no UTF-8, and what no letter, becomes a
     replacement character. Raises NVML's own errors."""
@@ -50,8 +59,8 @@ def clean(raw: str | bytes) -> str:
 
 
 def number(call: Callable[..., Any], *arguments: Any) -> int | None:
-    """`ask` where it does not matter why a number could not be had."""
-    answer = ask(call, *arguments)
+    """`alone` where it does not matter why a number could not be had."""
+    answer = alone(call, *arguments)
     return None if isinstance(answer, Unread) else int(answer)
 
 
@@ -69,7 +78,7 @@ def first(names: Sequence[str], *arguments: Any) -> tuple[Callable[..., Any] | N
             return call, call(*arguments)
         except pynvml.NVMLError as error:
             code = error.value
-        answer = unread(code)
+        answer = Unread(meaning(code)[1])  # also where the code speaks of the whole GPU: see `alone`
         if code != FUNCTION_NOT_FOUND:
             return call, answer
     return None, answer
@@ -78,7 +87,7 @@ def first(names: Sequence[str], *arguments: Any) -> tuple[Callable[..., Any] | N
 def fields(handle: Any, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
     """Field id -> (nvmlReturn of that element, its value): one call to the driver for all of them.
 
-    Raises GpuLost, DriverAbsent, DriverMismatch, be it the whole call's answer or one element's.
+    Raises GpuLost, DriverAbsent, DriverMismatch where the whole call is answered so; one element's code is its own.
     """
     if not ids:
         return {}
@@ -93,9 +102,7 @@ def fields(handle: Any, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
     answers = {}
     for element in values:
         code, value = element.nvmlReturn, 0
-        if code:
-            unread(code)
-        else:
+        if not code:
             found = _value(element)
             code, value = (SUCCESS, found) if found is not None else (UNKNOWN, 0)
         answers[int(element.fieldId)] = (code, value)

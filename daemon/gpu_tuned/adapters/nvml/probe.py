@@ -9,21 +9,25 @@ The form of a line is told by the simulated driver's src/answers.c, which reads 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import GARBAGE, VALUE_MEMBERS, words
-from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, domain_error, translated
+from gpu_tuned.adapters.nvml.calls import GARBAGE, VALUE_MEMBERS, alone, clean, words
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, translated
 from gpu_tuned.adapters.nvml.getters import FIELDS, STRUCTURES, allowed, questions
 from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.model import Unread
 
 BATCH = "nvmlDeviceGetFieldValues"
 INSUFFICIENT_SIZE = 7
+MOST_GPUS = 256
 HEAD = """\
 # What one GPU answered to every question that NVML has. Only calls that read were made.
 # No serial number, UUID, bus address, host name or process is in it.
@@ -64,19 +68,14 @@ class Recorder:
 def probe(word: str | None) -> Iterator[str]:
     """The lines of a dump of one GPU: an index, the beginning of a UUID, a bus address; None where there is but one.
 
-    Raises UsageError for a word that names none or several, DriverAbsent, DriverMismatch, GpuLost, DriverTrouble."""
+    Raises UsageError for a word that names none or several, DriverAbsent, DriverMismatch, DriverTrouble."""
     with translated():
         pynvml.nvmlInit()
     library = pynvml.nvmlLib
     try:
         with translated():
             handle = _handle(word)
-            info = pynvml.nvmlDeviceGetPciInfo(handle)
-            yield from (*HEAD.splitlines(), "probe = 1", f"driver = {words(pynvml.nvmlSystemGetDriverVersion)}")
-            yield f"nvml = {words(pynvml.nvmlSystemGetNVMLVersion)}"
-            yield f"cuda = {pynvml.nvmlSystemGetCudaDriverVersion()}"
-            yield f"pci_device_id = 0x{info.pciDeviceId:08x}"
-            yield f"pci_subsystem_id = 0x{info.pciSubSystemId:08x}"
+        yield from (*HEAD.splitlines(), "probe = 1", *_whose(handle))
         recorder = Recorder(library)
         _through(recorder)
         yield from _answers(recorder, handle)
@@ -87,31 +86,60 @@ def probe(word: str | None) -> Iterator[str]:
             pynvml.nvmlShutdown()
 
 
+def _whose(handle: Any) -> Iterator[str]:
+    """The driver, and what kind of board it is; what is not answered is left out."""
+    for key, answer in (
+        ("driver", alone(words, pynvml.nvmlSystemGetDriverVersion)),
+        ("nvml", alone(words, pynvml.nvmlSystemGetNVMLVersion)),
+        ("cuda", alone(pynvml.nvmlSystemGetCudaDriverVersion)),
+    ):
+        if not isinstance(answer, Unread):
+            yield f"{key} = {quote(str(answer))}"
+    info = alone(pynvml.nvmlDeviceGetPciInfo, handle)
+    if not isinstance(info, Unread):
+        yield f"pci_device_id = 0x{info.pciDeviceId:08x}"
+        yield f"pci_subsystem_id = 0x{info.pciSubSystemId:08x}"
+
+
 def _through(library: Any) -> None:
     """Let the binding find its functions there."""
     pynvml._nvmlGetFunctionPointer_cache.clear()
     pynvml.nvmlLib = library
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    handle: Any
+    index: str
+    uuid: str
+    bus: str
+
+    def named(self, word: str | None) -> bool:
+        """Whether this word means it; None: whatever is there."""
+        if word is None or word == self.index:
+            return True
+        return len(word) > 3 and (self.uuid.startswith(word) or self.bus.endswith(word.lower()))
+
+
 def _handle(word: str | None) -> Any:
-    handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
-    known = [
-        (str(index), words(pynvml.nvmlDeviceGetUUID, handle), str(pynvml.nvmlDeviceGetPciInfo(handle).busId).lower())
-        for index, handle in enumerate(handles)
-    ]
-    named = [
-        handle
-        for handle, (index, uuid, bus) in zip(handles, known, strict=True)
-        if word is None or word == index or (len(word) > 3 and (uuid.startswith(word) or bus.endswith(word.lower())))
-    ]
+    found = [gpu for index in range(min(pynvml.nvmlDeviceGetCount(), MOST_GPUS)) if (gpu := _find(index)) is not None]
+    named = [gpu for gpu in found if gpu.named(word)]
     if len(named) == 1:
-        return named[0]
-    here = "; ".join(
-        f"{index} {words(pynvml.nvmlDeviceGetName, handle)} {bus}"
-        for handle, (index, _, bus) in zip(handles, known, strict=True)
-    )
+        return named[0].handle
+    here = "; ".join(f"{gpu.index} {alone(words, pynvml.nvmlDeviceGetName, gpu.handle)} {gpu.bus}" for gpu in found)
     told = f"{word!r} names {'several GPUs' if named else 'no GPU'};" if word else "which GPU?"
-    raise UsageError(f"{told} Name one by its index, UUID or bus address: {here or 'none is here'}")
+    raise UsageError(f"{told} Name one by its index, UUID or bus address: {here or 'none can be reached'}")
+
+
+def _find(index: int) -> _Found | None:
+    """None for one that cannot be reached: it must not keep the others from being asked."""
+    handle = alone(pynvml.nvmlDeviceGetHandleByIndex, index)
+    if isinstance(handle, Unread):
+        return None
+    uuid, info = alone(words, pynvml.nvmlDeviceGetUUID, handle), alone(pynvml.nvmlDeviceGetPciInfo, handle)
+    # Past the binding's own attribute, which decodes strictly.
+    bus = "" if isinstance(info, Unread) else clean(ctypes.Structure.__getattribute__(info, "busId")).lower()
+    return _Found(handle, str(index), "" if isinstance(uuid, Unread) else uuid, bus)
 
 
 def _answers(recorder: Recorder, handle: Any) -> Iterator[str]:
@@ -132,20 +160,14 @@ def _answers(recorder: Recorder, handle: Any) -> Iterator[str]:
 
 
 def _ask(name: str, *arguments: Any) -> Any:
-    """What the binding makes of it, None where it fails; the recorder has noted what the library said."""
+    """What the binding makes of it, None where it fails; the recorder has noted what the library said. No code ends
+    the dump: which call says that the GPU is lost is worth knowing."""
     call = getattr(pynvml, name, None)  # an older binding lacks the newest
     if call is None:
         return None
-    try:
+    with contextlib.suppress(pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, *GARBAGE):
         return call(*arguments)
-    except (pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, *GARBAGE) as error:
-        ours = domain_error(error) if not isinstance(error, GARBAGE) else None
-        if getattr(error, "value", SUCCESS) in _FATAL and ours is not None:
-            raise ours from None
     return None
-
-
-_FATAL = frozenset({1, 9, 15, 16, 18})  # detached, unloaded, lost, to be reset, of another version
 
 
 def _fields(handle: Any) -> Iterator[str]:

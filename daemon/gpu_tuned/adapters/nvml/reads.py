@@ -82,7 +82,7 @@ class Reader:
         self._counter_ids = {counter: counter for counter in COUNTERS} | dict(slowdown_counters(driver))
         self._counted = 0
         self._gone: DriverError | None = None  # what the last look heard of the whole GPU
-        self._in_doubt = False
+        self._in_doubt = not board.gpu_ladder_mhz  # the driver names none, or could not for the moment
         self._rest = 0  # looks until the ladders may be read again
         self._reasons_call, _ = first(CURRENT_REASONS, handle)
         self._temperature_call, _ = first(TEMPERATURES, handle, GPU_SENSOR)
@@ -130,8 +130,8 @@ class Reader:
         self._rest = max(0, self._rest - 1)
         if self._rest or not (above or self._in_doubt):
             return None
-        self._in_doubt, self._rest = False, LADDERS_EVERY
         board = with_ladders_read_again(self._handle, self._board)
+        self._in_doubt, self._rest = not board.gpu_ladder_mhz, LADDERS_EVERY
         if board is self._board:
             return None
         self._board = board

@@ -27,6 +27,15 @@ class FaultChange:
     duration_s: float | None = None
     times: int = 1
 
+    @property
+    def times_in_words(self) -> str:
+        """What to add to a message about it; "" where this is all there was."""
+        if self.times < TOLD_SINGLY:
+            return ""
+        if self.began:
+            return ", again: it comes and goes, and is told of once more when it has stayed away for ten minutes"
+        return f" in {self.times} times"
+
 
 @dataclass(frozen=True, slots=True)
 class Fault:

@@ -222,6 +222,11 @@ def history(gpu: Json, now: float, ink: Ink) -> list[str]:
     slowed = slowed_by(gpu["throttle"]["reasons"], "day_s")
     if slowed:
         lines += _filled("  slowed 24h:  ", [f"{who} {mark}{span(s)}" for who, s, mark in slowed])
+    action = gpu["telemetry"].get("recovery_action")
+    if action:
+        lines += [ink("bad", line) for line in wrap(f"the driver asks for: {action}", "  ", NOTE)]
+    if gpu.get("no_xids"):
+        lines += [ink("dim", line) for line in wrap(f"Xid errors are not heard of: {gpu['no_xids']}", "  ", NOTE)]
     xid = gpu["last_xid"]
     if xid:
         lines += [ink("warn", line) for line in wrap(f"last Xid {xid['xid']}, {moment(xid['at'], now)}", "  ")]

@@ -41,7 +41,8 @@ def _seen(document: Json, now: float) -> str:
 
 
 def _driver(driver: Json) -> str:
-    loaded, installed = driver["loaded"], driver["installed"]
+    # WSL and sandboxes: the kernel shows no driver, and the library speaks to one all the same.
+    loaded, installed = driver["loaded"] or driver.get("library"), driver["installed"]
     if not loaded:
         return f"no driver loaded, {installed} installed" if installed else "no driver loaded"
     if not installed:

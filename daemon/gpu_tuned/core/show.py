@@ -1,0 +1,153 @@
+"""The document of `gpu-tunedctl show`: one GPU from the driver's own answers, with what the daemon tells of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gpu_tuned.core.advice import Advice
+from gpu_tuned.core.board_view import BoardView, Process
+from gpu_tuned.core.model import GPU_SETTINGS, Board, Setting, Unread, watts, wire
+from gpu_tuned.core.settings import ROWS
+from gpu_tuned.core.throttle import Reason
+
+FORMAT = 1
+COST_PAGES = {
+    Setting.PERSISTENCE_MODE: "docs/advice/settings-forgotten.md",
+    Setting.POWER_LIMIT: "docs/advice/cap-not-reached.md",
+    Setting.GPU_CLOCK: "docs/advice/lock-below-boost.md",
+    Setting.MEMORY_CLOCK: "docs/advice/memory-lock.md",
+    Setting.APPLICATION_CLOCKS: "docs/advice/application-clocks.md",
+    Setting.COMPUTE_MODE: "docs/advice/exclusive-process.md",
+}
+"""Where it is told what a setting costs, and from where that is known."""
+
+
+def document_of(view: BoardView, told: Mapping[str, Any] | None, advice: Iterable[Advice]) -> dict[str, Any]:
+    """`told`: this GPU in the daemon's status document, None where no daemon answers. A fact that could not be had is
+    null, and `unread` says why, by its key."""
+    unread: dict[str, str] = {}
+
+    def known(key: str, fact: Any) -> Any:
+        if isinstance(fact, Unread):
+            unread[key] = fact.why
+            return None
+        return fact
+
+    board, seen = view.board, view.seen
+    memory, bar1 = known("memory", view.memory), known("bar1", view.bar1)
+    processes = known("processes", view.processes)
+    reasons = seen.telemetry.reasons
+    return {
+        "format": FORMAT,
+        "driver": view.driver,
+        "daemon": told is not None,
+        "index": board.index,
+        "uuid": board.gpu.uuid,
+        "pci": board.gpu.pci,
+        "name": board.gpu.name,
+        "mig": board.mig,
+        "settings": [_setting(view, setting, told, unread) for setting in GPU_SETTINGS],
+        "clock_steps_mhz": {"gpu": list(board.gpu_ladder_mhz), "memory": list(board.memory_ladder_mhz)},
+        "telemetry": {
+            "power_w": _watts(seen.telemetry.power_mw),
+            "power_limit_w": _watts(seen.telemetry.enforced_limit_mw),
+            "gpu_clock_mhz": seen.telemetry.gpu_clock_mhz,
+            "memory_clock_mhz": seen.telemetry.memory_clock_mhz,
+            "temperature_c": seen.telemetry.temperature_c,
+            "utilization_percent": seen.telemetry.utilization_percent,
+            "pstate": seen.telemetry.pstate,
+        },
+        "reasons": None if reasons is None else [reason.word for reason in Reason if reasons & reason.bit],
+        "temperatures_c": {
+            name: known(f"temperatures_c.{name}", getattr(view.temperatures, name))
+            for name in ("now", "memory", "max_operating", "slowdown", "shutdown")
+        },
+        "memory_mib": memory
+        and {
+            "total": memory.total,
+            "used": memory.used,
+            "free": memory.free,
+            "reserved": known("memory_mib.reserved", memory.reserved),
+        },
+        "bar1_mib": bar1 and {"total": bar1.total, "used": bar1.used},
+        "pcie": {
+            name: known(f"pcie.{name}", getattr(view.link, name))
+            for name in ("generation", "width", "max_generation", "max_width")
+        },
+        "processes": None if processes is None else [_process(process) for process in processes],
+        "other_processes": view.others,
+        "throttle": told["throttle"] if told else None,
+        "put_back": told["put_back"] if told else None,
+        "last_xid": told["last_xid"] if told else None,
+        "advice": [
+            {"id": a.id, "severity": a.severity.value, "setting": a.setting.value, "says": a.says, "origin": a.origin,
+             "page": a.page}
+            for a in advice
+        ],
+        "unread": unread,
+    }  # fmt: skip
+
+
+def _watts(milliwatts: int | None) -> int | float | None:
+    return None if milliwatts is None else watts(milliwatts)
+
+
+def _process(process: Process) -> dict[str, Any]:
+    return {
+        "pid": process.pid,
+        "kind": process.kind,
+        "name": process.name,
+        "user": process.user,
+        "memory_mib": process.memory_mib,
+    }
+
+
+def _setting(
+    view: BoardView, setting: Setting, told: Mapping[str, Any] | None, unread: dict[str, str]
+) -> dict[str, Any]:
+    """One setting: by the driver what it is and may be, by the daemon what is wished and what was there before."""
+    board, reading = view.board, view.seen.readings.get(setting)
+    if isinstance(reading, Unread):
+        unread[f"settings.{setting.value}"] = reading.why
+    row: Mapping[str, Any] = {}
+    for candidate in told["settings"] if told else ():
+        if candidate["setting"] == setting.value:
+            row = candidate
+    default = ROWS[setting].factory_default(board)
+    return {
+        "setting": setting.value,
+        "found": None if isinstance(reading, Unread) else wire(reading),
+        "allowed": _allowed(board, setting),
+        "default": wire(default) if default is not None else None,
+        "original": row.get("original"),
+        "original_assumed": bool(row.get("original_assumed", False)),
+        "wished": row.get("wished"),
+        "state": row.get("state"),
+        "required": bool(row.get("required", False)),
+        "origin": row.get("origin"),
+        "reason": row.get("reason"),
+        "message": row.get("message"),
+        "absent": board.absent.get(setting),
+        "costs": ROWS[setting].costs,
+        "costs_page": COST_PAGES[setting],
+    }
+
+
+def _allowed(board: Board, setting: Setting) -> Any:
+    """The range in the unit of the key, or the words; None where the board does not tell."""
+    if setting is Setting.POWER_LIMIT:
+        return {"min": watts(board.power.min_mw), "max": watts(board.power.max_mw)} if board.power else None
+    if setting is Setting.GPU_CLOCK:
+        return _ends(board.gpu_ladder_mhz)
+    if setting is Setting.MEMORY_CLOCK:
+        return _ends(board.memory_ladder_mhz)
+    if setting is Setting.COMPUTE_MODE:
+        return ["default", "exclusive_process", "prohibited"]
+    if setting is Setting.PERSISTENCE_MODE:
+        return [False, True]
+    return None
+
+
+def _ends(ladder_mhz: tuple[int, ...]) -> dict[str, int] | None:
+    return {"min": min(ladder_mhz), "max": max(ladder_mhz)} if ladder_mhz else None

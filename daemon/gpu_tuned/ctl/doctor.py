@@ -1,0 +1,130 @@
+"""`gpu-tunedctl doctor`: what on this host keeps its GPUs from running as they could. Looks; changes nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from gpu_tuned.core.verdict import Verdict
+from gpu_tuned.ctl import judge
+from gpu_tuned.ctl.render.ink import Ink, clean, ink_for, say, wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+
+    from gpu_tuned.core.verdict import Diagnosis, Finding
+    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.options import Options
+
+FORMAT = 1
+EXAMPLES = """\
+examples:
+  gpu-tunedctl doctor                     two seconds at most, without a daemon
+  gpu-tunedctl doctor --fix               commands that would help; runs none
+  gpu-tunedctl doctor --container NAME    a container, from within
+  gpu-tunedctl doctor --json | jq '.findings[] | select(.verdict == "trouble")'
+
+Run it as root to see all, and under load: an idle PCIe link tells nothing of
+its speed. A check that you live with: [host] accept = ["ID"] in the policy.
+Exit code 1: trouble. Warnings and what could not be seen leave 0.
+"""
+STYLES = {Verdict.TROUBLE: "bad", Verdict.WARNING: "warn", Verdict.UNKNOWN: "dim", Verdict.OK: "good"}
+_WORDS = 9  # columns of the longest verdict and two more
+_TITLES = 24
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    parser.add_argument("--container", metavar="NAME", help="look into a running container instead (docker, podman)")
+    parser.add_argument("--root", metavar="DIR", help="take the host's files from below DIR (default: /)")
+
+
+def run(options: Options) -> int:
+    found = options.looks.examine(options.root, options.container)
+    if options.json:
+        json.dump(document(found), sys.stdout, indent=2)
+        sys.stdout.write("\n")
+    elif options.fix:
+        say(script(found))
+    else:
+        say(page(found, ink_for(sys.stdout, options.no_color), options.quiet))
+    return judge.DIFFERS if found.verdict is Verdict.TROUBLE else judge.IN_ORDER
+
+
+def document(found: Diagnosis) -> Json:
+    """As doctor.schema.json promises."""
+    return {
+        "format": FORMAT,
+        "verdict": found.verdict.value,
+        "took_s": round(found.took_s, 3),
+        "findings": [
+            {
+                "id": finding.check,
+                "title": finding.title,
+                "verdict": finding.verdict.value,
+                "seen": finding.seen,
+                "why": finding.why,
+                "advice": finding.advice,
+                "commands": list(finding.commands),
+                "gpus": list(finding.gpus),
+            }
+            for finding in found.findings
+        ],
+    }
+
+
+def page(found: Diagnosis, ink: Ink, quiet: bool = False) -> list[str]:
+    """What is wrong first, with what to do; then a line each for what is unknown and what is ok."""
+    ranked = sorted(found.findings, key=lambda finding: finding.verdict.rank)
+    lines = [_head(found, ink)]
+    for finding in ranked:
+        if finding.verdict in (Verdict.TROUBLE, Verdict.WARNING):
+            lines += ["", *_in_full(finding, ink)]
+    if len(lines) > 1:
+        lines.append("")
+    for finding in ranked:
+        if finding.verdict is Verdict.UNKNOWN or (finding.verdict is Verdict.OK and not quiet):
+            lines += _in_short(finding, ink)
+    return lines
+
+
+def _head(found: Diagnosis, ink: Ink) -> str:
+    counts = {verdict: sum(f.verdict is verdict for f in found.findings) for verdict in Verdict}
+    plural = {Verdict.TROUBLE: "s", Verdict.WARNING: "s"}
+    parts = [f"{n} {verdict.value}{plural.get(verdict, '') if n > 1 else ''}" for verdict, n in counts.items() if n]
+    word = {Verdict.TROUBLE: "TROUBLE", Verdict.WARNING: "WARNINGS"}.get(found.verdict)
+    if word is None:
+        word = "NOTHING WRONG SEEN" if counts[Verdict.UNKNOWN] else "HEALTHY"
+    return ink(STYLES[found.verdict], word) + f"  {', '.join(parts)}; in {found.took_s:.1f} s"
+
+
+def _in_full(finding: Finding, ink: Ink) -> list[str]:
+    lines = [ink(STYLES[finding.verdict], finding.verdict.value) + f"  {finding.title}  [{finding.check}]"]
+    for name, text in (("seen", finding.seen), ("why", finding.why), ("do", finding.advice)):
+        if text:
+            lines += wrap(text, f"  {name:<6}")
+    for command in finding.commands:
+        lines += (
+            wrap(command, "         $ ", "             ")
+            if not command.startswith("#")
+            else wrap(command, "         ")
+        )
+    return lines
+
+
+def _in_short(finding: Finding, ink: Ink) -> list[str]:
+    because = "because: " if finding.verdict is Verdict.UNKNOWN else ""
+    word = f"{finding.verdict.value:<{_WORDS}}"
+    first, *rest = wrap(f"{because}{finding.seen}", f"{word}{finding.title:<{_TITLES}}  ", " " * (_WORDS + 2))
+    return [ink(STYLES[finding.verdict], first[:_WORDS]) + first[_WORDS:], *rest]
+
+
+def script(found: Diagnosis) -> list[str]:
+    """Every command with what it is for, as a shell script that a person reads before running any of it."""
+    lines = ["# What would help on this host. Nothing was run. Read each, fill in what is in CAPITALS."]
+    for finding in sorted(found.findings, key=lambda finding: finding.verdict.rank):
+        if finding.verdict in (Verdict.TROUBLE, Verdict.WARNING):
+            lines += ["", *wrap(f"{finding.verdict.value}: {finding.title}: {finding.seen}", "# ", "#   ")]
+            lines += wrap(finding.advice, "# ", "# ") if finding.advice else []
+            lines += [clean(command) for command in finding.commands] or ["# no command does this"]
+    return lines if len(lines) > 1 else ["# nothing to do"]
