@@ -84,16 +84,16 @@ def _driver(where: str) -> Callable[[], Inspection | Unread]:
 def _old_settings(where: str) -> tuple[str, ...] | Unread:
     """Files that set a GPU at boot, as `init` would read them."""
     from gpu_tuned.init.rooted import Rooted
-    from gpu_tuned.init.scan import scan
+    from gpu_tuned.init.scan import scan, sets_at_boot
 
     if not os.path.isdir(os.path.join(where, "etc")):
         return Unread("there is no /etc here to look into")
     with Rooted(where) as files:
         found = scan(files)
-    at_boot = tuple(dict.fromkeys(effect.file for effect in found.effects if effect.active))
+    at_boot = sets_at_boot(found)
     if found.unread and not at_boot:
-        unread = ", ".join(path for path, _ in found.unread[:3])
-        return Unread(f"{unread} could not be read, and nothing was found elsewhere")
+        paths = ", ".join(path for path, _ in found.unread[:3])
+        return Unread(f"{paths} could not be read, and nothing was found elsewhere")
     return at_boot
 
 
