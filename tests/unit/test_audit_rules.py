@@ -237,6 +237,8 @@ def test_environment_wins_over_env_file(tmp_path: Path) -> None:
         "      CUDA_FORCE_PTX_JIT: '0'\n"
     )
     assert findings(tmp_path, x_env="CUDA_FORCE_PTX_JIT=1\nCUDA_DISABLE_PTX_JIT=1\n", compose_yaml=compose) == []
+    # Also where the env file is named alone: what is beside it says so.
+    assert run.of_files(shipped(), [str(tmp_path / "x.env")]).findings == ()
 
 
 # --- a comment that silences --------------------------------------------------------------------------------------

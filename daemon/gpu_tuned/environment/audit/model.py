@@ -163,6 +163,8 @@ class Reading:
     """Names that the file's own reader expands before (Compose's ${NAME}): what .env is for."""
     refers: dict[str, Reader] = field(default_factory=dict)
     """Env files that it names, by path, and who reads them."""
+    only: str = ""
+    """The file that is told of; the others are read for what they say about it."""
 
 
 @dataclass(frozen=True, slots=True)
