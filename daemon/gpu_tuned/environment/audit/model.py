@@ -138,6 +138,8 @@ class Environment:
     """What runs in it, with its version or ""; filled in by components.py."""
     pinned: bool = False
     """The tag names a release, but not in a way that can be ordered (a build number, a month)."""
+    scripts_read: bool = False
+    """The scripts that start it are here, and were looked through for names."""
     official: bool = False
     """The image is the project's own: no wrapper's entrypoint reads names of its own."""
     fragment: bool = False

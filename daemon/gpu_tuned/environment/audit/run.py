@@ -137,8 +137,26 @@ def _reads(environment: Environment, path: str) -> bool:
     return any(one.place.file == path for one in environment.assignments)
 
 
+def _look_into_scripts(reading: Reading, audit: _Audit) -> None:
+    """An entrypoint that lies beside the Dockerfile, or where a unit starts it: what it names has a reader."""
+    for environment in reading.environments:
+        found = components.scripts(environment)
+        texts = []
+        for word in found:
+            beside = posixpath.join(posixpath.dirname(environment.place.file), posixpath.basename(word))
+            texts.append((None if environment.container else audit.texts.get(word)) or audit.texts.get(beside))
+        if found and None not in texts:
+            environment.scripts_read = True
+            reading.used |= {name for text in texts for name in _WORD.findall(text or "")}
+
+
+_WORD = re.compile(r"(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{3,}")
+
+
 def _judged(audit: _Audit) -> Result:
     readings = list(audit.readings.values())
+    for reading in readings:
+        _look_into_scripts(reading, audit)
     names = Names(
         audit.catalogue,
         frozenset(name for reading in readings for name in reading.used),
