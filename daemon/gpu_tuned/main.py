@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
     from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.ctl.kinds import Environment
@@ -49,7 +48,7 @@ def daemon() -> None:
 
         put_now(f"gpu-tuned: {error}", sys.stderr)
         sys.exit(error.exit_code)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # As the interpreter would have it, which waits for whoever reads standard error.
         from traceback import format_exc
 
@@ -180,14 +179,14 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     return {"format": document["format"], "mode": "offline", **document["plan"]()}
 
 
-def first_policy(root: str | None, write: bool, replace: bool) -> FirstPolicy:
+def first_policy(root: str | None, write: bool, replace: bool) -> dict[str, Any]:
     """`gpu-tunedctl init` for the host below `root`; None: this one, or the simulated one's folder."""
     from pathlib import Path
 
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.nvml import Nvml
-    from gpu_tuned.host.first_policy import make
+    from gpu_tuned.init.first import make
 
     where = root or _sysroot()
 
@@ -213,19 +212,22 @@ class _Looks:
         where = root or _sysroot()
         if container is not None:
             return looks.inside(container)
-        return looks.host(where, _policy_files(where.rstrip("/") + CONFIG))
+        return looks.host(where, self._policy(where.rstrip("/") + CONFIG))
 
     def show(self, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
         from gpu_tuned import looks
 
         where = _sysroot()
-        return looks.show(where, _policy_files(where.rstrip("/") + CONFIG), gpu, told)
+        return looks.show(where, self._policy(where.rstrip("/") + CONFIG), gpu, told)
 
     def advice(self, path: str) -> list[str]:
         from gpu_tuned.core.advice import advise_offline
 
-        files = _policy_files(path)
+        files = self._policy(path)
         return [str(advice) for advice in advise_offline(files.parse(files.read()))]
+
+    def _policy(self, path: str) -> PolicyFiles:
+        return _policy_files(path, _owners_of_installed(path))
 
 
 def environment() -> Environment:

@@ -105,7 +105,7 @@ def test_a_hanging_driver_is_told(nvsim: MakeHost, tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(looks, "SHOW_S", 0.1)
     monkeypatch.setattr(detail, "look_at", lambda gpu: threading.Event().wait(30))
     with pytest.raises(DriverTrouble, match="has not answered within"):
-        looks.show(str(host.root), policy_files(str(tmp_path / "none.toml")), None, None)
+        looks.show(str(host.root), policy_files(str(tmp_path / "none.toml"), None), None, None)
 
 
 def test_every_repeats_until_it_is_interrupted(tmp_path: Path) -> None:
@@ -126,7 +126,8 @@ def test_every_repeats_until_it_is_interrupted(tmp_path: Path) -> None:
 
 
 def test_every_goes_on_while_the_daemon_restarts() -> None:
-    options, turns, slept = Options(), iter((0, 3, 0)), []
+    options, turns = Options(), iter((0, 3, 0))
+    slept: list[float] = []
     options.json = False
 
     def run(_: Options) -> int:
@@ -139,6 +140,20 @@ def test_every_goes_on_while_the_daemon_restarts() -> None:
 
     assert repeat(run, options, 2.0, slept.append, lambda: sum(slept)) == 0
     assert slept == [2.0, 2.0, 2.0]
+
+
+def test_every_never_waits_for_less_than_nothing() -> None:
+    """A verb that takes longer than its interval, under a clock that goes on between two looks at it."""
+    options, slept, now = Options(), [0.0], iter(range(0, 900, 3))
+    options.json = True
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 5:
+            raise KeyboardInterrupt
+
+    assert repeat(lambda _: 0, options, 1.0, sleep, lambda: float(next(now))) == 0
+    assert min(slept) >= 0
 
 
 def test_every_wants_a_unit(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -334,8 +335,13 @@ def test_what_podman_itself_is_given_is_not_the_containers(tmp_path: Path) -> No
 
 def test_a_drop_in_is_read_with_its_unit_and_wins(tmp_path: Path) -> None:
     unit = "[Service]\nEnvironment=CUDA_FORCE_PTX_JIT=1 CUDA_DISABLE_PTX_JIT=1\nExecStart=/a\n"
-    for drop_in in ("Environment=CUDA_FORCE_PTX_JIT=0", "Environment="):
-        assert findings(tmp_path, a_service=unit, a_service_d__b_conf=f"[Service]\n{drop_in}\n") == []
+    files: dict[str, Any] = {
+        "a_service": unit,
+        "a_service_d__b_conf": "[Service]\nEnvironment=CUDA_FORCE_PTX_JIT=0\n",
+    }
+    assert findings(tmp_path, **files) == []
+    taken_back: dict[str, Any] = {"a_service": unit, "a_service_d__b_conf": "[Service]\nEnvironment=\n"}
+    assert findings(tmp_path, **taken_back) == []
     assert len(findings(tmp_path / "alone", a_service=unit)) == 2
 
 
