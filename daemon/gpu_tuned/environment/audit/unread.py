@@ -86,6 +86,8 @@ class Unread:
         owner = self.catalogue.components.get(verdict.component)
         engine = owner is not None and owner.role is Role.ENGINE
         at_home = environment.official and verdict.component in environment.components
+        if engine and own_entrypoint(environment):
+            return Certainty.LOW
         if not verdict.component or (engine and at_home):
             return Certainty.LOW if one.name in self.interpolated else certainty
         if engine:
@@ -94,7 +96,7 @@ class Unread:
             unheard = (
                 environment.fragment and not verdict.replacement and verdict.component not in environment.spoken_of
             )
-            if elsewhere or unheard or own_entrypoint(environment) or one.name in self.interpolated:
+            if elsewhere or unheard or one.name in self.interpolated:
                 return Certainty.LOW
             if one.name.startswith("GGML_") and environment.label.startswith("stage"):
                 return Certainty.LOW  # an option of its build
