@@ -7,20 +7,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.adapters.host_files import look
 from gpu_tuned.adapters.kernel import SystemKernel
 from gpu_tuned.adapters.patience import within
-from gpu_tuned.core.errors import DriverError, DriverTrouble, PolicyError
+from gpu_tuned.core.errors import DriverTrouble, PolicyError
 from gpu_tuned.core.host_view import HostView, Place
-from gpu_tuned.core.model import Board, Reading, Setting, Unread
+from gpu_tuned.core.model import Unread
 from gpu_tuned.core.policy import Expected, Policy
 from gpu_tuned.core.verdict import Diagnosis
-from gpu_tuned.ports import Look
 
 if TYPE_CHECKING:
     from gpu_tuned.adapters.nvml.inspect import Inspection
@@ -100,63 +98,28 @@ def show(where: str, files: PolicyFiles, gpu: str | None, told: dict[str, Any] |
     """One GPU from close by. `told`: the same in the daemon's status document. Raises UsageError where `gpu` names
     none, or more than one; DriverError, also where looking would wake a sleeping GPU."""
     from gpu_tuned.adapters.host_files import around
-    from gpu_tuned.adapters.nvml.detail import look_at
     from gpu_tuned.core.advice import Case, advise
     from gpu_tuned.core.show import document_of
 
-    _leave_asleep(where)
+    kernel = SystemKernel(where)
+    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
+    if asleep:
+        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
+    from gpu_tuned.adapters.nvml.detail import look_at
+
     view = within(SHOW_S, lambda: look_at(gpu), f"the driver has not answered within {SHOW_S:g} s")()
     if isinstance(view, Unread):
         raise DriverTrouble(view.why)
     board = view.board
-    told_of: tuple[Advice, ...] = ()
+    advice: tuple[Advice, ...] = ()
     try:
         policy: Policy = files.parse(files.read())
     except PolicyError:
         pass
     else:
         case = Case(board, policy.wishes_for(board.gpu), view.seen.readings, around(where, view.driver))
-        told_of = advise(case, policy.accepted_for(board.gpu))
-    return document_of(view, told, told_of)
-
-
-def advice(where: str, files: PolicyFiles) -> tuple[list[dict[str, str]], dict[str, str]]:
-    """What is known to go wrong with what a policy wishes of the boards here, and each board's PCI address by UUID.
-    Raises PolicyError; DriverError, also where looking would wake a sleeping GPU."""
-    from gpu_tuned.adapters.host_files import around
-    from gpu_tuned.core.advice import advise_policy
-
-    policy: Policy = files.parse(files.read())
-    _leave_asleep(where)
-    seen = within(SHOW_S, _boards, f"the driver has not answered within {SHOW_S:g} s")()
-    if isinstance(seen, Unread):
-        raise DriverTrouble(seen.why)
-    boards, found, version = seen
-    told = advise_policy(policy, boards, found, around(where, version))
-    return [one.wire() for one in told], {board.gpu.uuid: board.gpu.pci for board in boards}
-
-
-def _boards() -> tuple[tuple[Board, ...], dict[str, Mapping[Setting, Reading]], str]:
-    """Every board with its settings as they are, and the driver's version."""
-    from gpu_tuned.adapters.nvml import Nvml
-
-    gpus = Nvml()
-    boards = gpus.attach()
-    found: dict[str, Mapping[Setting, Reading]] = {}
-    try:
-        for board in boards:
-            with suppress(DriverError):  # lost since: nothing is known of it
-                found[board.gpu.uuid] = gpus.see(board.gpu.uuid, Look()).readings
-        return boards, found, gpus.driver_version() or ""
-    finally:
-        gpus.detach()
-
-
-def _leave_asleep(where: str) -> None:
-    kernel = SystemKernel(where)
-    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
-    if asleep:
-        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
+        advice = advise(case, policy.accepted_for(board.gpu))
+    return document_of(view, told, advice)
 
 
 def _expected(files: PolicyFiles) -> Expected:

@@ -221,12 +221,6 @@ class _Looks:
         where = _sysroot()
         return looks.show(where, self._policy(where.rstrip("/") + CONFIG), gpu, told)
 
-    def advice_here(self, path: str | None) -> tuple[list[dict[str, str]], dict[str, str]]:
-        from gpu_tuned import looks
-
-        where = _sysroot()
-        return looks.advice(where, self._policy(path or where.rstrip("/") + CONFIG))
-
     def advice(self, path: str) -> list[str]:
         from gpu_tuned.core.advice import advise_offline
 

@@ -1,4 +1,4 @@
-"""`check`, `plan` and `status --advice` tell advice, and `accept` silences it."""
+"""`check` and `plan` tell advice, and `accept` silences it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,6 @@ import sys
 from pathlib import Path
 
 from tests.conftest import MakeHost
-from tests.golden.fake_daemon import fake_daemon
-from tests.golden.kept import document
-from tests.init_host import put
 from tests.nvsim import Nvsim
 
 ENTRY = "from gpu_tuned.main import control; control()"
@@ -66,25 +63,9 @@ def test_plan_tells_what_is_known_of_what_is_planned(nvsim: MakeHost, tmp_path: 
     (tmp_path / "p.toml").write_text(SEED)
     done = ask(host, "plan", "--config", str(tmp_path / "p.toml"))
     text = " ".join(done.stdout.split())
-    assert "caution: all 2 GPUs: p.toml gpu[0].power_limit_w: 600 W is outside of 400 to 575 W" in text
+    assert "advice: 2 GPUs power limit: 600 W is outside of 400 to 575 W" in text
     for id in ("limit-out-of-range", "lock-below-boost", "idle-power", "minimum-no-promise"):
         assert text.count(f"[{id}]") == 1
     assert max(map(len, done.stdout.splitlines())) <= 80
     (tmp_path / "p.toml").write_text(f'{SEED}accept = ["idle-power"]\n')
     assert "[idle-power]" not in ask(host, "plan", "--config", str(tmp_path / "p.toml")).stdout
-
-
-def test_status_tells_it_when_asked(nvsim: MakeHost, tmp_path: Path) -> None:
-    told = document("one")
-    host = nvsim(f"rtx-5090-575,uuid={told['gpus'][0]['uuid']}")
-    put(host.root, "/etc/gpu-tuned/gpu-tuned.toml", SEED)
-    with fake_daemon(tmp_path, {"Status": told}) as daemon:
-        plain, advised = ask(host, "status", socket=daemon.path), ask(host, "status", "--advice", socket=daemon.path)
-    assert advised.stdout.startswith(plain.stdout)
-    assert "advice" not in plain.stdout and "[limit-out-of-range]" in advised.stdout
-    put(host.root, "/etc/gpu-tuned/gpu-tuned.toml", "gpu = []\n")
-    (tmp_path / "again").mkdir()
-    with fake_daemon(tmp_path / "again", {"Status": told}) as daemon:
-        assert ask(host, "status", "--advice", socket=daemon.path).stdout.endswith("\nadvice: none\n")
-        host.run("unload")
-        assert "no advice: " in ask(host, "status", "--advice", socket=daemon.path).stdout

@@ -27,8 +27,5 @@ if TYPE_CHECKING:
         def show(self, gpu: str | None, told: Json | None) -> Json:
             """The document of `show`; `told`: this GPU in the daemon's document, None without a daemon."""
 
-        def advice_here(self, path: str | None) -> tuple[list[dict[str, str]], dict[str, str]]:
-            """The same of the boards here (`path` None: the policy in its place), and their PCI addresses by UUID."""
-
         def advice(self, path: str) -> list[str]:
             """What is known to go wrong with what a good policy file wishes, a sentence each."""

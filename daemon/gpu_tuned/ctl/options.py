@@ -44,7 +44,6 @@ class Options:
     first_policy: Callable[[str | None, bool, bool], FirstPolicy]
     probe: Callable[[str | None], Iterator[str]]
     every_s: float | None = None
-    advice: bool
     looks: Looks
     fix: bool
     quiet: bool

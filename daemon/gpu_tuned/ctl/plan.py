@@ -7,7 +7,7 @@ import sys
 import time
 
 from gpu_tuned.control import client
-from gpu_tuned.core.errors import DriverError, NotReachable, PolicyError
+from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge, mps
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, silent_since, value
@@ -50,24 +50,10 @@ def run(options: Options) -> int:
     else:
         ink = ink_for(sys.stdout, options.no_color)
         told = mps.warning(plan["changes"], "wanted")
-        lines = page(plan, ink, time.time()) + (["", *(ink("warn", line) for line in wrap(told))] if told else [])
-        say(lines + _advice(options, ink, told_already={"exclusive-process"} if told else set()))
+        say(page(plan, ink, time.time()) + (["", *(ink("warn", line) for line in wrap(told))] if told else []))
     if plan.get("not_answering_since"):
         return judge.TROUBLE
     return judge.DIFFERS if plan["changes"] or plan["refusals"] else judge.IN_ORDER
-
-
-def _advice(options: Options, ink: Ink, told_already: set[str]) -> list[str]:
-    """What is known to go wrong with what is planned. Where no board can be looked at, the plan itself says so."""
-    from gpu_tuned.ctl.render.advice import advice_lines, grouped
-
-    try:
-        found, pci = options.looks.advice_here(options.config)
-    except (DriverError, PolicyError):
-        return []
-    advice, names = grouped([one for one in found if one["id"] not in told_already], pci)
-    lines = advice_lines(advice, ink, names)
-    return ["", *lines] if lines else []
 
 
 def page(plan: Json, ink: Ink, now: float) -> list[str]:

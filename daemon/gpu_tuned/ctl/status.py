@@ -35,8 +35,6 @@ def run(options: Options) -> int:
     else:
         ink = ink_for(sys.stdout, options.no_color)
         lines = page(document, time.time(), ink, options.all or options.gpu is not None)
-        if options.advice:
-            lines += ["", *_advice(options, document, ink)]
         rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["setting"] == "compute_mode"]
         if any(row["observed"] == "exclusive_process" for row in rows):
             from gpu_tuned.ctl.mps import warning
@@ -46,20 +44,6 @@ def run(options: Options) -> int:
             lines += ["", *(ink("warn", line) for line in wrap(told))] if told else []
         say(lines)
     return judge.exit_code(document)
-
-
-def _advice(options: Options, document: Json, ink: Ink) -> list[str]:
-    from gpu_tuned.core.errors import GpuTunedError
-    from gpu_tuned.ctl.render.advice import advice_lines, grouped
-    from gpu_tuned.ctl.render.ink import wrap
-
-    try:
-        found, pci = options.looks.advice_here(None)
-    except GpuTunedError as error:
-        return wrap(f"no advice: {error}", "", "  ")
-    shown = {gpu["uuid"] for gpu in document["gpus"]}
-    advice, names = grouped([one for one in found if one["gpu"] in shown], pci)
-    return ["advice", *advice_lines(advice, ink, names)] if advice else ["advice: none"]
 
 
 def page(document: Json, now: float, ink: Ink, in_full: bool = False) -> list[str]:
