@@ -83,14 +83,17 @@ def _driver(where: str) -> Callable[[], Inspection | Unread]:
 
 def _old_settings(where: str) -> tuple[str, ...] | Unread:
     """Files that set a GPU at boot, as `init` would read them."""
-    from gpu_tuned.host.leftovers import scan
+    from gpu_tuned.init.rooted import Rooted
+    from gpu_tuned.init.scan import scan
 
     if not os.path.isdir(os.path.join(where, "etc")):
         return Unread("there is no /etc here to look into")
-    found = scan(where, lambda said: False)
-    at_boot = tuple(dict.fromkeys(ask.place.file for ask in found.asks if ask.place.at_boot))
+    with Rooted(where) as files:
+        found = scan(files)
+    at_boot = tuple(dict.fromkeys(effect.file for effect in found.effects if effect.active))
     if found.unread and not at_boot:
-        return Unread(f"{', '.join(list(found.unread)[:3])} could not be read, and nothing was found elsewhere")
+        unread = ", ".join(path for path, _ in found.unread[:3])
+        return Unread(f"{unread} could not be read, and nothing was found elsewhere")
     return at_boot
 
 

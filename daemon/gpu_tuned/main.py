@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
-    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.core.policy import Policy
     from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.ctl.kinds import Environment
@@ -180,14 +179,14 @@ def offline_plan(config: str | None) -> dict[str, Any]:
     return {"format": document["format"], "mode": "offline", **document["plan"]()}
 
 
-def first_policy(root: str | None, write: bool, replace: bool) -> FirstPolicy:
+def first_policy(root: str | None, write: bool, replace: bool) -> dict[str, Any]:
     """`gpu-tunedctl init` for the host below `root`; None: this one, or the simulated one's folder."""
     from pathlib import Path
 
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.nvml import Nvml
-    from gpu_tuned.host.first_policy import make
+    from gpu_tuned.init.first import make
 
     where = root or _sysroot()
 
@@ -235,7 +234,15 @@ def environment() -> Environment:
     """What `gpu-tunedctl env` asks; nothing else pays for it."""
     from gpu_tuned.environment import verbs
 
+    verbs.gpu_pids = gpu_pids
     return verbs
+
+
+def gpu_pids() -> tuple[int, ...]:
+    """The processes that the driver lists on the GPUs, for `gpu-tunedctl env audit --gpu-processes`."""
+    from gpu_tuned.adapters.nvml.processes import gpu_pids
+
+    return gpu_pids()
 
 
 def _owners() -> frozenset[int]:

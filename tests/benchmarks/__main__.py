@@ -14,12 +14,12 @@ import os
 import sys
 import time
 
-from tests.benchmarks import at_rest, growth, in_time, of_command, of_unit
+from tests.benchmarks import at_rest, growth, in_time, of_audit, of_command, of_unit
 from tests.benchmarks.measure import Report, Row
 from tests.marker import NotTheSimulator, require_simulator
 from tests.nvsim import SIMULATOR, build
 
-ALL = {**at_rest.ALL, **in_time.ALL, **of_command.ALL, **of_unit.ALL, **growth.ALL}
+ALL = {**at_rest.ALL, **in_time.ALL, **of_audit.ALL, **of_command.ALL, **of_unit.ALL, **growth.ALL}
 NOT_MEASURED = (
     "Effect on running work (budget: none to be measured): not measured here, it takes a GPU. In a recorded trace of "
     "an H200, asking everything 100 times a second left a matrix product unchanged within 0.2 %.",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.benchmarks import at_rest, measure
+from tests.benchmarks import at_rest, measure, of_audit
 from tests.benchmarks.measure import Peer, Row
 from tests.daemon import Daemon
 from tests.nvsim import Nvsim
@@ -59,3 +59,9 @@ def test_a_row_is_judged_by_its_median_or_by_its_worst(samples: list[float], wor
     row = Row("x", "ms", samples, budget=3, worst=worst, peers=[Peer("other", [5.0])])
     assert row.verdict == verdict
     assert row.cells[3] == "other 5.0"
+
+
+@pytest.mark.parametrize("name", of_audit.KINDS)
+def test_an_audit_of_a_large_file_stays_linear(tmp_path: Path, name: str) -> None:
+    """A third of the budget of 100,000 lines a second, for a busy machine; the square of anything shows at once."""
+    assert of_audit.lines_a_second(tmp_path, name, 20_000) > 33_000

@@ -10,7 +10,7 @@ import pytest
 
 from tests.conftest import MakeHost
 from tests.golden.kept import compare
-from tests.init_host import POLICY, link, put, set_up_by_hand
+from tests.init_host import POLICY, SCRIPT, link, put, set_up_by_hand
 from tests.nvsim import Nvsim
 
 ENTRY = "from gpu_tuned.main import control; control()"
@@ -33,15 +33,23 @@ def hold(name: str, lines: list[str]) -> None:
     assert [line for line in lines if len(line) > 80] == []
 
 
+def start(host: Nvsim) -> None:
+    """A unit that runs the guide's script at boot."""
+    put(host.root, "/etc/systemd/system/setup-gpu.service", f"[Service]\nType=oneshot\nExecStart={SCRIPT}\n")
+    link(host.root, "/etc/systemd/system/multi-user.target.wants/setup-gpu.service", "../setup-gpu.service")
+
+
 def test_the_guide_on_the_reference_board(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575")
     set_up_by_hand(host.root)
+    start(host)
     hold("init_guide_575", init(host))
 
 
 def test_the_guide_on_a_600_watt_board_that_somebody_limited(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-600")
     set_up_by_hand(host.root)
+    start(host)
     host.set(0, persistence_mode=True, power_limit_w=500)
     hold("init_guide_600_limited", init(host))
 
@@ -67,6 +75,14 @@ def test_eight_of_which_two_are_limited(nvsim: MakeHost) -> None:
 def test_what_is_left_to_a_person(nvsim: MakeHost) -> None:
     host = nvsim("rtx-5090-575")
     put(host.root, "/root/gpu.sh", "#!/bin/bash\nnvidia-smi -pl $1\nnvidia-smi -pl 450; reboot\n")
+    put(
+        host.root,
+        "/etc/rc.local",
+        "#!/bin/sh\nnvidia-smi -lgc 2000\n[ -e /etc/quiet ] && nvidia-smi -pl 400\n",
+        0o755,
+    )
+    put(host.root, "/etc/crontab", "0 22 * * * root nvidia-smi -pl 575\n0 6 * * * root nvidia-smi -pl 450\n")
+    put(host.root, "/etc/lact/config.yaml", "gpus:\n  x:\n    power_cap: 500.0\n")
     put(host.root, "/root/log.sh", "#!/bin/sh\n" + "#" * 300_000)
     put(host.root, "/etc/udev/rules.d/70-gpu.rules", 'ACTION=="add", RUN+="/usr/bin/nvidia-smi -pm 1"\n')
     put(host.root, "/etc/gpu-tuned/gpu-tuned.d/20-psu.toml", '[[gpu]]\nmatch = { name = "*" }\npower_limit_w = 450\n')

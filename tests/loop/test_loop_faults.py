@@ -546,3 +546,11 @@ def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:
     stage.turn(3)
     assert [row["state"] for row in stage.desk.document["gpus"]] == ["ok"]
     assert (stage.exit_code, stage.limit_w()) == (0, 450)
+
+
+def test_the_plan_advises_on_what_is_known_to_go_wrong() -> None:
+    stage = Stage(policy('power_limit_w = "80%"'), board(0, most_w=600, default_w=450)).turn(2)
+    advice = {row["id"]: row for row in stage.plan()["advice"]}
+    assert advice["share-above-default"]["setting"] == "power_limit_w"
+    stage.text = policy('power_limit_w = "80%"', 'accept = ["share-above-default"]')
+    assert "share-above-default" not in {row["id"] for row in stage.plan()["advice"]}

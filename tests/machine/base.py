@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 SUITES = ("bookworm", "trixie")  # systemd 252 and 257
-INCLUDE = ("systemd", "systemd-sysv", "dbus", "python3", "python3-systemd")
+INCLUDE = ("systemd", "systemd-sysv", "dbus", "python3", "python3-systemd", "python3-yaml")
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gpu-tuned-machine"
 
 

@@ -25,7 +25,7 @@ def test_deb_is_for_every_architecture_and_needs_little(deb: Package) -> None:
     found = fields(deb)
     assert found["Architecture"] == "all"
     needs = set(found["Depends"].split(", "))
-    assert needs == {"python3-systemd", "python3:any (>= 3.10)", "systemd (>= 249)"}
+    assert needs == {"python3-systemd", "python3-yaml", "python3:any (>= 3.10)", "systemd (>= 249)"}
 
 
 def test_what_the_owner_edits_is_kept_and_nothing_else(deb: Package, rpm: Package) -> None:
@@ -74,6 +74,7 @@ def test_rpm_needs_and_tells_what_it_carries(rpm: Package) -> None:
     needs = call("rpm", "-qp", "--requires", rpm.path).splitlines()
     assert {need for need in needs if not need.startswith(("rpmlib", "/bin/sh"))} == {
         "python3 >= 3.10",
+        "python3-pyyaml",
         "python3-systemd",
         "systemd >= 249",
     }

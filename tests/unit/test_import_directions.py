@@ -29,8 +29,8 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
         frozenset({"ports", "core"}),
         "the container side runs without a daemon and without a GPU",
     ),
-    "host": (frozenset({"ports", "core"}), "init looks at the host, not at the daemon"),
     "doctor": (frozenset({"ports", "core"}), "checks judge a view; adapters gather it"),
+    "init": (frozenset({"ports", "core"}), "only `init` pays for it, and it needs neither the daemon nor its parts"),
     "ctl": (
         frozenset({"control.client", "core"}),
         "the command speaks through the socket, as any client does",
@@ -164,7 +164,7 @@ PLANTED = [
     ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
     ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
     ("doctor/pcie.py", "from gpu_tuned.adapters.pci_files import text", "checks judge"),
-    ("doctor/services.py", "from gpu_tuned.host.units import read", "checks judge"),
+    ("doctor/services.py", "from gpu_tuned.init.units import read", "checks judge"),
     ("ctl/status.py", "import varlink", "the read path"),
     ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),

@@ -20,12 +20,13 @@ examples:
   gpu-tunedctl env show vllm --format compose    a profile, as Compose takes it
   gpu-tunedctl env explain VLLM_USE_V1           who reads it, and what instead
   gpu-tunedctl env explain VLLM_USE_V1 --component vllm=0.10.0
+  gpu-tunedctl env audit compose.yaml                   what in a file is not read, gone or wrong
 
 `gpu-tunedctl env VERB --help` tells the options of each. None of them needs a
 GPU, the daemon, or root.
 """
 
-SUBVERBS = {"list": "env_list", "explain": "env_explain", "show": "env_show"}
+SUBVERBS = {"list": "env_list", "explain": "env_explain", "show": "env_show", "audit": "env_audit"}
 """Sub-verb -> its module beside this one."""
 
 

@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, Protocol
 
     from gpu_tuned.core.verdict import Diagnosis
@@ -17,6 +17,18 @@ if TYPE_CHECKING:
         def show(self, profile: str, format: str, *, bare: bool = False) -> str: ...
         def write_cdi(self, profile: str, folder: str) -> dict[str, str]: ...
         def listing(self, pattern: str | None) -> Json: ...
+        @property
+        def gpu_pids(self) -> Callable[[], tuple[int, ...]]: ...
+        def audit(
+            self,
+            paths: Sequence[str],
+            *,
+            reader: str | None,
+            components: Sequence[str],
+            pids: Sequence[int],
+            everything: bool,
+            standard_input: Callable[[], str],
+        ) -> Json: ...
 
     class Looks(Protocol):
         """What some verbs look at beside the socket. Each method raises errors of core.errors."""

@@ -18,7 +18,6 @@ TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 
@@ -26,7 +25,7 @@ def run(
     argv: list[str],
     offline_plan: Callable[[str | None], Json],
     problems: Callable[[str], list[str]],
-    first_policy: Callable[[str | None, bool, bool], FirstPolicy],
+    first_policy: Callable[[str | None, bool, bool], Json],
     probe: Callable[[str | None], Iterator[str]],
     environment: Callable[[], Environment],
     looks: Looks | None = None,
@@ -35,7 +34,7 @@ def run(
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
     usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
-    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write.
+    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write, as a document.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
     `environment()` is what `env` asks (environment/verbs.py), `looks` what `doctor`, `show` and `check` do.
     """

@@ -15,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from gpu_tuned.core.leftover import FirstPolicy
     from gpu_tuned.ctl.kinds import Environment, Json, Looks
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
@@ -29,6 +28,7 @@ class Options:
     timeout: float
     json: bool
     all: bool
+    advice: bool
     no_color: bool
     gpu: str | None
     setting: str | None
@@ -41,7 +41,7 @@ class Options:
     root: str | None
     write: bool
     replace: bool
-    first_policy: Callable[[str | None, bool, bool], FirstPolicy]
+    first_policy: Callable[[str | None, bool, bool], Json]
     probe: Callable[[str | None], Iterator[str]]
     every_s: float | None = None
     looks: Looks
@@ -57,6 +57,10 @@ class Options:
     bare: bool
     folder: str
     environment: Callable[[], Environment]
+    paths: list[str]
+    reader: str | None
+    pid: list[int]
+    gpu_processes: bool
 
 
 def default_socket() -> str:

@@ -42,6 +42,11 @@ def run(options: Options) -> int:
 
             told = warning(rows, "observed")
             lines += ["", *(ink("warn", line) for line in wrap(told))] if told else []
+        if options.advice:
+            from gpu_tuned.ctl.plan import advice
+
+            plan = client.call(options.socket, "Plan", {}, options.timeout)
+            lines += ["", *(advice(plan["advice"], ink) or ["no advice on what the policy files wish"])]
         say(lines)
     return judge.exit_code(document)
 

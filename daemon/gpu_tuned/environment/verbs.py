@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 
 from gpu_tuned.core.errors import UsageError
@@ -62,6 +62,36 @@ def listing(pattern: str | None) -> dict[str, Any]:
         names = [name for name in catalogue.names if fnmatchcase(name, pattern)]
         return {"names": [_row(name) for name in names]}
     return {"profiles": _profiles(), "components": explaining.components(catalogue)}
+
+
+def _nobody_asked() -> tuple[int, ...]:
+    raise UsageError("nothing here can ask the driver for its processes")
+
+
+gpu_pids: Callable[[], tuple[int, ...]] = _nobody_asked
+"""The processes that the driver lists on the GPUs; main hands over how to ask, which only an adapter may."""
+
+
+def audit(
+    paths: Sequence[str],
+    *,
+    reader: str | None,
+    components: Sequence[str],
+    pids: Sequence[int],
+    everything: bool,
+    standard_input: Callable[[], str],
+) -> dict[str, Any]:
+    """See environment/audit/answer.py."""
+    from gpu_tuned.environment.audit import answer
+
+    return answer.audit(
+        paths,
+        reader=reader,
+        components=components,
+        pids=pids,
+        everything=everything,
+        standard_input=standard_input,
+    )
 
 
 def _row(name: str) -> dict[str, Any]:

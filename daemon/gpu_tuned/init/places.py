@@ -1,0 +1,139 @@
+"""Where people put what sets GPUs, as data: what each place means for when it runs."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+def _targets(text: str) -> frozenset[str]:
+    return frozenset(f"{name}.target" for name in text.split())
+
+
+UNIT_PATHS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+"""Where systemd looks for units, the first one wins."""
+OWN_UNITS = "/etc/systemd/system"
+
+BOOT_TARGETS = _targets("""
+    default multi-user sysinit basic local-fs network network-online sockets paths timers getty remote-fs
+    nss-user-lookup time-sync time-set swap cryptsetup machines cloud-init
+""")
+"""Targets that every boot reaches. graphical.target is one where it is the default."""
+SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate")
+
+SHIPPED = frozenset(
+    f"nvidia-{name}.service"
+    for name in ["persistenced", "powerd", "fabricmanager", "suspend", "hibernate", "resume", "imex", "cdi-refresh"]
+)
+"""Units of NVIDIA's own packages that live well beside the daemon."""
+
+PACKAGES = (
+    "/usr/lib/",
+    "/usr/bin/",
+    "/usr/sbin/",
+    "/usr/share/",
+    "/usr/libexec/",
+    "/lib/",
+    "/bin/",
+    "/sbin/",
+    "/run/",
+)
+STORES = ("/nix/store/", "/gnu/store/", "/ostree/", "/snap/")
+
+RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
+INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")
+RUN_LEVELS = tuple(f"/etc/rc{level}.d" for level in "S2345") + tuple(f"/etc/rc.d/rc{level}.d" for level in "2345")
+SYSTEM_CRONTABS = ("/etc/crontab", "/etc/anacrontab")
+CRON_FOLDER = "/etc/cron.d"
+USER_CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")
+SYSCTL = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
+SYSCTL_FILE = "/etc/sysctl.conf"
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A folder whose files something runs: `when`, in words; `timer`: a clock does, and not an event."""
+
+    folder: str
+    when: str
+    depth: int = 0
+    timer: bool = False
+
+
+HOOKS = (
+    *(
+        Hook(f"/etc/cron.{each}", f"cron runs it {each}", timer=True)
+        for each in ("hourly", "daily", "weekly", "monthly")
+    ),
+    *(
+        Hook(folder, "systemd runs it before and after each sleep")
+        for folder in ("/etc/systemd/system-sleep", "/usr/lib/systemd/system-sleep", "/lib/systemd/system-sleep")
+    ),
+    Hook("/usr/lib/systemd/system-shutdown", "systemd runs it at the end of a shutdown"),
+    Hook("/etc/pm/sleep.d", "pm-utils runs it before and after each sleep"),
+    Hook("/etc/pm/power.d", "pm-utils runs it when the power supply changes"),
+    Hook("/etc/acpi", "acpid runs it on an event", 2),
+    Hook("/etc/NetworkManager/dispatcher.d", "NetworkManager runs it when a connection changes", 1),
+    Hook("/etc/networkd-dispatcher", "networkd-dispatcher runs it when a connection changes", 1),
+    Hook("/etc/network", "ifupdown runs it when an interface changes", 1),
+    Hook("/etc/apcupsd", "apcupsd runs it when the power supply changes"),
+    Hook("/etc/nut", "NUT runs it when the power supply changes"),
+    Hook("/etc/laptop-mode", "laptop-mode runs it when the power supply changes", 2),
+    Hook("/etc/libvirt/hooks", "libvirt runs it when a guest starts or stops", 3),
+    *(
+        Hook(f"/etc/{folder}/{name}.d", f"Slurm runs it at the {when} of a job")
+        for folder in ("slurm", "slurm-llnl")
+        for name, when in (("prolog", "begin"), ("epilog", "end"))
+    ),
+    Hook("/etc/profile.d", "a shell reads it at each login"),
+    Hook("/etc/X11/Xsession.d", "X reads it at each login"),
+    Hook("/etc/X11/xinit/xinitrc.d", "X reads it at each login"),
+)
+HOOK_FILES: Mapping[str, str] = {
+    "/etc/profile": "a shell reads it at each login",
+    "/etc/bash.bashrc": "a shell reads it at each start",
+    "/root/.bashrc": "a shell reads it at each start",
+    "/root/.profile": "a shell reads it at each login",
+    "/root/.bash_profile": "a shell reads it at each login",
+    "/root/.xinitrc": "X reads it at each login",
+    "/etc/rc.shutdown": "it runs at a shutdown",
+}
+HOME_HOOKS = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".xinitrc", ".xprofile", ".xsession")
+HOME_FOLDERS: Mapping[str, str] = {
+    ".config/autostart": "the desktop starts it at a login",
+    ".config/systemd/user": "systemd starts it for a user, not as root",
+}
+AUTOSTART = "/etc/xdg/autostart"
+USER_UNITS = "/etc/systemd/user"
+UDEV = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
+MODPROBE = ("/etc/modprobe.d", "/etc/modules-load.d")
+SLURM = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/usr/local/etc/slurm.conf")
+SLURM_SCRIPTS = re.compile(
+    r"\s*((?:Task|Srun|Prolog|Epilog)?(?:Prolog|Epilog)(?:Slurmctld)?|ResumeProgram|RebootProgram)\s*=\s*(\S+)", re.I
+)
+SLURM_CLOCKS = re.compile(r"\s*GpuFreqDef\s*=\s*(\S+)", re.I)
+NIXOS = ("/etc/NIXOS", "/run/current-system/nixos-version")
+NIXOS_MARK = "/nix/store/"
+
+SCRIPTS: Mapping[str, int] = {
+    "/scripts": 3,
+    "/root": 2,
+    "/usr/local/bin": 1,
+    "/usr/local/sbin": 1,
+    "/home": 3,
+    "/srv": 2,
+    "/opt": 3,
+}
+"""Where scripts lie that nobody may run, and how many folders deep they are looked for; the large ones last."""
+SCRIPT_NAMES = re.compile(r"(\.(?:ba)?sh|\.py)$|^[^.]+$|gpu|nvidia")
+DEAD_NAMES = re.compile(r"(?:~|\.(?:bak|old|orig|save|disabled|dpkg-\w+|rpm\w+|ucf-\w+|swp))$")
+"""Copies that nothing reads."""
+COMPOSE = re.compile(r"(?:^|[-_.])compose[\w.-]*\.ya?ml$|^Dockerfile")
+SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")

@@ -1,0 +1,161 @@
+"""One scan's common ground: the host's files as commands see them, and what every start adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from gpu_tuned.init import programs
+from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
+from gpu_tuned.init.places import PACKAGES, SEARCH, STORES
+from gpu_tuned.init.rooted import Rooted
+from gpu_tuned.init.shell_commands import command
+from gpu_tuned.init.shell_nodes import Simple, Word
+from gpu_tuned.init.shell_run import Walk
+from gpu_tuned.init.shell_scripts import script, shell_of, text_of
+from gpu_tuned.init.shell_state import Here, Seen, Status, Way
+from gpu_tuned.init.shell_values import Text, Variables
+
+
+class HostFiles:
+    """What a command can find (shell_commands.Files)."""
+
+    def __init__(self, files: Rooted) -> None:
+        self.files = files
+
+    def script(self, path: str) -> tuple[str, str] | None:
+        """A text file behind its links, and its text."""
+        where = self.files.resolve(path) if path.startswith("/") else None
+        text = self.files.text(where) if where else None
+        return None if text is None or where is None else (where, text)
+
+    def runs(self, path: str) -> bool:
+        """Whether a script may be executed by its path."""
+        return self.files.executable(path)
+
+    def find(self, name: str) -> str | None:
+        """Where PATH finds a command."""
+        for folder in SEARCH:
+            if self.files.resolve(f"{folder}/{name}"):
+                return f"{folder}/{name}"
+        return None
+
+
+@dataclass(slots=True)
+class Reading:
+    """Everything found so far."""
+
+    files: Rooted
+    effects: list[Effect] = field(default_factory=list)
+    kinds: dict[str, File] = field(default_factory=dict)
+    writers: dict[tuple[str, str], Writer] = field(default_factory=dict)
+    reached: set[tuple[str, int]] = field(default_factory=set)
+    others: set[tuple[str, int]] = field(default_factory=set)
+    read: set[str] = field(default_factory=set)
+    units: list[tuple[str, Doubt | None]] = field(default_factory=list)
+    mps: bool = False
+    starts: int = 0
+
+    def walk(self, start: str, environment: Mapping[str, Text] | None = None) -> Walk:
+        self.starts += 1  # one file may be started twice
+        return Walk(Seen(f"{start} {self.starts}"), HostFiles(self.files), environment or {})
+
+    def here(self, file: str, known: Mapping[str, Text], doubt: Doubt | None = None, root: bool = True) -> Here:
+        """The shell, or what stands for one, in which a start begins."""
+        return Here(file, Variables(dict(known), {}, None), Way(doubt), root=root)
+
+    def add(self, seen: Seen, passive: bool = False) -> None:
+        """What one start does. `passive`: it starts nothing by itself, so programs in it are nobody's concern."""
+        self.mps = self.mps or (seen.mps and not passive)
+        self.effects += seen.effects
+        self.reached |= seen.reached
+        self.others |= seen.others
+        self.read |= set(seen.files)
+        self.units += seen.units
+        for path in seen.files:
+            self.file(path, FileKind.SCRIPT)
+        for program in seen.programs:
+            self.program(program.path, program.doubt, seen.start)
+
+    def program(self, path: str, doubt: Doubt | None, start: str) -> None:
+        """A program that is no shell script, started by something."""
+        text = self.files.text(path)
+        if path in self.read or not text:
+            return
+        self.read.add(path)
+        why = "a program sets it; what it sets, and when, cannot be told from its text"
+        if doubt is None or doubt.kind in (Kind.BRANCH, Kind.LOOP, Kind.COMPUTED):
+            doubt = Doubt(Kind.PROGRAM, why)
+        found = programs.effects_of(path, text, doubt)
+        if found:
+            self.effects += [replace(effect, start=start) for effect in found]
+            self.file(path, FileKind.OTHER)
+            if doubt.kind is Kind.PROGRAM:
+                self.writer(path, "program", why)
+
+    def file(self, path: str, kind: FileKind, **more: object) -> None:
+        """Note a file, once, with why it may not be changed."""
+        if path not in self.kinds:
+            keeps = package_of(path) or self.files.not_ours(path)
+            self.kinds[path] = File(path, kind, self.files.text(path) or "", keeps=keeps)
+        if more:
+            self.kinds[path] = replace(self.kinds[path], **more)  # type: ignore[arg-type]
+
+    def writer(self, path: str, kind: str, reason: str) -> None:
+        self.writers.setdefault((path, kind), Writer(path, kind, reason))
+
+    def run(
+        self,
+        walk: Walk,
+        words: Sequence[Text],
+        here: Here,
+        line: int,
+    ) -> Status:
+        """A command in words, as a unit has it."""
+        node = Simple([Word([], line) for _ in words], [], [], line, line)
+        walk.seen.reached.add((here.file, line))
+        return command(walk, list(words), here, node)
+
+    def run_text(self, walk: Walk, text: str, here: Here, line: int) -> Status:
+        """A command line for sh, as a crontab has it."""
+        node = Simple([], [], [], line, line)
+        walk.seen.reached.add((here.file, line))
+        return text_of(walk, Text(text), (), here, node, "", False)
+
+    def run_script(
+        self, path: str, doubt: Doubt | None, arguments: tuple[Text, ...] = (), passive: bool = False
+    ) -> bool:
+        """A script that something starts; whether it is one. One for another interpreter is a program."""
+        where = self.files.resolve(path)
+        text = self.files.text(where) if where else None
+        if where is None or text is None:
+            return False
+        if shell_of(text) is None:
+            self.program(where, doubt, where)
+            return True
+        walk = self.walk(where)
+        here = self.here(where, {}, doubt)
+        script(walk, Text(where), arguments, here, 1)
+        self.add(walk.seen, passive)
+        return True
+
+    def scan_lines(self, path: str, doubt: Doubt, kind: FileKind = FileKind.OTHER) -> bool:
+        """Options of nvidia-smi that stand in a text of another kind."""
+        text = self.files.text(path)
+        if not text or path in self.read:
+            return False
+        self.read.add(path)
+        found = programs.effects_of(path, text, doubt)
+        if found:
+            self.effects += [replace(effect, start=path) for effect in found]
+            self.file(path, kind)
+        return bool(found)
+
+
+def package_of(path: str) -> str:
+    """Whether a file is a package's or a store's, as a sentence; "" for none."""
+    if path.startswith(STORES):
+        return "it is in a store that only its package manager writes"
+    if path.startswith(PACKAGES) and not path.startswith("/usr/local/"):
+        return "it belongs to a package"
+    return ""

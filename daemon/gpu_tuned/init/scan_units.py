@@ -1,0 +1,181 @@
+"""The units of a host: what each that starts does to GPUs, and what lies in those that do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from gpu_tuned.init import nvidia_smi, shell_tests
+from gpu_tuned.init.model import Doubt, FileKind, Kind
+from gpu_tuned.init.nvidia_smi import Said
+from gpu_tuned.init.places import OWN_UNITS, SHIPPED
+from gpu_tuned.init.reading import Reading, package_of
+from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
+from gpu_tuned.init.shell_parse import parse
+from gpu_tuned.init.shell_run import Walk
+from gpu_tuned.init.shell_state import Here, Seen
+from gpu_tuned.init.shell_values import Variables, many
+from gpu_tuned.init.starts import Start, Units
+from gpu_tuned.init.units import STARTING, STOPPING, Command, Unit, commands, environment, environment_files
+
+OWN = "gpu-tuned"
+_DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
+_PRESENCE = shell_tests.PRESENT
+
+
+def read(reading: Reading, units: Units) -> None:
+    """Every service that a boot starts."""
+    for start in units.started().values():
+        unit = units.load(start.name)
+        if unit is not None and not start.name.startswith(OWN):
+            reading.read.add(unit.file)
+            _service(reading, units, unit, start)
+    wanted = [name for target in ("multi-user.target", "graphical.target") for name, _ in units.linked(target)]
+    reading.mps = reading.mps or any("-mps" in name for name in wanted)
+
+
+def by_commands(reading: Reading, units: Units) -> None:
+    """Services that a script starts with systemctl."""
+    started = units.started()
+    for name, doubt in list(reading.units):
+        service = name if name.endswith(".service") else f"{name}.service"
+        unit = units.load(service)
+        if unit is not None and service not in started and unit.file not in reading.read:
+            reading.read.add(unit.file)
+            _service(reading, units, unit, Start(service, doubt))
+
+
+def passive(reading: Reading, units: Units) -> None:
+    """Units below /etc that nothing starts; packages' own are their business."""
+    started = units.started()
+    for name in units.every():
+        unit = units.load(name)
+        if name in started or unit is None or name.startswith(OWN) or unit.file in reading.read:
+            continue
+        if unit.file.startswith(OWN_UNITS) or any(path.startswith(OWN_UNITS) for path in unit.drop_ins):
+            _service(reading, units, unit, Start(name, _DISABLED, units.links(name)))
+    for folder in units.names(OWN_UNITS):
+        name = folder.removesuffix(".d")
+        if folder.endswith(".service.d") and name not in started and name not in units.every():
+            unit = units.load(name)
+            if unit is not None:
+                _service(reading, units, unit, Start(name, _DISABLED))
+
+
+def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
+    if unit.name in SHIPPED and (not unit.file or package_of(unit.file)):
+        return
+    known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
+    walk = reading.walk(unit.name, known)
+    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() not in (
+        "yes",
+        "true",
+        "1",
+        "on",
+    )
+    doubt = start.doubt or _condition(unit)
+    here = reading.here(unit.file, known, doubt, root)
+    for command in commands(unit, STARTING, known):
+        if not here.left:
+            _run(reading, walk, unit, command, here)
+    stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
+    for command in commands(unit, STOPPING, known):
+        aside = reading.here(command.entry.file, known, start.doubt or stop, root)
+        if command.words is not None:
+            reading.run(walk, command.words, aside, command.entry.first)
+    reading.add(walk.seen, doubt is _DISABLED)
+    if walk.seen.effects or walk.seen.programs:
+        _files(reading, units, unit, start, walk.seen)
+
+
+def _condition(unit: Unit) -> Doubt | None:
+    for entry in unit.entries:
+        if entry.key.startswith(("Condition", "Assert")) and entry.value and entry.section == "Unit":
+            if entry.key.endswith(("PathExists", "FileIsExecutable", "PathIsDirectory")) and _PRESENCE.fullmatch(
+                entry.value
+            ):
+                continue
+            return Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit decides whether it runs")
+    return None
+
+
+def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:
+    """One command of a unit, and what its failure would mean for those after it."""
+    here.file = command.entry.file
+    line = command.entry.first
+    if command.words is None:
+        if "nvidia-smi" in command.entry.value:
+            why = Doubt(Kind.UNREADABLE, "its quotes do not end where the line ends")
+            for said in nvidia_smi.mentioned(command.entry.value):
+                walk.seen.say(here, line, replace(said, doubt=why))
+        return
+    status = reading.run(walk, command.words, here, line)
+    kind = unit.last("Type") or "simple"
+    if (here.left == "never" and command.key == "ExecStart" and kind != "oneshot") or here.left == "exit":
+        here.left = ""
+    if command.may_fail or (command.key == "ExecStart" and kind != "oneshot"):
+        return
+    if status.ok is None:
+        here.doubt_rest("script", f"{command.key}= in line {line} may fail, and what follows it is not run then")
+    elif status.needs:
+        here.add_flow("script", here.way.needing(status.needs))
+
+
+def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen) -> None:
+    """What may become of the unit's files."""
+    own = {effect.file for effect in seen.effects} & {unit.file, *unit.drop_ins}
+    for path in own:
+        reading.file(path, FileKind.UNIT)
+    scripts = set(seen.files)
+    kind = unit.last("Type") or "simple"
+    running = unit.name if kind != "oneshot" and start.doubt is None else ""
+    for path in scripts:
+        file = reading.kinds[path]
+        again = (*file.restart, running) if running and running not in file.restart else file.restart
+        by = (*file.started_by, unit.name) if start.doubt is None else file.started_by
+        reading.file(path, FileKind.SCRIPT, restart=again, started_by=by)
+    if unit.file not in own or not unit.file:
+        return
+    links = start.links
+    if not unit.file.startswith(OWN_UNITS) and f"{OWN_UNITS}/{unit.name}" and unit.name in units.names(OWN_UNITS):
+        links = (*links, f"{OWN_UNITS}/{unit.name}")  # `systemctl link`
+    only = (
+        not scripts
+        and not seen.programs
+        and not unit.drop_ins
+        and not (seen.others & {(unit.file, n) for n in _lines(unit)})
+    )
+    needed = units.needed_by(unit.name)
+    keeps = reading.kinds[unit.file].keeps or needed
+    if unit.instance is not None:
+        keeps = keeps or "other instances of this template may need it"
+    reading.file(
+        unit.file,
+        FileKind.UNIT,
+        unit=unit.name,
+        links=links,
+        only_sets=only,
+        keeps=keeps,
+        restart=(running,) if running else (),
+    )
+
+
+def _lines(unit: Unit) -> Iterator[int]:
+    for entry in unit.entries:
+        if entry.key in STARTING:
+            yield entry.first
+
+
+def calls(text: str) -> Iterator[tuple[int, tuple[Said, ...]]]:
+    """Every call of nvidia-smi that stands in a script, reached or not."""
+    try:
+        body = parse(text)
+    except NotUnderstood:
+        return
+    for node in shell_tests.commands(body):
+        if isinstance(node, Simple) and node.words:
+            words = [word.text for word in many(node.words, Variables())]
+            at = next((n for n, word in enumerate(words) if word.rpartition("/")[2] == "nvidia-smi"), None)
+            if at is None or words[0] in ("echo", "printf", "grep", "which", "command", "type"):
+                continue
+            yield node.first, tuple(said for said in nvidia_smi.call(words[at + 1 :]) if said.setting or said.doubt)

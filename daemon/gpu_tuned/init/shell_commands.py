@@ -1,0 +1,227 @@
+"""What a simple command does: a call of nvidia-smi, a builtin, another script, or something not known here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gpu_tuned.core.model import Setting
+from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
+from gpu_tuned.init.commands import ELSEWHERE, IDLE, MUTE, PREFIXES, RIVALS, RUNNERS, SHELLS, VALUED
+from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
+from gpu_tuned.init.nvidia_smi import Said
+from gpu_tuned.init.shell_nodes import Pipeline, Simple
+from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status
+from gpu_tuned.init.shell_values import Text, many
+
+if TYPE_CHECKING:
+    from gpu_tuned.init.shell_run import Walk
+
+
+def simple(walk: Walk, node: Simple, here: Here) -> Status:
+    """One simple command, with its assignments and redirections."""
+    if not node.words:
+        return shell_builtins.assign(node.assigned, here)
+    words = many(node.words, here.variables)
+    _unset(node, here)
+    if not words:
+        return OPEN
+    return command(walk, words, here, node)
+
+
+def _unset(node: Simple, here: Here) -> None:
+    if not here.nounset:
+        return
+    for part in (part for word in node.words for part in word.parts):
+        if part.kind == "var" and not part.op and part.text not in here.variables.single:
+            if part.text.isdigit() and here.variables.arguments is not None:
+                continue
+            here.doubt_rest("script", f"`set -u`: the script ends in line {node.first} where {part.text} is not set")
+
+
+def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """A command in words. What `node` adds are its line, its redirections and the assignments before it."""
+    if words[0].text == "exec" and len(words) > 1:
+        status = command(walk, words[1:], here, node)
+        here.left, here.code = here.left or "exit", status
+        return status
+    words, here_ = _bare(list(words), here)
+    name = words[0].text.rpartition("/")[2]
+    line = node.first
+    knob = numa.written(words, node)
+    if knob is not None:
+        walk.seen.say(here_, line, knob)
+        return GOOD
+    if UNKNOWN in words[0].text:
+        return _unknown(walk, words, here_, line)
+    if words[0].text in here.functions:
+        return _function(walk, words, here, line)
+    if name == "nvidia-smi":
+        return _call(walk, words[1:], here_, line)
+    if (builtin := shell_builtins.BUILTINS.get(name)) and "/" not in words[0].text:
+        return builtin(walk, words[1:], here, node)
+    if name in SHELLS:
+        return _shell(walk, words, here_, node)
+    if name in IDLE:
+        return GOOD
+    if name in ("[", "test"):
+        shown = [word for word in node.words if word.plain != "]"][1:]
+        return shell_tests.single(shell_tests.expanded(shown, here), here)
+    if said := _further(name, words, walk):
+        walk.seen.say(here_, line, said)
+        return GOOD
+    if name == "systemctl" and len(words) > 2 and words[1].text in ("start", "restart", "try-restart"):
+        walk.seen.units += [(word.text, here_.reached().doubt) for word in words[2:]]
+    walk.seen.others.add((here.file, line))
+    if name in RUNNERS or name in ELSEWHERE:
+        return _other(walk, name, words, here_, line)
+    if name in MUTE:
+        return OPEN
+    return _file(walk, words, here_, node)
+
+
+def _bare(words: list[Text], here: Here) -> tuple[list[Text], Here]:
+    """A command without sudo and its like; who then runs it is in the place that comes back."""
+    place = here
+    while words:
+        name = words[0].text.rpartition("/")[2]
+        if name == "command" and len(words) > 1 and words[1].text in ("-v", "-V"):
+            return [Text("which"), *words[2:]], place
+        if name == "env" or name in PREFIXES:
+            options = words[1:]
+            while options and (options[0].text.startswith("-") or (name == "env" and "=" in options[0].text)):
+                option = options.pop(0)
+                value = options.pop(0) if option.text in VALUED.get(name, ()) and options else None
+                if option.text in ("-u", "--user") and name in ("sudo", "doas", "runuser", "setpriv"):
+                    place = replace(place, root=place.root and value is not None and value.text == "root")
+                if option.text == "--":
+                    break
+            if name == "timeout" and options:
+                options.pop(0)
+            if not options:
+                return words, place
+            words = options
+        else:
+            break
+    return words, place
+
+
+def _call(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
+    varying = frozenset(number for number, word in enumerate(words) if word.varying)
+    said = nvidia_smi.call([word.text for word in words], varying)
+    numbers = frozenset(walk.seen.say(here, line, each) for each in said)
+    ours = all(each.setting is not None for each in said)
+    return Status(True, numbers if ours else frozenset())
+
+
+def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
+    """A command whose name is not known: `$SMI -pl 300`."""
+    walk.seen.others.add((here.file, line))
+    for each in nvidia_smi.mentioned(" ".join(word.text for word in words[1:])):
+        why = Doubt(Kind.COMPUTED, "which command it is, is not written in the file")
+        walk.seen.say(here, line, replace(each, doubt=why))
+    return OPEN
+
+
+def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
+    name = words[0].text
+    if name in here.calls or len(here.calls) > DEEPEST:
+        here.doubt_rest("script", f"{name} calls itself", Kind.UNREADABLE)
+        return OPEN
+    before, arguments, calls = here.flow.pop("function", None), here.variables.arguments, here.calls
+    # A value that comes by way of an argument is one that a reader has to work out.
+    given = tuple(words[1:])
+    here.variables.arguments = arguments if given == arguments else None if given else ()
+    here.calls = (*calls, name)
+    status = walk.command(here.functions[name], here)
+    here.calls, here.variables.arguments = calls, arguments
+    if here.left == "return":
+        here.left, status = "", here.code
+    if here.flow.pop("function", None) is not None:
+        status = OPEN
+    if before is not None:
+        here.flow["function"] = before
+    return status
+
+
+def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """`sh -c TEXT`, `bash -eu FILE ARGUMENTS`."""
+    rest, flags, name = list(words[1:]), "", words[0].text.rpartition("/")[2]
+    if name in ("su", "runuser"):
+        # `su [-] [USER] -c TEXT`
+        users = [word.text for word in rest if not word.text.startswith("-")]
+        at = next((n for n, word in enumerate(rest) if word.text in ("-c", "--command")), None)
+        text = rest[at + 1] if at is not None and at + 1 < len(rest) else None
+        users = [user for user in users if text is None or user != text.text]
+        here = replace(here, root=here.root and users in ([], ["root"]))
+        return OPEN if text is None else text_of(walk, text, (), here, node, "", False)
+    while rest and rest[0].text.startswith(("-", "+")):
+        option = rest.pop(0).text
+        if option in ("-o", "+o", "-O", "--rcfile", "--init-file") and rest:
+            flags += "e" if rest.pop(0).text == "errexit" else ""
+        elif not option.startswith("--"):
+            flags += option[1:]
+    if "c" in flags:
+        return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags, name == "bash")
+    if not rest:
+        walk.seen.others.add((here.file, node.first))
+        document = " ".join(redirect.document for redirect in node.redirects)
+        for each in nvidia_smi.mentioned(document):
+            walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
+        return OPEN
+    return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
+
+
+def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
+    """Commands of others that set GPUs, and the kernel's knob."""
+    texts = [word.text for word in words]
+    if name == "nvidia-persistenced" and "--no-persistence-mode" not in texts:
+        return Said(Setting.PERSISTENCE_MODE, True, name)
+    if name == "nvidia-settings" and any(
+        text in ("-a", "--assign") or text.startswith("--assign=") for text in texts
+    ):
+        why = "gpu-tuned does not hold clock offsets, fans and what else nvidia-settings sets"
+        return Said(None, None, name, doubt=Doubt(Kind.UNSUPPORTED, why))
+    if name in RIVALS:
+        return Said(
+            None, None, nvidia_smi.shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself")
+        )
+    if name == "nvidia-cuda-mps-control" and "-d" in texts:
+        walk.seen.mps = True
+    if name == "sysctl":
+        return next((said for text in texts[1:] if (said := numa.said(text))), None)
+    return None
+
+
+def _other(walk: Walk, name: str, words: Sequence[Text], here: Here, line: int) -> Status:
+    joined = " ".join(word.text for word in words)
+    if name in RUNNERS and "nvidia-smi" in joined:
+        for each in nvidia_smi.mentioned(joined):
+            walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.COMPUTED, f"{name} runs it")))
+    return OPEN
+
+
+def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    path = words[0].text if "/" in words[0].text else walk.files.find(words[0].text)
+    interpreted = words[0].text.rpartition("/")[2].startswith(("python", "perl", "node", "ruby"))
+    if interpreted:
+        file = next((word.text for word in words[1:] if not word.text.startswith("-")), "")
+        if (found := walk.files.script(file)) is not None:
+            walk.seen.programs.append(Program(found[0], here.file, node.first, here.reached().doubt))
+        return OPEN
+    return OPEN if path is None else script(walk, Text(path), tuple(words[1:]), here, node.first)
+
+
+def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
+    """`echo 0 | sudo tee /proc/sys/kernel/numa_balancing`; None for any other pipeline."""
+    ends = [command for command in pipeline.commands if isinstance(command, Simple) and command.words]
+    if len(ends) != len(pipeline.commands):
+        return None
+    last, place = _bare(many(ends[-1].words, here.variables), here)
+    if not last or last[0].text.rpartition("/")[2] != "tee" or numa.FILE not in [word.text for word in last[1:]]:
+        return None
+    walk.seen.say(place, pipeline.first, numa.echoed(_bare(many(ends[0].words, here.variables), here)[0]))
+    walk.seen.reached.update((here.file, command.first) for command in ends)
+    return GOOD

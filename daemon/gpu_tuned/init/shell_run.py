@@ -1,0 +1,292 @@
+"""Reads a shell script in the order in which a shell would run it, and runs nothing.
+
+What is reached on every way, with values that stand in the text, is certain. Everything else carries the first
+reason for doubt: a condition, a value that is worked out, a loop over values, a command that may end the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from gpu_tuned.init import shell_commands, shell_scripts, shell_tests
+from gpu_tuned.init.model import Kind
+from gpu_tuned.init.shell_nodes import (
+    AndOr,
+    Arithmetic,
+    Case,
+    Command,
+    For,
+    Function,
+    Group,
+    If,
+    List,
+    Pipeline,
+    Simple,
+    Test,
+    While,
+    Word,
+)
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Seen, Status, Way, either, ordinarily
+from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, matches, one, varied
+
+MOST_STEPS = 20_000
+"""Commands that one reading looks at: loops in loops in functions could be endless."""
+CONDITION = "a condition decides whether it runs"
+
+
+class Walk:
+    """One reading of one start: from the command that is started down to everything that it runs."""
+
+    def __init__(self, seen: Seen, files: shell_scripts.Files, environment: Mapping[str, Text] = {}) -> None:
+        self.seen, self.files, self.environment, self.steps = seen, files, environment, 0
+
+    def run(self, body: List, here: Here) -> Status:
+        """A list of commands; the status is the last one's."""
+        status = GOOD
+        for item in body:
+            if here.left:
+                break
+            if item.background:
+                aside = here.fork(replace(here.way, unordered=True))
+                self._and_or(item, aside)
+                status = GOOD
+            else:
+                status = self._and_or(item, here)
+        return status
+
+    def _and_or(self, item: AndOr, here: Here) -> Status:
+        chain = [("", item.head), *item.rest]
+        status = last = GOOD
+        for number, (operator, pipeline) in enumerate(chain):
+            if here.left:
+                return status
+            tested = number < len(chain) - 1
+            if not operator:
+                status = last = self._pipeline(pipeline, here, tested)
+                continue
+            status, last = self._further(status, operator == "&&", pipeline, here, tested)
+        # A loop or a condition ends the script by what fails inside it, not by how it ends itself.
+        inside = isinstance(chain[-1][1].commands[-1], (If, For, While, Case)) and len(chain[-1][1].commands) == 1
+        if here.errexit and not here.tested and not here.left and not inside:
+            if last.ok is None:
+                here.doubt_rest("script", f"`set -e`: line {item.last} may end the script before it")
+            elif last.needs:
+                here.add_flow("script", Way(needs=last.needs))
+        return status
+
+    def _further(
+        self, status: Status, wanted: bool, pipeline: Pipeline, here: Here, tested: bool
+    ) -> tuple[Status, Status]:
+        """What follows `&&` (`wanted` True) or `||`. Returns the status of all of it, and that of what ran last."""
+        if status.ok is None:
+            how = "succeeds" if wanted else "fails"
+            arm, around = (
+                here.fork(here.way.doubted(Kind.BRANCH, f"only where the command before it {how}")),
+                here.fork(),
+            )
+            last = self._pipeline(pipeline, arm, tested)
+            either(here, [around, arm], pipeline.first)
+            if (arm.left and not wanted) or (last == GOOD and not wanted):
+                return GOOD, GOOD
+            return OPEN, last
+        if not status.needs:
+            if status.ok is not wanted:
+                return status, GOOD
+            last = self._pipeline(pipeline, here, tested)
+            return last, last
+        if status.ok is wanted:
+            usual, other = here.fork(here.way.needing(status.needs)), here.fork()
+            last = self._pipeline(pipeline, usual, tested)
+            ordinarily(here, usual, other, status.needs)
+            return Status(last.ok, last.needs | status.needs), last
+        usual, other = here.fork(), here.fork(here.way.unless_done(status.needs))
+        last = self._pipeline(pipeline, other, tested)
+        ordinarily(here, usual, other, status.needs)
+        return (GOOD if last == GOOD and not wanted else status), GOOD
+
+    def _pipeline(self, pipeline: Pipeline, here: Here, tested: bool) -> Status:
+        here.tested += tested or pipeline.negated
+        if len(pipeline.commands) == 1:
+            status = self.command(pipeline.commands[0], here)
+        elif (knob := shell_commands.numa_pipe(self, pipeline, here)) is not None:
+            status = knob
+        else:
+            inner = [here.fork(replace(here.way, unordered=True)) for _ in pipeline.commands]
+            each, setting = [], []
+            for command, own in zip(pipeline.commands, inner, strict=True):
+                count = len(self.seen.effects)
+                each.append(self.command(command, own))
+                setting += [count] if len(self.seen.effects) > count else []
+            if len(setting) > 1:
+                self.seen.doubt_from(setting[0], "two commands of one pipeline, of which one may end the other")
+            for own in inner:
+                here.outlast(own)
+            status = each[-1]
+            if here.pipefail and any(other.ok is not True for other in each):
+                status = OPEN
+            for command in pipeline.commands:
+                shell_tests.forget_assigned([command], here)
+        here.tested -= tested or pipeline.negated
+        return status.negated() if pipeline.negated else status
+
+    def command(self, command: Command, here: Here) -> Status:
+        """One command of a pipeline."""
+        self.steps += 1
+        self.seen.reached.add((here.file, command.first))
+        if self.steps > MOST_STEPS:
+            here.doubt_rest("script", "the script goes on for too long", Kind.UNREADABLE)
+            return OPEN
+        if isinstance(command, Simple):
+            return shell_commands.simple(self, command, here)
+        if isinstance(command, Function):
+            here.functions[command.name] = command.body
+            return GOOD
+        if isinstance(command, Group):
+            return self._group(command, here)
+        if isinstance(command, Test):
+            return shell_tests.double(command, here)
+        if isinstance(command, Arithmetic):
+            shell_tests.forget_changed(command.source, here.variables)
+            return OPEN
+        if isinstance(command, If):
+            return self._if(command, 0, here)
+        if isinstance(command, Case):
+            return self._case(command, one(command.subject, here.variables), command.arms, here)
+        if isinstance(command, For):
+            return self._for(command, here)
+        return self._while(command, here)
+
+    def _group(self, command: Group, here: Here) -> Status:
+        if not command.subshell:
+            return self.run(command.body, here)
+        inner = here.fork()
+        status = self.run(command.body, inner)
+        changed = bool(inner.left) or inner.flow != here.flow
+        here.outlast(inner)
+        return OPEN if changed else status
+
+    def _if(self, command: If, number: int, here: Here) -> Status:
+        """The arms from `number` on; the last one is `else`, which may be missing."""
+        if number == len(command.arms):
+            return self.run(command.otherwise or [], here)
+        condition, body = command.arms[number]
+        here.tested += 1
+        status = self.run(condition, here)
+        here.tested -= 1
+        if here.left:
+            return status
+        if status.ok is None:
+            then = here.fork(here.way.doubted(Kind.BRANCH, CONDITION))
+            other = here.fork(then.way)
+            ends = self.run(body, then), self._if(command, number + 1, other)
+            either(here, [then, other], command.first)
+            return GOOD if ends == (GOOD, GOOD) else OPEN
+        if not status.needs:
+            return self.run(body, here) if status.ok else self._if(command, number + 1, here)
+        usual = here.fork(here.way.needing(status.needs))
+        other = here.fork(here.way.unless_done(status.needs))
+        ends = (
+            self.run(body, usual if status.ok else other),
+            self._if(command, number + 1, other if status.ok else usual),
+        )
+        ordinarily(here, usual, other, status.needs)
+        return GOOD if ends == (GOOD, GOOD) else OPEN
+
+    def _case(self, command: Case, subject: Text, arms: Sequence[tuple[list[Word], List]], here: Here) -> Status:
+        for number, (patterns, body) in enumerate(arms):
+            fits = [matches(subject, pattern, here.variables) for pattern in patterns]
+            if all(fit is False for fit in fits):
+                continue
+            if any(fits):
+                return self.run(body, here)
+            then = here.fork(here.way.doubted(Kind.BRANCH, "a `case` decides whether it runs"))
+            other = here.fork(then.way)
+            ends = self.run(body, then), self._case(command, subject, arms[number + 1 :], other)
+            either(here, [then, other], command.first)
+            return GOOD if ends == (GOOD, GOOD) else OPEN
+        return GOOD
+
+    def _for(self, command: For, here: Here) -> Status:
+        values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
+        before, way = here.flow.pop("loop", None), here.way
+        open_ = any(not value.known for value in values)
+        if open_:
+            values = [NOT_KNOWN]
+            here.way = here.way.doubted(Kind.LOOP, "what the loop goes over is not written in the file")
+            shell_tests.forget_assigned(command.body, here)
+        several = len({value.text for value in values}) > 1
+        status = GOOD
+        for value in values:
+            if command.name:
+                here.variables.single[command.name] = varied(value) if several else value
+            status = self.run(command.body, here)
+            if here.left in ("exit", "return", "break", "never"):
+                break
+            here.left = ""
+        if here.left in ("break", "continue"):
+            here.left = ""
+        elif open_ and here.left:
+            here.doubt_rest("script", f"the loop in line {command.first} may end it before")
+            here.left = ""
+        stopped = "loop" in here.flow
+        self._leave_loop(here, before, way)
+        if open_:
+            shell_tests.forget_assigned(command.body, here)
+        return OPEN if (open_ or stopped) and status != GOOD else status
+
+    def _leave_loop(self, here: Here, before: Way | None, way: Way) -> None:
+        here.way = way
+        here.flow.pop("loop", None)
+        if before is not None:
+            here.flow["loop"] = before
+
+    def _while(self, command: While, here: Here) -> Status:
+        changing = [*command.condition, *command.body]
+        shell_tests.forget_assigned(changing, here)
+        here.tested += 1
+        status = self.run(command.condition, here)
+        here.tested -= 1
+        if command.until:
+            status = status.negated()
+        before, way, endless = here.flow.pop("loop", None), here.way, here.endless
+        if status.ok:
+            here.endless = True
+            if status.needs:
+                here.way = here.way.needing(status.needs)
+            self.run(command.body, here)
+            left, here.left = here.left, ""
+            self._leave_loop(here, before, way)
+            if left in ("exit", "return", "never"):
+                here.left = left
+            elif left != "break":
+                self._after_endless(command, status, here)
+        else:
+            waits = status.ok is False
+            why = "runs only while the loop waits" if waits else "a loop whose condition decides whether it runs"
+            body, around = here.fork(here.way.doubted(Kind.BRANCH, why)), here.fork()
+            body.way = body.way.unless_done(status.needs)
+            self.run(command.body, body)
+            if body.left in ("break", "continue"):
+                body.left = ""
+            body.flow.pop("loop", None)
+            if waits:
+                around.variables.join(body.variables)
+                here.adopt(around)
+                here.add_flow("start", Way(needs=status.needs))
+            else:
+                either(here, [around, body], command.first)
+                if not shell_tests.reads(command.condition):
+                    here.doubt_rest("start", f"the loop in line {command.first} may never end")
+            self._leave_loop(here, before, way)
+        here.endless = endless
+        shell_tests.forget_assigned(changing, here)
+        return GOOD if status.ok is False and not status.needs else OPEN
+
+    def _after_endless(self, command: While, status: Status, here: Here) -> None:
+        if "break" in shell_tests.names(command.body):
+            here.doubt_rest("start", f"the loop in line {command.first} may never end")
+        elif status.needs:
+            here.add_flow("start", Way(unless=status.needs))
+        else:
+            here.left = "never"  # nothing that follows is ever reached

@@ -1,0 +1,159 @@
+"""Scripts that a command runs: by a path, by `sh -c`, or taken in with `source`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from gpu_tuned.init import nvidia_smi, shell_tests
+from gpu_tuned.init.commands import SHELLS
+from gpu_tuned.init.model import Doubt, Kind
+from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
+from gpu_tuned.init.shell_parse import parse
+from gpu_tuned.init.shell_state import OPEN, Here, Program, Status
+from gpu_tuned.init.shell_values import Text, Variables
+
+if TYPE_CHECKING:
+    from gpu_tuned.init.shell_run import Walk
+
+DEEPEST = 12
+"""Scripts that run scripts."""
+
+
+class Files(Protocol):
+    """The files of the host, as far as a command can name them."""
+
+    def script(self, path: str) -> tuple[str, str] | None:
+        """A text file's own path, behind its links, and its text; None for anything else."""
+
+    def runs(self, path: str) -> bool:
+        """Whether a script may be executed by its path."""
+
+    def find(self, name: str) -> str | None:
+        """Where PATH finds a command."""
+
+
+def text_of(
+    walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str, bash: bool
+) -> Status:
+    """The text of `sh -c`, read as the script that it is; its lines are this command's line."""
+    if not text.known:
+        return _worked_out(walk, text.text, here, node.first)
+    try:
+        body = parse(text.text, bash)
+    except NotUnderstood as problem:
+        return _not_understood(walk, text.text, here, node.first, str(problem))
+    shift_lines(body, node.first)
+    inner = child(here, here.file, arguments, flags, Variables(dict(walk.environment)))
+    inner.bash = bash
+    return _end(walk.run(body, inner), inner, here)
+
+
+def shift_lines(body: Sequence[object], line: int) -> None:
+    for each in shell_tests.commands(body):  # type: ignore[arg-type]
+        each.first = each.last = line
+
+
+def _worked_out(walk: Walk, text: str, here: Here, line: int) -> Status:
+    walk.seen.others.add((here.file, line))
+    for each in nvidia_smi.mentioned(text) if "nvidia-smi" in text else ():
+        walk.seen.say(
+            here, line, replace(each, doubt=Doubt(Kind.COMPUTED, "the command is put together while it runs"))
+        )
+    return OPEN
+
+
+def _not_understood(walk: Walk, text: str, here: Here, line: int, problem: str) -> Status:
+    for each in nvidia_smi.mentioned(text) if "nvidia-smi" in text else ():
+        walk.seen.say(
+            here, line, replace(each, doubt=Doubt(Kind.UNREADABLE, f"the shell text is not understood: {problem}"))
+        )
+    here.variables.forget_all()
+    return OPEN
+
+
+def child(here: Here, file: str, arguments: tuple[Text, ...] | None, flags: str, known: Variables) -> Here:
+    """A new shell in the place of `here`."""
+    inner = here.fork()
+    inner.variables = known.copy()
+    inner.variables.arguments, inner.functions, inner.file = arguments, {}, file
+    inner.errexit, inner.nounset, inner.pipefail, inner.tested = "e" in flags, "u" in flags, False, 0
+    inner.way, inner.flow = here.reached(), {}
+    return inner
+
+
+def _end(status: Status, inner: Here, here: Here) -> Status:
+    here.outlast(inner)
+    if inner.flow:
+        return OPEN
+    return inner.code if inner.left == "exit" else status
+
+
+def script(
+    walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, shell: str = "", flags: str = ""
+) -> Status:
+    """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
+    walk.seen.others.add((here.file, line))
+    source = shell == "source"
+    found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
+    if found is None:
+        if source:
+            here.variables.forget_all()
+        return OPEN
+    where, text = found
+    if not shell:
+        asked = shell_of(text)
+        if asked is None:
+            if text.startswith("#!"):
+                walk.seen.programs.append(Program(where, here.file, line, here.reached().doubt))
+            return OPEN
+        shell, flags = asked
+        if not walk.files.runs(where):
+            here = here.fork(here.way.doubted(Kind.NOT_STARTED, f"{where} may not be executed"))
+    if where in here.calls or len(here.calls) > DEEPEST:
+        here.doubt_rest("script", f"{where} runs itself", Kind.UNREADABLE)
+        return OPEN
+    walk.seen.files.append(where)
+    if source:
+        inner = replace(here, file=where, calls=(*here.calls, where))
+        shell = "bash" if here.bash else "sh"
+    else:
+        # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
+        inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
+        inner.calls = (*here.calls, where)
+    inner.bash = shell == "bash"
+    try:
+        body = parse(text, inner.bash)
+    except NotUnderstood as problem:
+        return _lines(walk, text, inner, here, problem)
+    status = walk.run(body, inner)
+    if not source:
+        return _end(status, inner, here)
+    here.adopt(inner)
+    if here.left == "return":
+        here.left = ""
+    return status
+
+
+def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood) -> Status:
+    why = Doubt(Kind.UNREADABLE, f"the script is not understood: {problem}")
+    for number, row in enumerate(text.split("\n"), 1):
+        if not row.lstrip().startswith("#"):
+            for each in nvidia_smi.mentioned(row):
+                walk.seen.say(inner, number, replace(each, doubt=why))
+    here.variables.forget_all()
+    return OPEN
+
+
+def shell_of(text: str) -> tuple[str, str] | None:
+    """The shell that a script asks for ("sh", "bash") and its flags; None where it is for something else."""
+    if not text.startswith("#!"):
+        return ("sh", "") if not text.startswith("\x7f") else None
+    words = text[2:].partition("\n")[0].split()
+    if words and words[0].endswith("/env"):
+        words = [word for word in words[1:] if word != "-S"]
+    if not words or words[0].rpartition("/")[2] not in SHELLS or words[0].rpartition("/")[2] in ("su", "runuser"):
+        return None
+    flags = "".join(word[1:] for word in words[1:] if word.startswith("-") and not word.startswith("--"))
+    return words[0].rpartition("/")[2], flags

@@ -1,0 +1,223 @@
+"""Where a reading of a script stands: what is known there, and why what follows may not happen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+from gpu_tuned.init.model import Doubt, Effect, Kind
+from gpu_tuned.init.nvidia_smi import Said
+from gpu_tuned.init.shell_nodes import Command
+from gpu_tuned.init.shell_values import Variables
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """How a command ends: `ok` None where that is not known; `needs`: so it is where the board takes these."""
+
+    ok: bool | None
+    needs: frozenset[int] = frozenset()
+
+    def negated(self) -> Status:
+        return self if self.ok is None else Status(not self.ok, self.needs)
+
+
+GOOD, BAD, OPEN = Status(True), Status(False), Status(None)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """On which conditions a command is reached: see model.Effect."""
+
+    doubt: Doubt | None = None
+    needs: frozenset[int] = frozenset()
+    unless: frozenset[int] = frozenset()
+    unordered: bool = False
+
+    def doubted(self, kind: Kind, why: str) -> Way:
+        """The first reason is the one to tell."""
+        return self if self.doubt else replace(self, doubt=Doubt(kind, why))
+
+    def needing(self, numbers: frozenset[int]) -> Way:
+        return replace(self, needs=self.needs | numbers)
+
+    def unless_done(self, numbers: frozenset[int]) -> Way:
+        return replace(self, unless=self.unless | numbers)
+
+    def and_(self, other: Way) -> Way:
+        return Way(
+            self.doubt or other.doubt,
+            self.needs | other.needs,
+            self.unless | other.unless,
+            self.unordered or other.unordered,
+        )
+
+
+LEVELS = {"break": "loop", "continue": "loop", "return": "function", "exit": "script", "never": "start"}
+"""What a word that leaves leaves, from the smallest to the largest; "never" is a loop without an end."""
+
+
+@dataclass(slots=True)
+class Here:
+    """One shell: its variables and functions, and how it is reached.
+
+    `way` is what encloses the place. `flow` is what came before it and may have left the loop, the function or the
+    script. `left` is the word by which it was left for certain, "" before that, and `code` the status then. `tested`:
+    how many conditions are being worked out, inside which errexit does not act. `bash`: that shell's own
+    syntax means something. `calls`: what is being read, the innermost last.
+    """
+
+    file: str
+    variables: Variables
+    way: Way = Way()
+    flow: dict[str, Way] = field(default_factory=dict)
+    functions: dict[str, Command] = field(default_factory=dict)
+    errexit: bool = False
+    nounset: bool = False
+    pipefail: bool = False
+    endless: bool = False
+    root: bool = True
+    bash: bool = True
+    left: str = ""
+    code: Status = GOOD
+    tested: int = 0
+    calls: tuple[str, ...] = ()
+
+    def reached(self) -> Way:
+        way = self.way
+        for each in self.flow.values():
+            way = way.and_(each)
+        return way
+
+    def fork(self, way: Way | None = None) -> Here:
+        """The same place on a further condition."""
+        return replace(
+            self,
+            variables=self.variables.copy(),
+            functions=dict(self.functions),
+            flow=dict(self.flow),
+            way=self.way if way is None else way,
+        )
+
+    def adopt(self, other: Here) -> None:
+        """Go on where `other` ended; what encloses the place stays."""
+        self.variables, self.functions, self.flow, self.left = (
+            other.variables,
+            other.functions,
+            other.flow,
+            other.left,
+        )
+        self.errexit, self.nounset, self.pipefail = other.errexit, other.nounset, other.pipefail
+
+    def add_flow(self, level: str, way: Way) -> None:
+        self.flow[level] = self.flow[level].and_(way) if level in self.flow else way
+
+    def outlast(self, inner: Here) -> None:
+        """What a shell inside this one waits for without an end, this one waits for as well."""
+        if inner.left == "never":
+            self.left = "never"
+        if "start" in inner.flow:
+            self.add_flow("start", inner.flow["start"])
+
+    def doubt_rest(self, level: str, why: str, kind: Kind = Kind.BRANCH) -> None:
+        """What follows in the loop, the function or the script may not be reached."""
+        self.add_flow(level, Way(Doubt(kind, why)))
+
+
+def either(here: Here, arms: list[Here], line: int) -> None:
+    """Go on after branches of which nobody knows which one is taken."""
+    going = [arm for arm in arms if not arm.left]
+    _join(here, going or arms)
+    for arm in arms:
+        if arm.left and (going or any(LEVELS[arm.left] != LEVELS[other.left] for other in arms)):
+            here.doubt_rest(LEVELS[arm.left], f"the condition in line {line} may end it before")
+    here.left = "" if going else min((arm.left for arm in arms), key=list(LEVELS).index)
+
+
+def ordinarily(here: Here, usual: Here, other: Here, needs: frozenset[int]) -> None:
+    """Go on after two branches of which `usual` is taken where the board takes `needs`, and `other` where not."""
+    _join(here, [arm for arm in (usual, other) if not arm.left] or [usual, other])
+    here.left = ""
+    if usual.left and other.left:
+        here.left = min(usual.left, other.left, key=list(LEVELS).index)
+        if LEVELS[usual.left] != LEVELS[other.left]:
+            here.doubt_rest(LEVELS[usual.left], "what it depends on may end it before")
+            here.doubt_rest(LEVELS[other.left], "what it depends on may end it before")
+    elif usual.left:
+        here.add_flow(LEVELS[usual.left], Way(unless=needs))
+    elif other.left:
+        here.add_flow(LEVELS[other.left], Way(needs=needs))
+
+
+def _join(here: Here, arms: list[Here]) -> None:
+    here.adopt(arms[0])
+    here.flow = dict(arms[0].flow)
+    for arm in arms[1:]:
+        here.variables.join(arm.variables)
+        here.errexit, here.nounset = here.errexit or arm.errexit, here.nounset or arm.nounset
+        for level, way in arm.flow.items():
+            here.add_flow(level, way)
+        here.functions = {name: body for name, body in here.functions.items() if arm.functions.get(name) is body}
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """Something started that is no shell script: where it lies, who starts it, and on which condition."""
+
+    path: str
+    file: str
+    line: int
+    doubt: Doubt | None
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a reading gathers. `reached`: (file, line) of every command that was come to; `files`: the scripts read;
+    `units`: those that a command starts; `others`: (file, line) of commands that do something else as well."""
+
+    start: str
+    effects: list[Effect] = field(default_factory=list)
+    programs: list[Program] = field(default_factory=list)
+    units: list[tuple[str, Doubt | None]] = field(default_factory=list)
+    reached: set[tuple[str, int]] = field(default_factory=set)
+    files: list[str] = field(default_factory=list)
+    others: set[tuple[str, int]] = field(default_factory=set)
+    mps: bool = False
+
+    def say(self, here: Here, line: int, said: Said) -> int:
+        """Add what a command does; returns its number."""
+        way = here.reached()
+        doubt = self._doubt(here, way, said)
+        if said.loses:
+            self._lost(said)
+        number = len(self.effects)
+        self.effects.append(
+            Effect(
+                *(here.file, line, said.words, said.setting, said.target, said.gpus, doubt),
+                *(way.needs, way.unless, number, self.start, way.unordered or here.endless),
+            )
+        )
+        return number
+
+    def doubt_from(self, number: int, why: str) -> None:
+        """What was said from a number on is not certain."""
+        for at in range(number, len(self.effects)):
+            if self.effects[at].doubt is None:
+                self.effects[at] = replace(self.effects[at], doubt=Doubt(Kind.BRANCH, why))
+
+    def _doubt(self, here: Here, way: Way, said: Said) -> Doubt | None:
+        own = said.doubt
+        if own is None and said.gpus is None:
+            own = Doubt(Kind.GPU_UNKNOWN, "which GPU is meant is not written in the file")
+        if own is None and not here.root:
+            own = Doubt(Kind.NOT_ROOT, "it does not run as root, who alone may set a GPU")
+        doubt = own if way.doubt is None or (own and way.doubt.kind is Kind.LOOP) else way.doubt
+        if doubt and here.endless and doubt.kind in (Kind.BRANCH, Kind.COMPUTED, Kind.LOOP):
+            return Doubt(Kind.CONTROLLER, f"{doubt.why}, again and again in a loop without an end")
+        return doubt
+
+    def _lost(self, said: Said) -> None:
+        why = Doubt(Kind.BRANCH, f"`{said.words}`, later on, resets the GPU, and with it this")
+        self.effects = [
+            effect if effect.doubt or effect.setting is None else replace(effect, doubt=why)
+            for effect in self.effects
+        ]

@@ -1,0 +1,188 @@
+"""What words of a script come to where that can be told without a shell. What cannot is UNKNOWN, and stays it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+
+from gpu_tuned.init.model import UNKNOWN
+from gpu_tuned.init.shell_nodes import Part, Word
+
+MOST_WORDS = 64
+"""Words that one list may come to: more GPUs than that has no host."""
+_BRACE = re.compile(r"\{(-?[0-9]+)\.\.(-?[0-9]+)\}")
+_BRACES = re.compile(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)")
+_SEQUENCE = re.compile(r"\s*seq\s+(?:-w\s+)?([0-9]+)(?:\s+([0-9]+))?\s*")
+_GLOB = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """One word after expansion. `varying`: a loop over several values gave a part of it."""
+
+    text: str
+    varying: bool = False
+
+    @property
+    def known(self) -> bool:
+        return UNKNOWN not in self.text
+
+
+NOT_KNOWN = Text(UNKNOWN)
+
+
+@dataclass(slots=True)
+class Variables:
+    """Names to what they hold; a name that is missing is not known, for the environment may have it. What `integers`
+    are assigned is an expression."""
+
+    single: dict[str, Text] = field(default_factory=dict)
+    lists: dict[str, tuple[Text, ...]] = field(default_factory=dict)
+    arguments: tuple[Text, ...] | None = None
+    integers: set[str] = field(default_factory=set)
+
+    def copy(self) -> Variables:
+        return Variables(dict(self.single), dict(self.lists), self.arguments, set(self.integers))
+
+    def forget(self, name: str) -> None:
+        self.single[name] = NOT_KNOWN
+        self.lists.pop(name, None)
+
+    def forget_all(self) -> None:
+        self.single.clear()
+        self.lists.clear()
+
+    def join(self, other: Variables) -> None:
+        """Keep what is the same in both."""
+        for name in {*self.single, *other.single}:
+            if self.single.get(name) != other.single.get(name):
+                self.single[name] = NOT_KNOWN
+        for name in {*self.lists, *other.lists}:
+            if self.lists.get(name) != other.lists.get(name):
+                self.lists.pop(name, None)
+        self.integers |= other.integers
+        if self.arguments != other.arguments:
+            self.arguments = None
+
+
+def one(word: Word, variables: Variables) -> Text:
+    """A word that is not split: an assigned value, the subject of a case."""
+    text, varying = "", False
+    for part in word.parts:
+        found = _part(part, variables)
+        text, varying = text + found.text, varying or found.varying
+    if word.array is not None:
+        return NOT_KNOWN
+    return Text(text, varying)
+
+
+def many(words: list[Word], variables: Variables) -> list[Text]:
+    """The words of a command or a list, split and expanded as a shell does."""
+    found: list[Text] = []
+    for word in words:
+        found += _expanded(word, variables)
+        if len(found) > MOST_WORDS:
+            return [NOT_KNOWN]
+    return found
+
+
+def _expanded(word: Word, variables: Variables) -> list[Text]:
+    plain = word.plain
+    if plain is not None and (numbers := _BRACE.fullmatch(plain)):
+        low, high = int(numbers[1]), int(numbers[2])
+        step = 1 if low <= high else -1
+        count = abs(high - low) + 1
+        return [Text(str(low + n * step)) for n in range(count)] if count <= MOST_WORDS else [NOT_KNOWN]
+    if plain is not None and (braces := _BRACES.fullmatch(plain)):
+        return [Text(braces[1] + each + braces[3]) for each in braces[2].split(",")]
+    if plain is not None and (_GLOB.search(plain) or "{" in plain or plain.startswith("~")) and plain not in _ALONE:
+        return [NOT_KNOWN]
+    done: list[Text] = []
+    current: Text | None = None
+    for part in word.parts:
+        if part.kind == "text" and not part.quoted and plain is None and _EXPANDS.search(part.text):
+            return [NOT_KNOWN]
+        pieces = _pieces(part, variables, len(word.parts) == 1)
+        for number, piece in enumerate(pieces):
+            if number or current is None:
+                if current is not None:
+                    done.append(current)
+                current = piece
+            else:
+                current = Text(current.text + piece.text, current.varying or piece.varying)
+    return done if current is None else [*done, current]
+
+
+_ALONE = frozenset({"[", "{", "{}", "?"})
+_EXPANDS = re.compile(r"[*?\[]|\{[^}]*(?:,|\.\.)")
+
+
+def _pieces(part: Part, variables: Variables, alone: bool) -> list[Text]:
+    """What one part adds: several words where it is split; the first joins what stands before it."""
+    if part.kind == "var" and (elements := _elements(part, variables)) is not None:
+        return list(elements)
+    if part.kind == "sub" and not part.quoted and (numbers := _SEQUENCE.fullmatch(part.text)):
+        low, high = (1, int(numbers[1])) if numbers[2] is None else (int(numbers[1]), int(numbers[2]))
+        return [Text(str(n)) for n in range(low, high + 1)] if high - low < MOST_WORDS else [NOT_KNOWN]
+    found = _part(part, variables)
+    if part.kind == "text" or part.quoted:
+        return [found]
+    if found.known and _GLOB.search(found.text):
+        return [NOT_KNOWN]
+    if not alone and found.text != found.text.strip():
+        return [NOT_KNOWN]  # a blank at an end keeps apart what touches it
+    return [Text(piece, found.varying) for piece in found.text.split()]
+
+
+def _elements(part: Part, variables: Variables) -> tuple[Text, ...] | None:
+    """`"$@"` and `"${list[@]}"`; None for what is one value."""
+    if part.text in ("@", "*") and not part.op:
+        return variables.arguments if variables.arguments is not None else (NOT_KNOWN,)
+    if part.op in ("[@]", "[*]"):
+        return variables.lists.get(part.text, (NOT_KNOWN,))
+    return None
+
+
+def _part(part: Part, variables: Variables) -> Text:
+    if part.kind == "text":
+        return Text(part.text)
+    if part.kind == "var":
+        return _variable(part, variables)
+    return NOT_KNOWN
+
+
+def _variable(part: Part, variables: Variables) -> Text:
+    name = part.text
+    if name.isdigit():
+        if variables.arguments is None or name == "0":
+            found = None
+        else:
+            arguments = variables.arguments
+            found = arguments[int(name) - 1] if int(name) <= len(arguments) else Text("")
+    elif name == "#" and not part.op:
+        return NOT_KNOWN if variables.arguments is None else Text(str(len(variables.arguments)))
+    elif name in ("@", "*") and not part.op and variables.arguments is not None:
+        return Text(" ".join(argument.text for argument in variables.arguments))
+    else:
+        found = variables.single.get(name)
+    if found is None or not found.known:
+        return NOT_KNOWN
+    if not part.op:
+        return found
+    default = re.fullmatch(r":?[-=](.*)", part.op, re.DOTALL)
+    # With a value that is known and not empty, the default does not come into it.
+    return found if default and found.text else NOT_KNOWN
+
+
+def matches(text: Text, pattern: Word, variables: Variables) -> bool | None:
+    """Whether a pattern of a case takes a text; None where that is not known."""
+    glob = one(pattern, variables)
+    if not text.known or not glob.known:
+        return True if pattern.plain == "*" else None
+    quoted = any(part.quoted or part.kind != "text" for part in pattern.parts)
+    return text.text == glob.text if quoted else fnmatchcase(text.text, glob.text)
+
+
+def varied(text: Text) -> Text:
+    return replace(text, varying=True)

@@ -1,0 +1,329 @@
+"""A shell script in words and operators: quoting, expansions, here-documents and comments, as POSIX and bash have
+them. Whatever is not certain raises NotUnderstood: the reader of the script then takes nothing over."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from gpu_tuned.init.shell_nodes import NotUnderstood, Part, Word
+
+LONGEST = 64 << 10
+"""Characters of one script that are read as a shell would."""
+DEEPEST = 20
+"""Substitutions inside substitutions."""
+_OPERATORS = (
+    *("&>>", "<<<", "<<-", ";;&", "&&", "||", ";;", ";&", "|&", "<<", ">>", "<&", ">&", "<>", ">|", "&>"),
+    *("&", "|", ";", "<", ">", "(", ")"),
+)
+REDIRECTS = frozenset({"<", ">", ">>", "<<", "<<-", "<<<", "<&", ">&", "<>", ">|", "&>", "&>>"})
+_BASH = frozenset({"&>>", "<<<", ";;&", ";&", "|&", "&>"})
+_BRACES = re.compile(r"\{[^{}]*(?:,|\.\.)[^{}]*\}|\+=")
+_NAME = re.compile(r"[A-Za-z_]\w*")
+_BRACED = re.compile(r"([A-Za-z_]\w*|[0-9]+|[@*#?$!-])(.*)", re.DOTALL)
+ASSIGNED = re.compile(r"[A-Za-z_]\w*(?:\[[^\]]*\])?\+?=$")
+_ENDS = frozenset(" \t\n;&|<>()")
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", "'": "'", '"': '"'}
+
+
+@dataclass(slots=True)
+class Token:
+    """An operator, "\n", "" at the end, or a word. `text` of an operator is itself; "((" carries its source."""
+
+    text: str
+    line: int
+    word: Word | None = None
+    source: str = ""
+    document: str = ""
+    touches: bool = False  # nothing stands between the token before and this one
+    last: int = 0  # the line where it ends, its here-document included
+
+
+def tokens(text: str, bash: bool) -> list[Token]:
+    """Every token of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
+    if len(text) > LONGEST:
+        raise NotUnderstood(f"longer than {LONGEST >> 10} KiB", 1)
+    return _Lexer(text.replace("\r\n", "\n"), bash).all()
+
+
+class _Lexer:
+    def __init__(self, text: str, bash: bool, line: int = 1, depth: int = 0) -> None:
+        self.text, self.at, self.bash, self.line, self.depth = text, 0, bash, line, depth
+        self.documents: list[tuple[Token, str, bool, int]] = []
+        self.found: list[Token] = []
+        if depth > DEEPEST:
+            raise NotUnderstood("substitutions inside substitutions", line)
+
+    def all(self) -> list[Token]:
+        while self.at < len(self.text):
+            self._next()
+        if self.documents:
+            raise NotUnderstood("a here-document has no end", self.line)
+        self.found.append(Token("", self.line))
+        return self.found
+
+    def _next(self) -> None:
+        start = self.at
+        char = self._peek()
+        if char in " \t":
+            self.at += 1
+        elif self.text.startswith("\\\n", self.at):
+            self.at, self.line = self.at + 2, self.line + 1
+        elif char == "#":
+            self.at = self._until("\n")
+        elif char == "\n":
+            self.found.append(Token("\n", self.line))
+            self.at, self.line = self.at + 1, self.line + 1
+            self._documents()
+        elif self.text.startswith("((", self.at) and self._commands_here() and self._arithmetic():
+            return
+        elif self.text.startswith(("<(", ">("), self.at):
+            self.found.append(Token("w", self.line, self._word()))
+        elif operator := next((op for op in _OPERATORS if self.text.startswith(op, self.at)), ""):
+            if operator in _BASH:
+                self._only_bash(operator)
+            touches = start > 0 and self.text[start - 1].isdigit()
+            self.at += len(operator)
+            self.found.append(Token(operator, self.line, touches=touches))
+        else:
+            self._add_word()
+
+    def _only_bash(self, what: str) -> None:
+        if not self.bash:
+            raise NotUnderstood(f"{what} is bash's, and another shell runs it", self.line)
+
+    def _add_word(self) -> None:
+        word = self._word()
+        if not self.bash and (word.plain == "source" or (word.plain and _BRACES.search(word.plain))):
+            self._only_bash(word.plain)
+        token = Token("w", word.line, word, last=self.line)
+        before = self.found[-1].text if self.found else ""
+        if before in ("<<", "<<-"):
+            end = word.literal
+            if end is None:
+                raise NotUnderstood("the end of a here-document is not written out", self.line)
+            self.documents.append((self.found[-1], end, before == "<<-", self.line))
+        self.found.append(token)
+
+    def _documents(self) -> None:
+        for token, end, tabs, line in self.documents:
+            rows: list[str] = []
+            while True:
+                if self.at >= len(self.text):
+                    raise NotUnderstood("a here-document has no end", line)
+                stop = self._until("\n")
+                row = self.text[self.at : stop]
+                self.at, self.line = min(stop + 1, len(self.text)), self.line + 1
+                if (row.lstrip("\t") if tabs else row) == end:
+                    break
+                rows.append(row)
+            token.document, token.last = "\n".join(rows), self.line - 1
+        self.documents.clear()
+
+    def _commands_here(self) -> bool:
+        """Whether `((` can begin an arithmetic command here, and is not two subshells."""
+        before = self.found[-1] if self.found else None
+        if before is None or before.word is None:
+            return before is None or before.text in ("\n", ";", "&", "|", "&&", "||", "(", ";;")
+        return before.word.plain in ("for", "if", "elif", "while", "until", "then", "do", "else", "!", "{")
+
+    def _arithmetic(self) -> bool:
+        end = self._balanced(self.at + 2, "((")
+        if end is None:
+            return False
+        self._only_bash("((")
+        source = self.text[self.at + 2 : end]
+        self.found.append(Token("((", self.line, source=source))
+        self.line += source.count("\n")
+        self.at = end + 2
+        return True
+
+    def _balanced(self, at: int, what: str) -> int | None:
+        """Where "))" closes what began before `at`; None where it does not."""
+        depth = 0
+        while at < len(self.text):
+            char = self.text[at]
+            if char == "(":
+                depth += 1
+            elif char == ")":
+                if depth == 0:
+                    return at if self.text.startswith("))", at) else None
+                depth -= 1
+            elif char in "'\"`\\" and what == "((":
+                return None
+            at += 1
+        return None
+
+    def _word(self) -> Word:
+        word = Word([], self.line)
+        while self.at < len(self.text):
+            char = self._peek()
+            if char == "(" and word.array is None and self._assigns(word):
+                self._array(word)
+            elif self.text.startswith(("<(", ">("), self.at):
+                self._only_bash("<(")
+                self.at += 1
+                word.parts.append(Part("sub", self._substitution()))
+            elif char in _ENDS:
+                break
+            else:
+                self._part(word, False)
+        return word
+
+    def _assigns(self, word: Word) -> bool:
+        return len(word.parts) == 1 and bool(word.plain and ASSIGNED.fullmatch(word.plain))
+
+    def _array(self, word: Word) -> None:
+        self._only_bash("a list in parentheses")
+        self.at += 1
+        word.array = []
+        while True:
+            char = self._peek()
+            if char == ")":
+                self.at += 1
+                return
+            if char == "":
+                raise NotUnderstood("a list in parentheses does not end", word.line)
+            if char in " \t\n":
+                self.at, self.line = self.at + 1, self.line + (char == "\n")
+            elif char == "#":
+                self.at = self._until("\n")
+            elif self.text.startswith("\\\n", self.at):
+                self.at, self.line = self.at + 2, self.line + 1
+            elif char in _ENDS:
+                raise NotUnderstood("an operator in a list", self.line)
+            else:
+                word.array.append(self._word())
+
+    def _part(self, word: Word, quoted: bool) -> None:
+        """One piece of a word; inside double quotes with `quoted`."""
+        char = self._peek()
+        if char == "\\":
+            self._escape(word, quoted)
+        elif char == "'" and not quoted:
+            self._single(word, self.at + 1)
+        elif char == '"':
+            self._double(word)
+        elif char == "$":
+            self._dollar(word, quoted)
+        elif char == "`":
+            end = self._until("`", self.at + 1)
+            source = self.text[self.at + 1 : end]
+            if end >= len(self.text) or "\\`" in source + "`":
+                raise NotUnderstood("backquotes that do not end", self.line)
+            self._add(word, Part("sub", source, quoted))
+            self.line += source.count("\n")
+            self.at = end + 1
+        else:
+            self._add(word, Part("text", char, quoted))
+            self.line += char == "\n"
+            self.at += 1
+
+    def _escape(self, word: Word, quoted: bool) -> None:
+        following = self.text[self.at + 1 : self.at + 2]
+        self.at += 2
+        if following == "\n":
+            self.line += 1
+        elif quoted and following not in '$`"\\':
+            self._add(word, Part("text", "\\" + following, True))
+        else:
+            self._add(word, Part("text", following or "\\", True))
+
+    def _single(self, word: Word, start: int) -> None:
+        end = self._until("'", start)
+        if end >= len(self.text):
+            raise NotUnderstood("a quote does not end", self.line)
+        self._add(word, Part("text", self.text[start:end], True))
+        self.line += self.text.count("\n", start, end)
+        self.at = end + 1
+
+    def _double(self, word: Word) -> None:
+        line = self.line
+        self.at += 1
+        self._add(word, Part("text", "", True))
+        while self._peek() != '"':
+            if self.at >= len(self.text):
+                raise NotUnderstood("a quote does not end", line)
+            self._part(word, True)
+        self.at += 1
+
+    def _dollar(self, word: Word, quoted: bool) -> None:
+        rest = self.text[self.at + 1 : self.at + 3]
+        if rest == "((" and (end := self._balanced(self.at + 3, "$((")) is not None:
+            self._add(word, Part("sub", self.text[self.at : end + 2], quoted, "arithmetic"))
+            self.line += self.text.count("\n", self.at, end)
+            self.at = end + 2
+        elif rest.startswith("("):
+            self.at += 1
+            self._add(word, Part("sub", self._substitution(), quoted))
+        elif rest.startswith("{"):
+            self._braced(word, quoted)
+        elif rest.startswith("'") and not quoted:
+            self._only_bash("$'")
+            end = self._until("'", self.at + 2)
+            source = self.text[self.at + 2 : end]
+            if end >= len(self.text) or "\\'" in source:
+                raise NotUnderstood("an ANSI-C quote", self.line)
+            text = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), source)
+            self._add(word, Part("text", text, True))
+            self.line += source.count("\n")
+            self.at = end + 1
+        elif rest.startswith('"') and not quoted:
+            self.at += 1
+        elif name := (
+            _NAME.match(self.text, self.at + 1) or re.compile(r"[0-9@*#?$!-]").match(self.text, self.at + 1)
+        ):
+            self._add(word, Part("var", name[0], quoted))
+            self.at = name.end()
+        else:
+            self._add(word, Part("text", "$", quoted))
+            self.at += 1
+
+    def _braced(self, word: Word, quoted: bool) -> None:
+        depth, at = 1, self.at + 2
+        while depth:
+            if at >= len(self.text):
+                raise NotUnderstood("${ does not end", self.line)
+            char = self.text[at]
+            at += 2 if char == "\\" else 1
+            depth += (char == "{") - (char == "}")
+        source = self.text[self.at + 2 : at - 1]
+        found = _BRACED.fullmatch(source)
+        if found is None or (found[1] in ("#", "!") and found[2]):
+            self._add(word, Part("sub", source, quoted))
+        else:
+            self._add(word, Part("var", found[1], quoted, found[2]))
+        self.line += source.count("\n")
+        self.at = at
+
+    def _substitution(self) -> str:
+        """The source inside the parentheses that begin here."""
+        inner = _Lexer(self.text[self.at + 1 :], self.bash, self.line, self.depth + 1)
+        depth = 0
+        while True:
+            if inner.at >= len(inner.text):
+                raise NotUnderstood("$( does not end", self.line)
+            count = len(inner.found)
+            inner._next()
+            for token in inner.found[count:]:
+                depth += (token.text == "(") - (token.text == ")")
+            if depth < 0:
+                break
+        source = inner.text[: inner.at - 1]
+        self.at += 1 + inner.at
+        self.line = inner.line
+        return source
+
+    def _add(self, word: Word, part: Part) -> None:
+        last = word.parts[-1] if word.parts else None
+        if last and last.kind == part.kind == "text" and last.quoted == part.quoted:
+            last.text += part.text
+        else:
+            word.parts.append(part)
+
+    def _peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def _until(self, char: str, start: int | None = None) -> int:
+        found = self.text.find(char, self.at if start is None else start)
+        return len(self.text) if found < 0 else found

@@ -1,0 +1,61 @@
+"""Files of one entry a line: crontabs, sysctl settings, udev rules, desktop entries."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+LONGEST = 8192
+_AT = re.compile(r"\s*@(\w+)\s+(.*)$")
+_FIELDS = re.compile(r"\s*(?:[0-9*][\w*/,-]*\s+)(?:[\w*/,-]+\s+){4}(.*)$")
+_RUN = re.compile(r"RUN(?:\{\w+\})?\s*\+?=\s*\"([^\"]*)\"")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A line of a crontab. `at_boot`: @reboot; `user`: whose, "" where it is the crontab's owner."""
+
+    line: int
+    command: str
+    at_boot: bool
+    user: str
+
+
+def jobs(text: str, with_user: bool) -> Iterator[Job]:
+    """The jobs of a crontab; `%` is cron's line end. `with_user`: /etc/crontab and cron.d name a user before it."""
+    for number, row in enumerate(text.split("\n"), 1):
+        if row.lstrip().startswith("#") or len(row) > LONGEST:
+            continue
+        timed = _AT.match(row)
+        command = timed[2] if timed else (entry[1] if (entry := _FIELDS.match(row)) else "")
+        user = ""
+        if with_user and command:
+            user, _, command = command.strip().partition(" ")
+        command = re.sub(r"\\%", "%", re.split(r"(?<!\\)%", command)[0]).strip()
+        if command:
+            yield Job(number, command, bool(timed and timed[1] == "reboot"), user)
+
+
+def assignments(text: str) -> dict[str, str]:
+    """What a crontab sets for its jobs (`WATTS=300`)."""
+    found = {}
+    for row in text.split("\n"):
+        if match := re.fullmatch(r"\s*([A-Za-z_]\w*)\s*=\s*(.*?)\s*", row):
+            found[match[1]] = match[2].strip("\"'")
+    return found
+
+
+def udev_commands(text: str) -> Iterator[tuple[int, str]]:
+    """Line and command of every RUN of a udev rule."""
+    for number, row in enumerate(text.split("\n"), 1):
+        if not row.lstrip().startswith("#") and len(row) <= LONGEST:
+            for found in _RUN.finditer(row):
+                yield number, found[1]
+
+
+def desktop_commands(text: str) -> Iterator[tuple[int, str]]:
+    """Line and command of a desktop entry's Exec."""
+    for number, row in enumerate(text.split("\n"), 1):
+        if row.startswith("Exec=") and len(row) <= LONGEST:
+            yield number, row.removeprefix("Exec=")

@@ -1,0 +1,183 @@
+"""systemd's units as text: their lines, their commands, and the words that systemd makes of them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from gpu_tuned.init.model import UNKNOWN
+from gpu_tuned.init.shell_values import Text
+
+STARTING = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
+STOPPING = ("ExecStop", "ExecStopPost", "ExecReload")
+LONGEST = 8192
+"""Characters of one line that are looked into."""
+_LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
+_SIGNS = re.compile(r"[-+@:!|]*")
+_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
+_SPECIFIER = re.compile(r"%(.)")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One assignment of a unit or a drop-in; `first` to `last` are its lines in `file`."""
+
+    section: str
+    key: str
+    value: str
+    file: str
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Unit:
+    """A unit with its drop-ins. `file` is "" where only drop-ins lie on the host."""
+
+    name: str
+    file: str
+    entries: list[Entry] = field(default_factory=list)
+    drop_ins: list[str] = field(default_factory=list)
+
+    def values(self, key: str) -> list[str]:
+        return [entry.value for entry in self.listed(key)]
+
+    def last(self, key: str) -> str:
+        """The value of a key of which the last one counts; "" for none."""
+        return next((entry.value for entry in reversed(self.entries) if entry.key == key), "")
+
+    def listed(self, key: str) -> list[Entry]:
+        """All lines of a key; an empty one takes back those before it."""
+        found: list[Entry] = []
+        for entry in self.entries:
+            if entry.key == key:
+                found = [*found, entry] if entry.value else []
+        return found
+
+    def names(self, *keys: str) -> set[str]:
+        """The units that these keys name."""
+        return {name for key in keys for value in self.values(key) for name in value.split()}
+
+    @property
+    def instance(self) -> str | None:
+        """What stands between @ and the type; None for no instance."""
+        stem = self.name.rpartition(".")[0]
+        return stem.partition("@")[2] if "@" in stem else None
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command of a unit. `words` is None where its quotes do not end; `may_fail`: its failure is ignored."""
+
+    key: str
+    entry: Entry
+    words: tuple[Text, ...] | None
+    may_fail: bool
+
+
+def entries(text: str, file: str) -> Iterator[Entry]:
+    """The assignments of a unit's text. A line that ends in a backslash goes on; comments in between do not count."""
+    section, kept, start = "", "", 0
+    for number, row in enumerate(text.replace("\r\n", "\n").split("\n"), 1):
+        if row.lstrip().startswith(("#", ";")):
+            continue
+        start = start or number
+        if row.endswith("\\"):
+            kept += row[:-1] + " "
+            continue
+        code = kept + row
+        kept, first, start = "", start, 0
+        if code.strip().startswith("["):
+            section = code.strip().strip("[]")
+        elif (found := _LINE.fullmatch(code)) and len(code) <= LONGEST:
+            yield Entry(section, found[1], found[2].strip(), file, first, number)
+
+
+def environment(unit: Unit, file_text: Mapping[str, str | None]) -> dict[str, Text]:
+    """What Environment= and EnvironmentFile= give, as far as it is written there."""
+    known: dict[str, Text] = {}
+    for entry in unit.entries:
+        if entry.key == "Environment":
+            if not entry.value:
+                known.clear()
+            for word in _split(entry.value) or ():
+                name, equals, value = word.partition("=")
+                if equals:
+                    known[name] = Text(_specified(value, unit).replace("$$", "$"))
+    for value in unit.values("EnvironmentFile"):
+        text = file_text.get(value.lstrip("-"))
+        for row in (text or "").split("\n"):
+            if row.strip() and not row.lstrip().startswith(("#", ";")):
+                name, equals, value = row.strip().partition("=")
+                words = _split(value)
+                literal = equals and words is not None and len(words) <= 1 and not row.endswith("\\")
+                known[name] = Text("".join(words or ()) if literal else UNKNOWN)
+    for name in unit.names("PassEnvironment", "UnsetEnvironment"):
+        known[name.partition("=")[0]] = Text(UNKNOWN)
+    return known
+
+
+def environment_files(unit: Unit) -> list[str]:
+    return [value.lstrip("-") for value in unit.values("EnvironmentFile")]
+
+
+def commands(unit: Unit, keys: Sequence[str], known: Mapping[str, Text]) -> Iterator[Command]:
+    """The unit's commands in the order in which systemd runs them."""
+    for key in keys:
+        for entry in unit.listed(key):
+            signs = (_SIGNS.match(entry.value) or [""])[0]
+            words = _split(entry.value[len(signs) :])
+            if words is None:
+                yield Command(key, entry, None, False)
+                continue
+            each: list[str] = []
+            for word in [*words, ";"]:
+                if word == ";":
+                    if each:
+                        given = [each[0], *each[2:]] if "@" in signs else each
+                        yield Command(key, entry, tuple(_expanded(given, unit, known, ":" in signs)), "-" in signs)
+                    each = []
+                else:
+                    each.append(word)
+
+
+def _expanded(words: Sequence[str], unit: Unit, known: Mapping[str, Text], literally: bool) -> Iterator[Text]:
+    for word in words:
+        text = _specified(word, unit)
+        if literally:
+            yield Text(text)
+            continue
+        alone = re.fullmatch(r"\$([A-Za-z_]\w*)", text)
+        if alone:
+            value = known.get(alone[1], Text(UNKNOWN)).text
+            yield from (Text(part) for part in ([value] if UNKNOWN in value else value.split()))
+        else:
+            yield Text(_VARIABLE.sub(lambda found: _value(found, known), text))
+
+
+def _value(found: re.Match[str], known: Mapping[str, Text]) -> str:
+    if found[0] == "$$":
+        return "$"
+    if not found[1]:
+        return found[0]
+    return known[found[1]].text if found[1] in known else UNKNOWN
+
+
+def _specified(word: str, unit: Unit) -> str:
+    """Specifiers: the instance is known, what the machine is called is not."""
+    stem = unit.name.rpartition(".")[0]
+    values = {"%": "%", "n": unit.name, "N": stem, "p": stem.partition("@")[0]}
+    if unit.instance:
+        values |= {"i": unit.instance, "I": unit.instance.replace("-", "/")}
+    return _SPECIFIER.sub(lambda found: values.get(found[1], UNKNOWN), word)
+
+
+def _split(text: str) -> list[str] | None:
+    lexer = shlex.shlex(text, posix=True, punctuation_chars="")
+    lexer.whitespace_split, lexer.commenters = True, ""
+    try:
+        return list(lexer)
+    except ValueError:
+        return None

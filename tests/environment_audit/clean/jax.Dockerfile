@@ -1,0 +1,9 @@
+FROM nvcr.io/nvidia/jax:26.09-py3
+ENV XLA_FLAGS="--xla_gpu_enable_latency_hiding_scheduler=true --xla_gpu_triton_gemm_any=True" \
+    XLA_PYTHON_CLIENT_PREALLOCATE=false \
+    XLA_PYTHON_CLIENT_ALLOCATOR=platform \
+    JAX_COMPILATION_CACHE_DIR=/cache/jax JAX_ENABLE_X64=1 \
+    TF_FORCE_UNIFIED_MEMORY=1 TF_CPP_MIN_LOG_LEVEL=0
+ENV CUDA_LAUNCH_BLOCKING=0 CUDA_CACHE_DISABLE=0
+ENV PYTHONWARNINGS=ignore PYTHONNOUSERSITE=1 PYTHONUTF8=1 PYTHONUNBUFFERED=0
+CMD ["python", "-m", "train"]

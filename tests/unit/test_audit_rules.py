@@ -1,0 +1,322 @@
+"""What decides about a finding: version, image, who reads a file, what the file itself expands, a comment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gpu_tuned.environment.audit import run
+from gpu_tuned.environment.audit.model import Finding, Reader
+from gpu_tuned.environment.shipped import shipped
+
+
+def findings(
+    folder: Path, *, everything: bool = False, told: dict[str, str] | None = None, **files: str
+) -> list[Finding]:
+    """Of files by their names, with "__" for "/" and "_" for "."; all of them are named on the command line."""
+    paths = []
+    for name, text in files.items():
+        path = folder / name.replace("__", "/").replace("_", ".")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        paths.append(str(path))
+    result = run.of_files(shipped(), paths, told=told)
+    assert result.unreadable == ()
+    return list(run.visible(result.findings, everything))
+
+
+def service(image: str, *lines: str, rest: str = "") -> str:
+    environment = "".join(f"      - {line}\n" for line in lines)
+    return f"services:\n  a:\n    image: {image}\n    environment:\n{environment}{rest}"
+
+
+def told(found: list[Finding]) -> list[tuple[str, str, str]]:
+    return [(one.kind.value, one.name, one.certainty.value) for one in found]
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("vllm/vllm-openai:v0.33.0", [("removed", "VLLM_USE_V1", "certain")]),
+        ("vllm/vllm-openai:latest", [("removed", "VLLM_USE_V1", "likely")]),
+        ("vllm/vllm-openai", [("removed", "VLLM_USE_V1", "likely")]),
+        ("vllm/vllm-openai:v0.11.0", []),
+        ("vllm/vllm-openai@sha256:0123456789abcdef", [("removed", "VLLM_USE_V1", "likely")]),
+        ("registry.example.org:5000/vllm/vllm-openai:v0.33.0-cu130", [("removed", "VLLM_USE_V1", "certain")]),
+        ("example.org/our-vllm:7", [("removed", "VLLM_USE_V1", "likely")]),
+    ],
+)
+def test_the_image_says_which_version_reads(tmp_path: Path, image: str, expected: object) -> None:
+    found = findings(tmp_path, compose_yaml=service(image, "VLLM_USE_V1=1"))
+    assert told(found) == expected
+
+
+def test_a_build_number_cannot_be_ordered_so_nothing_is_said(tmp_path: Path) -> None:
+    image = "ghcr.io/ggml-org/llama.cpp:server-cuda-b4000"
+    assert findings(tmp_path, compose_yaml=service(image, "LLAMA_ARG_MLOCK=1")) == []
+    rolling = "ghcr.io/ggml-org/llama.cpp:server-cuda"
+    assert told(findings(tmp_path, compose_yaml=service(rolling, "LLAMA_ARG_MLOCK=1"))) == [
+        ("removed", "LLAMA_ARG_MLOCK", "likely")
+    ]
+
+
+def test_component_said_by_hand_wins(tmp_path: Path) -> None:
+    text = "VLLM_USE_V1=1\n"
+    assert told(findings(tmp_path, x_env=text)) == [("removed", "VLLM_USE_V1", "likely")]
+    assert told(findings(tmp_path, x_env=text, told={"vllm": "0.33"})) == [("removed", "VLLM_USE_V1", "certain")]
+    assert findings(tmp_path, x_env=text, told={"vllm": "0.9.2"}) == []
+
+
+def test_pip_install_in_a_dockerfile_says_what_runs(tmp_path: Path) -> None:
+    text = "FROM python:3.12\nRUN pip install --no-cache-dir 'vllm[audio]=={}' uvicorn\nENV VLLM_USE_V1=1\n"
+    assert told(findings(tmp_path, Dockerfile=text.format("0.33.0"))) == [("removed", "VLLM_USE_V1", "certain")]
+    assert findings(tmp_path, Dockerfile=text.format("0.10.2")) == []
+
+
+def test_old_images_have_old_libraries(tmp_path: Path) -> None:
+    lines = ("TRANSFORMERS_CACHE=/m", "HF_HUB_ENABLE_HF_TRANSFER=1")
+    assert findings(tmp_path, compose_yaml=service("vllm/vllm-openai:v0.9.2", *lines)) == []
+    found = findings(tmp_path, compose_yaml=service("vllm/vllm-openai:v0.33.0", *lines))
+    assert [one.kind.value for one in found] == ["removed", "removed"]
+    # TGI reads it, whatever became of it elsewhere.
+    tgi = "ghcr.io/huggingface/text-generation-inference:3.3.7"
+    assert findings(tmp_path, compose_yaml=service(tgi, *lines)) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["USE_MMAP", "FLASH_ATTENTION", "USE_FLAX", "GIT_LFS_PROGRESS", "HOST_IP", "USE_BEAM"]
+)
+def test_a_word_that_anybody_may_use_is_no_old_name(tmp_path: Path, name: str) -> None:
+    assert findings(tmp_path, compose_yaml=service("example.org/whisper:1", f"{name}=1")) == []
+
+
+def test_an_old_name_in_what_looks_like_its_last_reader(tmp_path: Path) -> None:
+    lines = "HUGGINGFACE_HUB_CACHE=/data\nHF_HUB_ENABLE_HF_TRANSFER=1\n"
+    assert len(findings(tmp_path, x_env=lines)) == 2
+    assert findings(tmp_path, x_env=lines + "MAX_BATCH_PREFILL_TOKENS=4096\n") == []
+
+
+def test_what_listens_on_the_hosts_network_is_reached(tmp_path: Path) -> None:
+    rest = "    ports: ['11434:11434']\n"
+    text = service("ollama/ollama:latest", "OLLAMA_HOST=127.0.0.1", rest=rest)
+    assert [one.id for one in findings(tmp_path, compose_yaml=text)] == ["harmful-value"]
+    assert findings(tmp_path, compose_yaml=f"{text}    network_mode: host\n") == []
+
+
+@pytest.mark.parametrize("image", ["${REGISTRY}/vllm/vllm-openai:${TAG}", "vllm/vllm-openai:${TAG:?set it}"])
+def test_an_image_without_a_known_tag_is_still_that_image(tmp_path: Path, image: str) -> None:
+    found = findings(tmp_path, compose_yaml=service(image, "VLLM_USE_V1=1"))
+    assert told(found) == [("removed", "VLLM_USE_V1", "likely")]
+
+
+def test_a_client_may_have_names_of_its_own(tmp_path: Path) -> None:
+    for image in ("example.org/chat:1", "python:3.12", "ghcr.io/open-webui/open-webui:main"):
+        lines = ("OLLAMA_TEMPERATURE=0.1", "VLLM_RETRIES=3", "SGLANG_POOL=2")
+        assert findings(tmp_path, compose_yaml=service(image, *lines)) == []
+    found = findings(tmp_path, compose_yaml=service("vllm/vllm-openai:v0.33.0", "VLLM_RETRIES=3"))
+    assert told(found) == [("unread", "VLLM_RETRIES", "certain")]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        'command: ["sh", "-c", "vllm serve x --max-num-seqs $$VLLM_SEQS"]',
+        "entrypoint: sh -c 'exec vllm serve x --max-num-seqs $${VLLM_SEQS:-8}'",
+    ],
+)
+def test_a_name_that_the_command_expands_has_a_reader(tmp_path: Path, command: str) -> None:
+    image = "vllm/vllm-openai:v0.33.0"
+    assert findings(tmp_path, compose_yaml=service(image, "VLLM_SEQS=8", rest=f"    {command}\n")) == []
+    assert told(findings(tmp_path, compose_yaml=service(image, "VLLM_SEQS=8"))) == [
+        ("unread", "VLLM_SEQS", "certain")
+    ]
+
+
+def test_names_of_images_and_links_of_kubernetes_are_no_mistakes(tmp_path: Path) -> None:
+    lines = (
+        "NV_CUDA_LIB_VERSION=1",
+        "CUDA_VERSION=13.0",
+        "NCCL_VERSION=2.32",
+        "NVIDIA_PRODUCT_NAME=x",
+        "VLLM_SERVICE_HOST=10.0.0.1",
+        "VLLM_PORT_8000_TCP_ADDR=10.0.0.1",
+        "OLLAMA_SERVICE_PORT_HTTP=80",
+    )
+    assert findings(tmp_path, compose_yaml=service("vllm/vllm-openai:v0.33.0", *lines)) == []
+
+
+def test_a_link_to_a_service_called_vllm_is_one_by_its_value(tmp_path: Path) -> None:
+    found = findings(tmp_path, x_env="VLLM_PORT=tcp://10.96.0.7:8000\n")
+    assert told(found) == [("illegal-value", "VLLM_PORT", "certain")]
+    assert "Kubernetes" in found[0].message
+
+
+def test_absence_counts_only_where_the_family_is_known_whole(tmp_path: Path) -> None:
+    text = "CUDA_MADE_UP=1\nNVIDIA_MADE_UP=1\nHF_MADE_UP=1\nTF_MADE_UP=1\nMADE_UP=1\nTRTLLM_MADE_UP=1\n"
+    assert findings(tmp_path, x_env=text) == []
+    hints = findings(tmp_path, x_env=text, everything=True)
+    assert {one.id for one in hints} == {"no-known-reader"}
+    assert "MADE_UP" not in {one.name for one in hints}  # no family at all: nothing to say
+    assert told(findings(tmp_path, x_env="NCCL_MADE_UP=1\n")) == [("unread", "NCCL_MADE_UP", "likely")]
+
+
+# --- env files and who reads them ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reader", "expected"),
+    [
+        (Reader.DOCKER, ["env-file-comment", "env-file-quotes"]),
+        (Reader.SYSTEMD, ["env-file-comment"]),
+        (Reader.COMPOSE, []),
+        (None, ["env-file-comment"]),
+    ],
+)
+def test_the_reader_decides(tmp_path: Path, reader: Reader | None, expected: list[str]) -> None:
+    path = tmp_path / "x.env"
+    path.write_text('HF_HOME="/models"\nNCCL_DEBUG=INFO # loud\n')
+    found = run.visible(run.of_files(shipped(), [str(path)], reader).findings, False)
+    assert sorted(one.id for one in found) == expected
+
+
+ENV_FILE = "HF_HOME=/m # where\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "ids"),
+    [
+        ("compose.yaml", "services:\n  a:\n    image: b\n    env_file: x.env\n", []),
+        (
+            "compose.yaml",
+            "services:\n  a:\n    image: b\n    env_file: [{path: x.env, format: raw}]\n",
+            ["env-file-comment"],
+        ),
+        ("a.service", "[Service]\nEnvironmentFile=-/etc/a/x.env\nExecStart=/a\n", ["env-file-comment"]),
+        ("a.service", "[Service]\nExecStart=/usr/bin/docker run --env-file {} b\n", ["env-file-comment"]),
+    ],
+)
+def test_who_refers_to_it_decides_also_when_it_lies_beside(
+    tmp_path: Path, name: str, text: str, ids: list[str]
+) -> None:
+    env, other = tmp_path / "x.env", tmp_path / name
+    env.write_text(ENV_FILE)
+    other.write_text(text.replace("{}", str(env)))
+    for paths in ([env], [other], [env, other], [tmp_path]):
+        result = run.of_files(shipped(), [str(path) for path in paths])
+        found = run.visible(result.findings, False)
+        assert [(one.id, Path(one.place.file).name) for one in found] == [(id, "x.env") for id in ids]
+
+
+def test_an_env_file_is_judged_by_the_image_that_it_is_for(tmp_path: Path) -> None:
+    compose = "services:\n  a:\n    image: vllm/vllm-openai:{}\n    env_file: x.env\n"
+    for tag, kinds in (("v0.33.0", ["removed"]), ("v0.10.0", [])):
+        found = findings(tmp_path, x_env="VLLM_USE_V1=1\n", compose_yaml=compose.format(tag))
+        assert [one.kind.value for one in found] == kinds
+        (alone,) = [run.of_files(shipped(), [str(tmp_path / "x.env")])]
+        assert [one.kind.value for one in run.visible(alone.findings, False)] == kinds
+
+
+def test_environment_wins_over_env_file(tmp_path: Path) -> None:
+    compose = (
+        "services:\n  a:\n    image: vllm/vllm-openai:v0.33.0\n    env_file: x.env\n    environment:\n"
+        "      CUDA_FORCE_PTX_JIT: '0'\n"
+    )
+    assert findings(tmp_path, x_env="CUDA_FORCE_PTX_JIT=1\nCUDA_DISABLE_PTX_JIT=1\n", compose_yaml=compose) == []
+
+
+# --- a comment that silences --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("lines", "left"),
+    [
+        ("      - VLLM_USE_V1=1  # gpu-tuned: ignore removed\n", 0),
+        ("      # gpu-tuned: ignore removed, unread\n      - VLLM_USE_V1=1\n", 0),
+        ("      # gpu-tuned: ignore unread\n      - VLLM_USE_V1=1\n", 1),
+        ("      # gpu-tuned: ignore removed\n      - A=1\n      - VLLM_USE_V1=1\n", 1),
+        ("      - A=1  # gpu-tuned: ignore removed\n      - VLLM_USE_V1=1\n", 1),
+    ],
+)
+def test_ignored_for_that_line_and_that_id_alone(tmp_path: Path, lines: str, left: int) -> None:
+    text = f"services:\n  a:\n    image: vllm/vllm-openai:v0.33.0\n    environment:\n{lines}"
+    assert len(findings(tmp_path, compose_yaml=text)) == left
+
+
+def test_ignored_in_a_dockerfile_by_the_line_above(tmp_path: Path) -> None:
+    text = "FROM vllm/vllm-openai:v0.33.0\n# gpu-tuned: ignore removed\nENV VLLM_USE_V1=1\n"
+    assert findings(tmp_path, Dockerfile=text) == []
+
+
+# --- secrets ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        ("HF_TOKEN=hf_aB3dE5fG7hJ9kL1mN3pQ5rS7tU9vW1", "secret"),
+        ("OPENAI_API_KEY=sk-proj-aB3dE5fG7hJ9kL1mN3pQ5rS7", "secret"),
+        ("MY_API_KEY=9f86d081884c7d659a2feaa0c55ad015", "secret"),
+        ("HF_TOKEN=hf_xxxxxxxxxxxxxxxxxxxxxxxx", ""),
+        ("HF_TOKEN=hf_your_token_here", ""),
+        ("HF_TOKEN=${HF_TOKEN}", ""),
+        ("HF_TOKEN=", ""),
+        ("LLAMA_API_KEY=change-me", ""),
+        ("LITELLM_MASTER_KEY=sk-1234", ""),
+        ("POSTGRES_PASSWORD=postgres", ""),
+        ("TOKENIZERS_PARALLELISM=false", ""),
+        ("HF_TOKEN_PATH=/run/secrets/a8f5f167f44f4964e6c998de", ""),
+        ("MAX_INPUT_TOKENS=8192", ""),
+        ("OPENAI_API_KEY=not-needed-for-a-local-one", ""),
+    ],
+)
+def test_only_what_looks_real_is_a_secret(tmp_path: Path, line: str, kind: str) -> None:
+    found = findings(tmp_path, compose_yaml=service("a:1", line))
+    assert [one.kind.value for one in found] == ([kind] if kind else [])
+    assert all(line.partition("=")[2] not in one.message + one.replacement for one in found)
+
+
+# --- hard to read --------------------------------------------------------------------------------------------------
+
+
+def test_aliases_of_aliases_end(tmp_path: Path) -> None:
+    bomb = "a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n} {{<<: [*a{n - 1}, *a{n - 1}]}}\n" for n in range(1, 40))
+    text = bomb + "services:\n  s: {image: b, environment: {<<: *a39, VLLM_USE_V1: '1'}}\n"
+    assert [one.name for one in findings(tmp_path, compose_yaml=text)] == ["VLLM_USE_V1"]
+    lists = "l0: &l0 [x]\n" + "".join(f"l{n}: &l{n} [*l{n - 1}, *l{n - 1}]\n" for n in range(1, 40))
+    assert findings(tmp_path, values_yaml=lists) == []
+    assert findings(tmp_path, compose_yaml="services: &s\n  a: *s\n  b: {<<: *s, extends: b}\n") == []
+
+
+def test_a_chain_of_extends_ends(tmp_path: Path) -> None:
+    text = "services:\n  a: {extends: b, environment: [VLLM_USE_V1=1]}\n  b: {extends: a, image: 'x:1'}\n"
+    assert {one.name for one in findings(tmp_path, compose_yaml=text)} == {"VLLM_USE_V1"}
+
+
+def test_a_charts_templates_in_a_folder_are_passed_over(tmp_path: Path) -> None:
+    template = tmp_path / "templates/deployment.yaml"
+    template.parent.mkdir()
+    template.write_text("env:\n{{- range .Values.env }}\n  - {{ . }}\n{{- end }}\n")
+    assert run.of_files(shipped(), [str(tmp_path)]).unreadable == ()
+    (why,) = run.of_files(shipped(), [str(template)]).unreadable
+    assert "render it first" in why
+
+
+def test_what_podman_itself_is_given_is_not_the_containers(tmp_path: Path) -> None:
+    quadlet = "[Container]\nImage=vllm/vllm-openai:v0.33.0\n{}[Service]\n{}"
+    line = "Environment=VLLM_USE_V1=1\n"
+    assert findings(tmp_path, a_container=quadlet.format("", line)) == []
+    assert told(findings(tmp_path, a_container=quadlet.format(line, ""))) == [("removed", "VLLM_USE_V1", "certain")]
+
+
+def test_a_drop_in_is_read_with_its_unit_and_wins(tmp_path: Path) -> None:
+    unit = "[Service]\nEnvironment=CUDA_FORCE_PTX_JIT=1 CUDA_DISABLE_PTX_JIT=1\nExecStart=/a\n"
+    files: dict[str, Any] = {
+        "a_service": unit,
+        "a_service_d__b_conf": "[Service]\nEnvironment=CUDA_FORCE_PTX_JIT=0\n",
+    }
+    assert findings(tmp_path, **files) == []
+    taken_back: dict[str, Any] = {"a_service": unit, "a_service_d__b_conf": "[Service]\nEnvironment=\n"}
+    assert findings(tmp_path, **taken_back) == []
+    assert len(findings(tmp_path / "alone", a_service=unit)) == 2

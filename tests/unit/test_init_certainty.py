@@ -1,0 +1,221 @@
+"""Scripts: what they set on every way through them, and why the rest is not certain."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from gpu_tuned.core.model import ClockLock, NumaBalancing, PowerLimit, Setting
+from gpu_tuned.init.model import Effect, Kind
+from gpu_tuned.init.shell_run import Walk
+from gpu_tuned.init.shell_scripts import script
+from gpu_tuned.init.shell_state import Here, Seen
+from gpu_tuned.init.shell_values import Text, Variables
+
+
+@dataclass
+class Files:
+    """Scripts by their paths."""
+
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def script(self, path: str) -> tuple[str, str] | None:
+        return (path, self.texts[path]) if path in self.texts else None
+
+    def runs(self, path: str) -> bool:
+        return True
+
+    def find(self, name: str) -> str | None:
+        return f"/usr/bin/{name}" if f"/usr/bin/{name}" in self.texts else None
+
+
+def read(text: str, *arguments: str, root: bool = True, **more: str) -> list[Effect]:
+    """What a script does that something starts; `more` are scripts at /NAME."""
+    files = Files({"/x": text, **{f"/{name}": other for name, other in more.items()}})
+    walk = Walk(Seen("test"), files)
+    here = Here("/unit", Variables({}, {}, None), root=root)
+    script(walk, Text("/x"), tuple(Text(word) for word in arguments), here, 1)
+    return walk.seen.effects
+
+
+def certain(text: str, *arguments: str, **more: str) -> list[tuple[object, tuple[str, ...] | None]]:
+    found = [e for e in read(f"#!/bin/bash\n{text}\n", *arguments, **more) if e.doubt is None]
+    return [(watts(e.target), e.gpus) for e in found]
+
+
+def watts(target: object) -> object:
+    return target.limit_mw // 1000 if isinstance(target, PowerLimit) else target
+
+
+def kinds(text: str, *arguments: str, **more: str) -> list[str]:
+    return [e.doubt.kind.value if e.doubt else "" for e in read(f"#!/bin/bash\n{text}\n", *arguments, **more)]
+
+
+ALWAYS = {
+    "nvidia-smi -pl 300": [(300, ())],
+    "sudo -n /usr/bin/nvidia-smi -pl 300 >/dev/null 2>&1 || true": [(300, ())],
+    "env LANG=C timeout 10 nice -n 5 nvidia-smi -pl 300 &": [(300, ())],
+    "sh -c 'nvidia-smi -pl 300; nvidia-smi -i 1 -pl 200'": [(300, ()), (200, ("1",))],
+    "nvidia-smi -pl 300 | tee -a /var/log/gpu.log": [(300, ())],
+    "(sleep 30; nvidia-smi -pl 300) &": [(300, ())],
+    "W=300\nSMI='/usr/bin/nvidia-smi -pl '\n$SMI $W": [(300, ())],
+    'W=300; nvidia-smi -i 0 \\\n  -pl "${W}"': [(300, ("0",))],
+    "W=300; nvidia-smi -pl ${W:-400}": [(300, ())],
+    "for i in 0 1; do nvidia-smi -i $i -pl 300; done": [(300, ("0",)), (300, ("1",))],
+    "for i in {0..1}; do\n nvidia-smi -i $i -pl 300\ndone": [(300, ("0",)), (300, ("1",))],
+    "for i in $(seq 0 1); do nvidia-smi -i $i -pl 300; done": [(300, ("0",)), (300, ("1",))],
+    'gpus=(0 1)\nfor i in "${gpus[@]}"; do nvidia-smi -i $i -pl 300; done': [(300, ("0",)), (300, ("1",))],
+    "f() { nvidia-smi -pl 300; }\nf": [(300, ())],
+    'main() { nvidia-smi -pl 300; }\nmain "$@"': [(300, ())],
+    "command -v nvidia-smi >/dev/null || exit 0\nnvidia-smi -pl 300": [(300, ())],
+    "if [ -x /usr/bin/nvidia-smi ]; then nvidia-smi -pl 300; fi": [(300, ())],
+    "if ! which nvidia-smi; then exit 1; fi\nnvidia-smi -pl 300": [(300, ())],
+    "[ -e /dev/nvidia0 ] && nvidia-smi -pl 300": [(300, ())],
+    'if [ "$EUID" -ne 0 ]; then exit 1; fi\nnvidia-smi -pl 300': [(300, ())],
+    "until nvidia-smi >/dev/null; do sleep 1; done\nnvidia-smi -pl 300": [(300, ())],
+    "while true; do nvidia-smi -pl 300; sleep 60; done": [(300, ())],
+    "while sleep 30; do nvidia-smi -pl 300; done": [(300, ())],
+    "set -e\necho start\nnvidia-smi -pl 300": [(300, ())],
+    "set -e\nfor i in 1 2 3; do if nvidia-smi -pm 1; then break; fi; sleep 2; done\nnvidia-smi -pl 300": [
+        (True, ()),
+        (300, ()),
+    ],
+    "/limits.sh": [(300, ())],
+    ". /limits.sh": [(300, ())],
+    "bash /limits.sh": [(300, ())],
+    "eval 'nvidia-smi -pl 300'": [(300, ())],
+    "cat <<E\nnvidia-smi -pl 400\nE\nnvidia-smi -pl 300": [(300, ())],
+    "echo 'nvidia-smi -pl 400'\nprintf '\n nvidia-smi -pl 400\n'\nnvidia-smi -pl 300": [(300, ())],
+}
+
+
+@pytest.mark.parametrize("text", ALWAYS)
+def test_what_every_way_through_a_script_sets(text: str) -> None:
+    found = certain(text, **{"limits.sh": "#!/bin/sh\nnvidia-smi -pl 300\n"})
+    assert list(dict.fromkeys(found)) == ALWAYS[text]
+
+
+DOUBTFUL = {
+    'if [ "$1" = off ]; then nvidia-smi -pl 300; fi': "branch",
+    "if lspci | grep -q NVIDIA; then nvidia-smi -pl 300; fi": "branch",
+    'case "$1" in start) nvidia-smi -pl 300;; esac': "branch",
+    "systemctl is-active x && nvidia-smi -pl 300": "branch",
+    "systemctl is-active x || nvidia-smi -pl 300": "branch",
+    "[ -r /etc/quiet ] && nvidia-smi -pl 300": "branch",
+    "systemctl is-active x || exit 0\nnvidia-smi -pl 300": "branch",
+    "if [ -e /etc/quiet ]; then exit 0; fi\nnvidia-smi -pl 300": "branch",
+    "set -e\n/opt/something\nnvidia-smi -pl 300": "branch",
+    'set -u\necho "$MODE"\nnvidia-smi -pl 300': "branch",
+    "while [ -e /x ]; do sleep 1; done\nnvidia-smi -pl 300": "branch",
+    "trap 'nvidia-smi -pl 300' EXIT": "branch",
+    "trap 'nvidia-smi -pl 300' TERM": "stop",
+    "nvidia-smi -pl 200 | nvidia-smi -pl 300": "branch",
+    "for w in 200 300; do nvidia-smi -pl $w; done": "loop",
+    "for x in $LIST; do nvidia-smi -pl 300; done": "loop",
+    "nvidia-smi -pl $WATTS": "computed",
+    "nvidia-smi -pl $(cat /etc/watts)": "computed",
+    "nvidia-smi -pl $((300 - 20))": "computed",
+    "nvidia-smi $OPTIONS": "computed",
+    "$SMI -pl 300": "computed",
+    "W=300; read W; nvidia-smi -pl $W": "computed",
+    "W=300\nif big; then W=400; fi\nnvidia-smi -pl $W": "computed",
+    "W=300\n[ -r /c ] && . /c\nnvidia-smi -pl $W": "computed",
+    "declare -i W=300\nW=W+1\nnvidia-smi -pl $W": "computed",
+    "set_gpu() { nvidia-smi -i 0 -pl $1; }\nset_gpu 300": "computed",
+    "nvidia-smi -L | xargs -I{} nvidia-smi -i {} -pl 300": "computed",
+    'eval "nvidia-smi -pl $X"': "computed",
+    "nvidia-smi -i $GPU -pl 300": "other-gpu-unknown",
+    "for i in $(nvidia-smi -L); do nvidia-smi -i $i -pl 300; done": "other-gpu-unknown",
+    "while true; do if hot; then nvidia-smi -pl 300; fi; sleep 9; done": "controller",
+    "while sleep 9; do nvidia-smi -pl $((x)); done": "controller",
+    "nvidia-smi -pl 300; ((": "unreadable",
+    "bash <<E\nnvidia-smi -pl 300\nE": "unreadable",
+}
+
+
+@pytest.mark.parametrize("text", DOUBTFUL)
+def test_what_is_not_certain_and_why(text: str) -> None:
+    found = kinds(text)
+    assert found != []
+    assert set(found) == {DOUBTFUL[text]}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "exit 0\nnvidia-smi -pl 300",
+        "f() { nvidia-smi -pl 300; }",
+        "# nvidia-smi -pl 300",
+        "if false; then nvidia-smi -pl 300; fi",
+        "while true; do sleep 1; done\nnvidia-smi -pl 300",
+        "exec sleep 1\nnvidia-smi -pl 300",
+        'echo "put it back:\n  nvidia-smi -pl 300\n"',
+        "ssh other nvidia-smi -pl 300",
+        "grep -c 'nvidia-smi -pl 300' /var/log/syslog",
+        "nvidia-smi dmon -c 2",
+    ],
+)
+def test_what_is_never_come_to(text: str) -> None:
+    assert kinds(text) == []
+
+
+def test_arguments_decide_where_they_are_given() -> None:
+    text = 'case "$1" in start) nvidia-smi -pl 300;; stop) nvidia-smi -pl 350;; esac'
+    assert certain(text, "start") == [(300, ())]
+    assert certain(text, "stop") == [(350, ())]
+    assert certain(text) == []
+    assert certain('nvidia-smi -pl "$1"', "300") == [(300, ())]
+
+
+def test_a_command_that_has_to_succeed_first_is_named() -> None:
+    first, second = read("#!/bin/sh -e\nnvidia-smi -pl 300\nnvidia-smi -lgc 1500\n")
+    assert (first.needs, second.needs) == (frozenset(), frozenset({first.number}))
+    first, second = read("#!/bin/sh\nnvidia-smi -pl 300 && nvidia-smi -lgc 1500\n")
+    assert second.needs == {first.number}
+
+
+def test_a_fallback_is_told_from_what_it_stands_in_for() -> None:
+    for text in ("nvidia-smi -pl 500 || nvidia-smi -pl 450", "if ! nvidia-smi -pl 500; then nvidia-smi -pl 450; fi"):
+        first, second = read(f"#!/bin/sh\n{text}\n")
+        assert (first.unless, second.unless) == (frozenset(), frozenset({first.number}))
+
+
+def test_what_resets_the_gpu_takes_back_what_was_set() -> None:
+    assert kinds("nvidia-smi -pl 300\nnvidia-smi -r -i 0") == ["branch", "unsupported"]
+
+
+def test_who_is_not_root_sets_nothing() -> None:
+    (effect,) = read("#!/bin/sh\nnvidia-smi -pl 300\n", root=False)
+    assert effect.doubt is not None and effect.doubt.kind is Kind.NOT_ROOT
+    assert kinds("sudo -u ada nvidia-smi -pl 300") == ["not-root"]
+
+
+@pytest.mark.parametrize("text", ["function f { :; }", "[[ x ]]", "a=(1 2)", "((x++))", "cat <<< x", "source /y"])
+def test_bash_s_own_syntax_means_something_else_to_another_shell(text: str) -> None:
+    (effect,) = read(f"#!/bin/sh\n{text}\nnvidia-smi -pl 300\n")
+    assert effect.doubt is not None and effect.doubt.kind is Kind.UNREADABLE
+    assert any(e.doubt is None for e in read(f"#!/bin/bash\n{text}\nnvidia-smi -pl 300\n"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "echo 0 > /proc/sys/kernel/numa_balancing",
+        "echo 0 | sudo tee /proc/sys/kernel/numa_balancing",
+        "echo 0 |\n  tee /proc/sys/kernel/numa_balancing",
+        "sysctl -w kernel.numa_balancing=0",
+    ],
+)
+def test_the_kernel_s_knob(text: str) -> None:
+    (effect,) = read(f"#!/bin/sh\n{text}\n")
+    assert (effect.setting, effect.target) == (Setting.NUMA_BALANCING, NumaBalancing.OFF)
+
+
+def test_lines_are_those_of_the_file() -> None:
+    text = "#!/bin/sh\n# x\nnvidia-smi -lgc 0,1500\n\nfor i in 0 1; do\n  nvidia-smi -i $i \\\n    -pl 300\ndone\n"
+    assert [(e.line, e.target) for e in read(text)] == [
+        (3, ClockLock(0, 1500)),
+        (6, PowerLimit(300_000)),
+        (6, PowerLimit(300_000)),
+    ]
