@@ -147,6 +147,7 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("resizable-bar", gpus(gpu(bar1_mib=256), pci=(device(resize_mib=()),)), K, "largest"),
     ("resizable-bar", gpus(gpu(bar1_mib=256, architecture=None), pci=(device(resize_mib=HIDDEN),)), U, "not told"),
     ("resizable-bar", gpus(gpu(bar1_mib=HIDDEN)), U, "hidden here"),
+    ("resizable-bar", replace(VM, gpus=(h100(bar1_mib=256),), pci=(device(resize_mib=HIDDEN),)), U, "virtual machine"),
     ("above-4g", DESKTOP, K, "lies above 4 GiB"),
     ("above-4g", pci(device(bars=(Bar(0, 0x80000000, 64 << 20), Bar(1, 0, 0)))), T, "BAR 1 got no address"),
     ("above-4g", pci(device(bars=(Bar(1, 0xC0000000, 256 << 20),))), W, "below 4 GiB"),
