@@ -292,8 +292,9 @@ def test_a_hanging_driver_costs_two_seconds_and_is_told(desktop: Nvsim) -> None:
     began = time.monotonic()
     findings = found(desktop)
     assert time.monotonic() - began < 4  # the doctor's two, and what a busy machine adds
-    assert findings["gpus-seen"]["verdict"] == "trouble"
+    assert findings["gpus-seen"]["verdict"] == "warning"  # a slow start of many GPUs looks the same
     assert "has not answered within" in findings["gpus-seen"]["seen"]
+    assert findings["persistence"]["verdict"] == findings["temperature"]["verdict"] == "unknown"
 
 
 def test_a_sleeping_gpu_is_left_asleep(desktop: Nvsim) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, LinkSample, Place
+from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, Late, LinkSample, Place
 from gpu_tuned.core.model import ComputeMode, PowerRange, Unread
 from gpu_tuned.core.policy import Expected
 from gpu_tuned.core.policy_expected import CHECK_IDS
@@ -85,6 +85,7 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("gpus-seen", expecting(DESKTOP, named=(gpu().gpu.uuid.upper(),), gpus=1), K, "1"),
     ("gpus-seen", replace(GONE, driver=DESKTOP.driver), T, "the driver does not answer"),
     ("gpus-seen", NOTHING, U, "not looked at"),
+    ("gpus-seen", replace(DESKTOP, gpus=Late("the driver has not answered within 1.5 s")), W, "1.5 s"),
     ("gpus-seen", gpus(pci=()), U, "names no GPU"),
     ("recovery", DESKTOP, K, "nothing"),
     ("recovery", gpus(gpu(recovery_action=2)), T, "a reboot"),
