@@ -2,7 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from gpu_tuned.core.model import (
+    NO_GETTER,
+    Board,
+    ComputeMode,
+    Gpu,
+    NumaBalancing,
+    PowerLimit,
+    PowerRange,
+    Reading,
+    Setting,
+    wire,
+)
+from gpu_tuned.init.edit import Change, changes
+from gpu_tuned.init.model import Scan
+from gpu_tuned.init.propose import Decision, decide
+from gpu_tuned.init.rooted import Rooted
+from gpu_tuned.init.scan import scan
+from gpu_tuned.init.verdict import Host
 
 ADHOC = Path(__file__).parent / "unit" / "data" / "adhoc"
 SCRIPT = "/scripts/optimizations/setup-gpu.sh"
@@ -45,3 +65,87 @@ def snapshot(root: Path) -> dict[str, tuple[object, ...]]:
         elif path.is_file():
             found[name] = (path.stat().st_mode, path.read_bytes())
     return found
+
+
+RTX_3090 = Board(
+    Gpu("GPU-5b1c9f2e-8d3a-4c1f-9a57-0e6b2d4f7c11", "0000:01:00.0", "NVIDIA GeForce RTX 3090"),
+    0,
+    PowerRange(100_000, 350_000, 350_000),
+    (9751, 5001, 810, 405),
+    tuple(range(2100, 209, -15)),
+    absent={Setting.APPLICATION_CLOCKS: "this GPU has no application clocks"},
+)
+RTX_5090 = replace(
+    RTX_3090,
+    gpu=replace(RTX_3090.gpu, name="NVIDIA GeForce RTX 5090"),
+    power=PowerRange(400_000, 575_000, 575_000),
+    memory_ladder_mhz=(14001, 13801, 7001, 810, 405),
+    gpu_ladder_mhz=(3090, 2850, 2550, 2407, 2400, 180),
+)
+AT_REST: dict[Setting, Reading] = {
+    Setting.PERSISTENCE_MODE: False,
+    Setting.POWER_LIMIT: PowerLimit(350_000),
+    Setting.GPU_CLOCK: NO_GETTER,
+    Setting.MEMORY_CLOCK: NO_GETTER,
+    Setting.COMPUTE_MODE: ComputeMode.DEFAULT,
+}
+
+
+def boards(*kinds: Board) -> tuple[Board, ...]:
+    """Several boards of one host, numbered."""
+    return tuple(
+        replace(board, index=n, gpu=replace(board.gpu, uuid=f"{board.gpu.uuid[:-1]}{n}", pci=f"0000:0{n + 1}:00.0"))
+        for n, board in enumerate(kinds)
+    )
+
+
+def machine(*kinds: Board, numa: NumaBalancing | None = NumaBalancing.ON, **found: Reading) -> Host:
+    """A host with these boards, at rest but for `found`."""
+    every = boards(*(kinds or (RTX_3090,)))
+    readings = {Setting(key): value for key, value in found.items()}
+    limits = {b.gpu.uuid: PowerLimit(b.power.default_mw if b.power else 0) for b in every}
+    rest = {uuid: {**AT_REST, Setting.POWER_LIMIT: limit, **readings} for uuid, limit in limits.items()}
+    return Host(every, rest, numa_now=numa)
+
+
+@dataclass
+class Looked:
+    """What `init` makes of a root: decisions as plain values."""
+
+    scan: Scan
+    decision: Decision
+    changes: dict[str, Change]
+
+    @property
+    def taken(self) -> dict[tuple[str, str], object]:
+        """(last character of the GPU's UUID, key) -> value on the wire."""
+        return {(t.gpu[-1:] if t.gpu else "host", t.setting.value): wire(t.value) for t in self.decision.taken}
+
+    @property
+    def left(self) -> dict[tuple[str, int], str]:
+        return {(left.effect.file, left.effect.line): left.kind.value for left in self.decision.left}
+
+    @property
+    def actions(self) -> dict[str, str]:
+        return {path: change.action.value for path, change in self.changes.items()}
+
+
+def look(root: Path, host: Host | None = None) -> Looked:
+    """Scan a root and decide."""
+    with Rooted(str(root)) as files:
+        found = scan(files)
+        decision = decide(host or machine(), found.effects)
+        return Looked(found, decision, {change.path: change for change in changes(found, decision)})
+
+
+def enable(root: Path, name: str, target: str = "multi-user.target") -> None:
+    link(root, f"/etc/systemd/system/{target}.wants/{name}", f"/etc/systemd/system/{name}")
+
+
+def unit(root: Path, name: str, *lines: str, enabled: bool = True, kind: str = "oneshot") -> str:
+    """A service below /etc; returns its path."""
+    path = f"/etc/systemd/system/{name}"
+    put(root, path, "\n".join(["[Service]", f"Type={kind}", *lines, ""]))
+    if enabled:
+        enable(root, name)
+    return path

@@ -84,16 +84,16 @@ def _driver(where: str) -> Callable[[], Inspection | Unread]:
 def _old_settings(where: str) -> tuple[str, ...] | Unread:
     """Files that set a GPU at boot, as `init` would read them."""
     from gpu_tuned.init.rooted import Rooted
-    from gpu_tuned.init.scan import scan
+    from gpu_tuned.init.scan import scan, sets_at_boot
 
     if not os.path.isdir(os.path.join(where, "etc")):
         return Unread("there is no /etc here to look into")
     with Rooted(where) as files:
         found = scan(files)
-    at_boot = tuple(dict.fromkeys(effect.file for effect in found.effects if effect.active))
+    at_boot = sets_at_boot(found)
     if found.unread and not at_boot:
-        unread = ", ".join(path for path, _ in found.unread[:3])
-        return Unread(f"{unread} could not be read, and nothing was found elsewhere")
+        paths = ", ".join(path for path, _ in found.unread[:3])
+        return Unread(f"{paths} could not be read, and nothing was found elsewhere")
     return at_boot
 
 
@@ -101,28 +101,31 @@ def show(where: str, files: PolicyFiles, gpu: str | None, told: dict[str, Any] |
     """One GPU from close by. `told`: the same in the daemon's status document. Raises UsageError where `gpu` names
     none, or more than one; DriverError, also where looking would wake a sleeping GPU."""
     from gpu_tuned.adapters.host_files import around
+    from gpu_tuned.adapters.nvml.detail import look_at
     from gpu_tuned.core.advice import Case, advise
     from gpu_tuned.core.show import document_of
 
-    kernel = SystemKernel(where)
-    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
-    if asleep:
-        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
-    from gpu_tuned.adapters.nvml.detail import look_at
-
+    _leave_asleep(where)
     view = within(SHOW_S, lambda: look_at(gpu), f"the driver has not answered within {SHOW_S:g} s")()
     if isinstance(view, Unread):
         raise DriverTrouble(view.why)
     board = view.board
-    advice: tuple[Advice, ...] = ()
+    told_of: tuple[Advice, ...] = ()
     try:
         policy: Policy = files.parse(files.read())
     except PolicyError:
         pass
     else:
         case = Case(board, policy.wishes_for(board.gpu), view.seen.readings, around(where, view.driver))
-        advice = advise(case, policy.accepted_for(board.gpu))
-    return document_of(view, told, advice)
+        told_of = advise(case, policy.accepted_for(board.gpu))
+    return document_of(view, told, told_of)
+
+
+def _leave_asleep(where: str) -> None:
+    kernel = SystemKernel(where)
+    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
+    if asleep:
+        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
 
 
 def _expected(files: PolicyFiles) -> Expected:

@@ -48,7 +48,7 @@ def daemon() -> None:
 
         put_now(f"gpu-tuned: {error}", sys.stderr)
         sys.exit(error.exit_code)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # As the interpreter would have it, which waits for whoever reads standard error.
         from traceback import format_exc
 

@@ -1,4 +1,4 @@
-"""`check` and `plan` tell advice, and `accept` silences it."""
+"""`check`, `plan` and `status --advice` tell advice, and `accept` silences it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.conftest import MakeHost
+from tests.golden.fake_daemon import fake_daemon
+from tests.golden.kept import document, reply
 from tests.nvsim import Nvsim
 
 ENTRY = "from gpu_tuned.main import control; control()"
@@ -69,3 +71,17 @@ def test_plan_tells_what_is_known_of_what_is_planned(nvsim: MakeHost, tmp_path: 
     assert max(map(len, done.stdout.splitlines())) <= 80
     (tmp_path / "p.toml").write_text(f'{SEED}accept = ["idle-power"]\n')
     assert "[idle-power]" not in ask(host, "plan", "--config", str(tmp_path / "p.toml")).stdout
+
+
+def test_status_tells_it_when_asked(nvsim: MakeHost, tmp_path: Path) -> None:
+    told = document("one")
+    gpu = {key: told["gpus"][0]["uuid" if key == "gpu" else key] for key in ("gpu", "pci", "name")}
+    row = {**gpu, "id": "idle-power", "severity": "note", "setting": "gpu_clock_mhz", "message": "it draws more"}
+    away = {**row, "gpu": "GPU-of-nobody", "id": "memory-lock"}
+    host = nvsim("rtx-5090-575")
+    with fake_daemon(tmp_path, {"Status": told, "Plan": {**reply("plan_nothing"), "advice": [row, away]}}) as daemon:
+        plain, advised = ask(host, "status", socket=daemon.path), ask(host, "status", "--advice", socket=daemon.path)
+    assert advised.stdout.startswith(plain.stdout)
+    assert "[idle-power]" not in plain.stdout
+    assert "[idle-power]" in advised.stdout
+    assert "[memory-lock]" not in advised.stdout

@@ -18,7 +18,7 @@ def model(board: str) -> Model:
     text = (BOARDS / f"{board}.board").read_text()
     found = dict(re.findall(r"^(\w+) = ([^#\n]*?)\s*(?:#.*)?$", text, re.MULTILINE))
     ladders = re.findall(r"^clocks_mhz = ([0-9]+): ([0-9]+) to ([0-9]+) by ([0-9]+)", text, re.MULTILINE)
-    top, low, high, by = map(int, ladders[0])
+    _, low, high, by = map(int, ladders[0])
     power = (float(found["power_min_w"]), float(found["power_max_w"]), float(found["power_default_w"]))
     applications = None
     if found["app_clocks"] == "supported":

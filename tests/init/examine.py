@@ -53,7 +53,8 @@ class Verdict:
 
 
 class Examiner:
-    """Runs hosts in `workers` processes of their own, which have given up what rights they have. A context manager."""
+    """Runs hosts in `workers` processes of their own, which have given up what rights they have. A context
+    manager."""
 
     def __init__(self, workers: int = 2) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="smi-"))

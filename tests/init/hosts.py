@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 from tests.init.boards import HOSTS, model
-from tests.init.generate import Scope, Script
+from tests.init.generate import Script
 from tests.init.layout import Group, Layout, Step
+from tests.init.words import LONG, Scope
 
 UNITS = "/etc/systemd/system"
 WANTS = f"{UNITS}/multi-user.target.wants"
@@ -153,9 +154,7 @@ def plain(maker: Script) -> str:
     option = maker.option()
     value = maker.value(option)
     which = maker.pick(["", "", "-i 0 ", "-i 1 ", "-i 0,1 ", "--id=1 "])
-    words = maker.pick(
-        [f"{option} {value}", f"{option} {value}", f"{maker.LONG[option]}={value}", f"{option}={value}"]
-    )
+    words = maker.pick([f"{option} {value}", f"{option} {value}", f"{LONG[option]}={value}", f"{option}={value}"])
     return f"/usr/bin/nvidia-smi {which}{words}"
 
 
@@ -228,7 +227,8 @@ def not_started(rng: random.Random, layout: Layout) -> None:
     elif kind == 4:
         layout.links[f"{UNITS}/gpu.service"] = "/dev/null"
         layout.links[f"{WANTS}/gpu.service"] = "/usr/lib/systemd/system/gpu.service"
-        text = f"[Service]\nType=oneshot\nExecStart={plain(Script(rng, layout))}\n[Install]\nWantedBy=multi-user.target\n"
+        start = f"Type=oneshot\nExecStart={plain(Script(rng, layout))}"
+        text = f"[Service]\n{start}\n[Install]\nWantedBy=multi-user.target\n"
         layout.files["/usr/lib/systemd/system/gpu.service"] = text
     else:
         layout.files["/etc/cron.d/gpu"] = f"#@reboot root {plain(Script(rng, layout))}\n"

@@ -11,81 +11,9 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-REFUSED, NO_DEVICE, NO_PERMISSION = 2, 6, 4
-SUBCOMMANDS = [
-    "dmon",
-    "pmon",
-    "topo",
-    "stats",
-    "daemon",
-    "replay",
-    "drain",
-    "nvlink",
-    "clocks",
-    "encodersessions",
-    "fbcsessions",
-    "vgpu",
-    "mig",
-    "compute-policy",
-    "boost-slider",
-    "power-hint",
-    "conf-compute",
-    "gpm",
-    "c2c",
-    "power-smoothing",
-    "power-profiles",
-    "rusd",
-    "pci",
-    "prm",
-]
+from tests.init.options import FLAGS, LONG, MODES, READS, SUBCOMMANDS, SWITCHES, VALUED
 
-# option -> (its short form, the setting that its value is for); None: it changes or says nothing of ours.
-VALUED: dict[str, tuple[str, str | None]] = {
-    "--id": ("-i", None),
-    "--persistence-mode": ("-pm", "persistence_mode"),
-    "--power-limit": ("-pl", "power_limit_w"),
-    "--lock-gpu-clocks": ("-lgc", "gpu_clock_mhz"),
-    "--lock-memory-clocks": ("-lmc", "memory_clock_mhz"),
-    "--applications-clocks": ("-ac", "application_clocks_mhz"),
-    "--compute-mode": ("-c", "compute_mode"),
-    "--lock-memory-clocks-deferred": ("-lmcd", None),
-    "--scope": ("-sc", None),
-    "--mode": ("-m", None),
-    "--ecc-config": ("-e", None),
-    "--reset-ecc-errors": ("-p", None),
-    "--gom": ("", None),
-    "--virt-mode": ("-vm", None),
-    "--cuda-clocks": ("-cc", None),
-    "--accounting-mode": ("-am", None),
-    "--auto-boost-default": ("", None),
-    "--auto-boost-permission": ("", None),
-    "--applications-clocks-permission": ("-acp", None),
-    "--multi-instance-gpu": ("-mig", None),
-    "--gpu-target-temp": ("-gtt", None),
-    "--format": ("", None),
-    "--display": ("-d", None),
-    "--filename": ("-f", None),
-    "--loop": ("-l", None),
-    "--loop-ms": ("-lms", None),
-}
-FLAGS: dict[str, tuple[str, str | None]] = {
-    "--reset-gpu-clocks": ("-rgc", "gpu_clock_mhz"),
-    "--reset-memory-clocks": ("-rmc", "memory_clock_mhz"),
-    "--reset-applications-clocks": ("-rac", "application_clocks_mhz"),
-    "--reset-memory-clocks-deferred": ("-rmcd", None),
-    "--gpu-reset": ("-r", None),
-    "--clear-accounted-apps": ("-caa", None),
-    "--error-on-warning": ("-eow", None),
-    "--query": ("-q", None),
-    "--xml-format": ("-x", None),
-    "--list-gpus": ("-L", None),
-    "--help": ("-h", None),
-}
-LONG = {short: name for table in (VALUED, FLAGS) for name, (short, _) in table.items() if short}
-READS = {"--query", "--xml-format", "--list-gpus", "--help", "--format", "--display"}
-MODES: dict[str, object] = {"0": "default", "2": "prohibited", "3": "exclusive_process"}
-MODES |= {name: name for name in MODES.values()}
-SWITCHES: dict[str, object] = {"1": True, "enabled": True, "0": False, "disabled": False}
+REFUSED, NO_DEVICE, NO_PERMISSION = 2, 6, 4
 Value = object
 
 

@@ -73,6 +73,10 @@ PURE = {
 }
 
 
+# The parts of `init` that touch the host; the others are as pure as core.
+TOUCHING = {"init.rooted", "init.carry_out", "init.first"}
+
+
 @dataclass(frozen=True, slots=True)
 class Import:
     """One imported module: its absolute name and its line."""
@@ -114,6 +118,8 @@ def judge(module: str, found: Import) -> str | None:
         if not within(module, home):
             return why
         touched = [what for what, names in PURE.items() if vendor in names]
+        if layer == "init" and touched and module not in TOUCHING:
+            return f"init reads texts: its {touched[0]} lies in {', '.join(sorted(TOUCHING))}"
         return f"core knows no {touched[0]}: {LAYERS['core'][1]}" if layer == "core" and touched else None
     target = found.name.removeprefix(PACKAGE).lstrip(".")
     if layer == COMPOSITION or within(target, layer) or target in {"", "__version__"}:
@@ -164,7 +170,8 @@ PLANTED = [
     ("ctl/status.py", "from gpu_tuned.control.server import Server", "the command speaks"),
     ("ctl/status.py", "from gpu_tuned.adapters import nvml", "the command speaks"),
     ("doctor/pcie.py", "from gpu_tuned.adapters.pci_files import text", "checks judge"),
-    ("doctor/services.py", "from gpu_tuned.init.units import read", "checks judge"),
+    ("init/scan.py", "import os", "init reads texts"),
+    ("doctor/services.py", "from gpu_tuned.init.units import entries", "checks judge"),
     ("ctl/status.py", "import varlink", "the read path"),
     ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),

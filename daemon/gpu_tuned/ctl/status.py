@@ -46,7 +46,9 @@ def run(options: Options) -> int:
             from gpu_tuned.ctl.plan import advice
 
             plan = client.call(options.socket, "Plan", {}, options.timeout)
-            lines += ["", *(advice(plan["advice"], ink) or ["no advice on what the policy files wish"])]
+            shown = {gpu["uuid"] for gpu in document["gpus"]}
+            advised = advice([one for one in plan["advice"] if one["gpu"] in shown], ink)
+            lines += ["", *(advised or ["no advice on what the policy files wish"])]
         say(lines)
     return judge.exit_code(document)
 

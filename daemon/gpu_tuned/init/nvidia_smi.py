@@ -134,7 +134,7 @@ def _said(option: Option, value: str, quoted: str, varying: bool) -> Said:
 def mentioned(text: str) -> tuple[Said, ...]:
     """The settings whose options stand in a text, whoever is meant by them; nothing more is known."""
     found: dict[Setting | None, str] = {}
-    for match in SETS.finditer(text):
+    for match in SETS.finditer(text, max(0, text.find("nvidia-smi"))):
         name = match[0].lstrip(" \t\"',[(")
         found.setdefault(OPTIONS[name].setting, name)
     return tuple(Said(setting, None, name, None) for setting, name in found.items())

@@ -5,7 +5,6 @@ Where it looks is places.py; how much it reads is limited (rooted.py); nothing i
 
 from __future__ import annotations
 
-import glob
 import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -51,6 +50,21 @@ def scan(files: Rooted) -> Scan:
         nixos,
         frozenset(reading.others),
     )
+
+
+_NOT_AT_BOOT = frozenset({Kind.HOOK, Kind.TIMER, Kind.RIVAL})
+
+
+def sets_at_boot(found: Scan) -> tuple[str, ...]:
+    """The files that set a GPU or the kernel's knob at a boot, for certain or not."""
+    files = [
+        effect.file
+        for effect in found.effects
+        if effect.setting is not None
+        and effect.active
+        and (effect.doubt is None or effect.doubt.kind not in _NOT_AT_BOOT)
+    ]
+    return tuple(dict.fromkeys(files))
 
 
 def _numbered(effects: list[Effect]) -> list[Effect]:
@@ -152,7 +166,8 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
             walk = reading.walk(f"{where}:{line}")
             reading.run_text(walk, command, reading.here(where, {}, doubt, False), line)
             reading.add(walk.seen)
-        reading.scan_lines(where, doubt)
+        if not path.endswith(".desktop"):
+            reading.scan_lines(where, doubt)
     elif shell_of(text) is not None and (text.startswith("#!") or "nvidia-smi" in text):
         reading.run_script(path, doubt)
     elif text.startswith("#!"):
@@ -177,7 +192,7 @@ def _slurm(reading: Reading) -> None:
 
 
 def _globbed(reading: Reading, pattern: str) -> list[str]:
-    if not glob.has_magic(pattern):
+    if not re.search(r"[*?\[]", pattern):
         return [pattern]
     folder, _, names = pattern.rpartition("/")
     return [f"{folder}/{name}" for name in reading.files.names(folder) if fnmatchcase(name, names)]

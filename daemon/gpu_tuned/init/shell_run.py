@@ -32,6 +32,8 @@ from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, matches, one, var
 
 MOST_STEPS = 20_000
 """Commands that one reading looks at: loops in loops in functions could be endless."""
+DEEPEST = 60
+"""Commands inside commands, evaluated texts and functions included."""
 CONDITION = "a condition decides whether it runs"
 
 
@@ -40,6 +42,7 @@ class Walk:
 
     def __init__(self, seen: Seen, files: shell_scripts.Files, environment: Mapping[str, Text] = {}) -> None:
         self.seen, self.files, self.environment, self.steps = seen, files, environment, 0
+        self.depth = 0
 
     def run(self, body: List, here: Here) -> Status:
         """A list of commands; the status is the last one's."""
@@ -133,8 +136,15 @@ class Walk:
     def command(self, command: Command, here: Here) -> Status:
         """One command of a pipeline."""
         self.steps += 1
+        self.depth += 1
+        try:
+            return self._command(command, here)
+        finally:
+            self.depth -= 1
+
+    def _command(self, command: Command, here: Here) -> Status:
         self.seen.reached.add((here.file, command.first))
-        if self.steps > MOST_STEPS:
+        if self.steps > MOST_STEPS or self.depth > DEEPEST:
             here.doubt_rest("script", "the script goes on for too long", Kind.UNREADABLE)
             return OPEN
         if isinstance(command, Simple):

@@ -10,6 +10,8 @@ from gpu_tuned.init.shell_nodes import NotUnderstood, Part, Word
 
 LONGEST = 64 << 10
 """Characters of one script that are read as a shell would."""
+MOST_TRIES = 100
+"""Arithmetic expressions of one script: each is looked for to its end."""
 DEEPEST = 20
 """Substitutions inside substitutions."""
 _OPERATORS = (
@@ -51,6 +53,7 @@ class _Lexer:
         self.text, self.at, self.bash, self.line, self.depth = text, 0, bash, line, depth
         self.documents: list[tuple[Token, str, bool, int]] = []
         self.found: list[Token] = []
+        self.tries = 0
         if depth > DEEPEST:
             raise NotUnderstood("substitutions inside substitutions", line)
 
@@ -141,6 +144,9 @@ class _Lexer:
     def _balanced(self, at: int, what: str) -> int | None:
         """Where "))" closes what began before `at`; None where it does not."""
         depth = 0
+        self.tries += 1
+        if self.tries > MOST_TRIES:
+            raise NotUnderstood("too many parentheses", self.line)
         while at < len(self.text):
             char = self.text[at]
             if char == "(":

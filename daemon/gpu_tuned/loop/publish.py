@@ -71,17 +71,17 @@ class Publisher:
         self._planned = (key, rows)
         return rows
 
-    @staticmethod
-    def _advice(policy: Policy, states: Iterable[GpuState]) -> tuple[Advice, ...]:
+    def _advice(self, policy: Policy, states: Iterable[GpuState]) -> tuple[Advice, ...]:
         """What is known to go wrong with what a policy wishes of these boards, as they were seen last."""
-        from gpu_tuned.core.advice import advise_policy  # the catalogue is paid for by whoever asks
+        from gpu_tuned.core.advice import Around, advise_policy  # the catalogue is paid for by whoever asks
 
         here = [state for state in states if state.here and state.board is not None]
         found = {
             state.gpu.uuid: {s: track.observed for s, track in state.tracks.items() if track.observed is not None}
             for state in here
         }
-        return advise_policy(policy, [state.board for state in here if state.board is not None], found)
+        around = Around(driver=self._driver_row()["library"], laptop=self._world.kernel.on_battery_host())
+        return advise_policy(policy, [state.board for state in here if state.board is not None], found, around)
 
     def _document(self) -> dict[str, Any]:
         """The whole status document; "plan" beside it is served by its own method."""

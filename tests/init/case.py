@@ -1,8 +1,8 @@
 """The layouts of tests/init/cases: hosts as people set them up, and what init is to make of each.
 
 A file's [expected] says: `taken` for each GPU, all of it; `may`: what it may take besides; `changed`: the files and
-links that go or change, all of them, and `may_change` those that may; `stays`: what must still be there; `left`: file ->
-kinds, one of which its reason is; `writers`: what is named as one that goes on setting GPUs ("A|B": either);
+links that go or change, all of them, and `may_change` those that may; `stays`: what must still be there; `left`: file
+-> kinds, one of which its reason is; `writers`: what is named as one that goes on setting GPUs ("A|B": either);
 `not_held`: keys that the policy has for no GPU; `told` and `next`: words that stand somewhere in the document, or
 among the commands to type; `instead`: words of the lines that a person could write.
 """
