@@ -17,9 +17,10 @@ from gpu_tuned.core.model import (
     Setting,
     wire,
 )
+from gpu_tuned.init.decision import Decision
 from gpu_tuned.init.edit import Change, changes
 from gpu_tuned.init.model import Scan
-from gpu_tuned.init.propose import Decision, decide
+from gpu_tuned.init.propose import decide
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.scan import scan
 from gpu_tuned.init.verdict import Host

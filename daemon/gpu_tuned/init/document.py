@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_tuned.core.model import text, wire
+from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.edit import Action, Change
 from gpu_tuned.init.model import Kind, Scan, Writer
-from gpu_tuned.init.propose import Decision, Left, Taken
 from gpu_tuned.init.verdict import Host
 
 FORMAT = 1

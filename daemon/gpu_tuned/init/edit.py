@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from gpu_tuned.init.commands import IDLE
+from gpu_tuned.init.commands import IDLE, PREFIXES, SHELLS
+from gpu_tuned.init.decision import Decision
 from gpu_tuned.init.model import Effect, File, FileKind, Kind, Scan
-from gpu_tuned.init.propose import Decision
 from gpu_tuned.init.shell_nodes import AndOr, Command, Group, NotUnderstood, Simple, While
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_tests import bodies, commands
@@ -190,13 +190,18 @@ def _lasting(inner: Sequence[Command]) -> bool:
 
 
 def _goes(each: Command, covered: set[int]) -> bool:
-    if not isinstance(each, Simple):
-        return True
-    if each.first in covered:
-        return True
-    name = (each.words[0].literal or "").rpartition("/")[2] if each.words else ""
-    return name in IDLE
+    """Whether a command sets what is taken over, or nothing: `exit`, `exec` and their like do more than that."""
+    if not isinstance(each, Simple) or not each.words:
+        return not isinstance(each, Simple)
+    name = each.words[0].literal
+    if name is None:
+        return each.first in covered
+    name = name.rpartition("/")[2]
+    return name in _NOTHING or (each.first in covered and name in _SETTING)
 
+
+_NOTHING = IDLE - {"exec", "wait", "umask"}
+_SETTING = PREFIXES | SHELLS | {"env", "nvidia-smi", "nvidia-persistenced", "sysctl"}
 
 _EDITS: Mapping[FileKind, Callable[[str, set[int]], Edited | str]] = {
     FileKind.UNIT: _unit,

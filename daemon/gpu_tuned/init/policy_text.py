@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from gpu_tuned.core.model import Board, ComputeMode, Setting, text
 from gpu_tuned.core.settings import factory_default
 from gpu_tuned.init import profiles, verdict
-from gpu_tuned.init.propose import Decision, Left, in_force
+from gpu_tuned.init.decision import Decision, Left, in_force
 from gpu_tuned.init.verdict import Host, toml
 
 WIDTH = 80

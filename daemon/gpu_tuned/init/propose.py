@@ -7,11 +7,11 @@ itself could set another one; and where the board does not speak against it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
-from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Unread, Value, text
-from gpu_tuned.core.settings import factory_default
+from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Value, text
 from gpu_tuned.init import verdict
+from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.model import Doubt, Effect, Kind
 from gpu_tuned.init.verdict import Fit, Host, Misfit
 
@@ -26,43 +26,6 @@ ORDER = (
 """Those that can be read come first: what they say of a script counts for those that cannot."""
 _KNOWN_TO_LEAVE = frozenset({Kind.UNSUPPORTED, Kind.SUBCOMMAND})
 _WATCHED = frozenset({Kind.CONTROLLER, Kind.TIMER, Kind.HOOK, Kind.RIVAL, Kind.PROGRAM})
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A value that goes into the policy. `gpu` is a UUID, None for the host; `effects` are those that ask for it, the
-    last one first."""
-
-    gpu: str | None
-    setting: Setting
-    value: Value
-    effects: tuple[Effect, ...]
-    beside: str = ""
-    remark: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Left:
-    """What stays as it is. `instead`: a line that a person could write into the policy."""
-
-    effect: Effect
-    kind: Kind
-    reason: str
-    instead: str | None = None
-
-
-@dataclass(slots=True)
-class Decision:
-    """`covered`: numbers of the effects that the policy takes the place of; `busy`: (UUID, setting) of what something
-    sets by itself and is not taken over."""
-
-    taken: list[Taken] = field(default_factory=list)
-    left: list[Left] = field(default_factory=list)
-    covered: set[int] = field(default_factory=set)
-    busy: set[tuple[str, Setting]] = field(default_factory=set)
-
-    def of(self, board: Board, setting: Setting) -> Taken | None:
-        return next((t for t in self.taken if t.gpu == board.gpu.uuid and t.setting is setting), None)
 
 
 def decide(host: Host, effects: tuple[Effect, ...]) -> Decision:
@@ -90,6 +53,9 @@ class _Judge:
         self.doubted: set[tuple[str, str]] = set()  # (start, UUID) that the board spoke against
         self.holds: dict[int, set[str]] = {}
         self.accepted: Mapping[int, bool] = {e.number: self._accepted(e) for e in effects}
+        self.persistent = frozenset(
+            e.number for e in effects if e.setting is Setting.PERSISTENCE_MODE and e.gpus == ()
+        )
         self.blanket = [
             e
             for e in effects
@@ -149,7 +115,7 @@ class _Judge:
             rest.append(effect)
         active = [e for e in rest if e.active] + [e for e in self.blanket if _covers(e, setting)]
         if certain:
-            why = self._agreed(certain, active, board, setting)
+            why = self._left_half(certain) or self._agreed(certain, active, board, setting)
             if why is None:
                 self._take(board, setting, certain)
                 return
@@ -157,6 +123,21 @@ class _Judge:
                 self.reasons.setdefault(effect.number, Misfit(why, self._line(setting, judged.value, board)))
         if certain or active:
             self.found.busy.add((uuid, setting))
+
+    def _left_half(self, certain: list[tuple[Effect, Fit]]) -> Doubt | None:
+        """Why an earlier value of the same start may stay: where a command between the two fails, the later one is
+        not set. That persistence mode is refused does not happen; an exception for some GPUs is meant to be one."""
+        for start in dict.fromkeys(effect.start for effect, _ in certain):
+            mine = [(effect, judged.value) for effect, judged in certain if effect.start == start]
+            last, value = mine[-1]
+            there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
+            everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
+            sure = frozenset() if everywhere else self.persistent
+            for effect, other in mine[:-1]:
+                between = last.needs - effect.needs - {effect.number} - sure
+                if other != value and between:
+                    return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
+        return None
 
     def _agreed(
         self, certain: list[tuple[Effect, Fit]], active: list[Effect], board: Board, setting: Setting
@@ -168,6 +149,8 @@ class _Judge:
                 Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known"
             )
         (value,) = values
+        if left := _left_by_a_failure(certain, value, self.host):
+            return left
         for other in active:
             target = verdict.fit(other, board, self.host) if other.setting and other.target is not None else None
             if not (isinstance(target, Fit) and target.value == value and other.gpus is not None):
@@ -285,30 +268,26 @@ class _Judge:
             yield Left(effect, misfit.doubt.kind, misfit.doubt.why, misfit.instead)
 
 
+def _left_by_a_failure(certain: list[tuple[Effect, Fit]], value: Value, host: Host) -> Doubt | None:
+    """Whether another value, set earlier by the same start, is what stays where a command in between fails. A value
+    for more GPUs, of which some get their own afterwards, is no other one."""
+    last = {effect.start: effect for effect, judged in certain if judged.value == value}
+    for effect, judged in certain:
+        final = last.get(effect.start)
+        if judged.value == value or final is None:
+            continue
+        boards, fewer = (
+            {board.gpu.uuid for board in host.boards if verdict.names(each.gpus, board)} for each in (effect, final)
+        )
+        if fewer < boards:
+            continue
+        if final.needs - effect.needs - {effect.number}:
+            why = f"where a command between the two fails, `{effect.words}` (line {effect.line}) is what stays"
+            return Doubt(Kind.BRANCH, why)
+    return None
+
+
 def _covers(blanket: Effect, setting: Setting) -> bool:
     """Whether something that is not known may set this: other programs of this kind set limits and clocks."""
     rival = blanket.doubt is not None and blanket.doubt.kind is Kind.RIVAL
     return not rival or setting in (Setting.POWER_LIMIT, Setting.GPU_CLOCK, Setting.MEMORY_CLOCK)
-
-
-def in_force(host: Host, decision: Decision, board: Board, setting: Setting) -> Value | None:
-    """What somebody set by hand and nothing here sets: to be held as it is. A default is nobody's wish."""
-    found = host.found(board, setting)
-    default = factory_default(board, setting)
-    if (
-        setting is Setting.PERSISTENCE_MODE
-        or setting in board.absent
-        or (setting is Setting.COMPUTE_MODE and board.mig)
-    ):
-        return None
-    if found is None or isinstance(found, Unread) or default is None or found == default:
-        return None
-    if (board.gpu.uuid, setting) in decision.busy or not verdict.writable(found):
-        return None
-    target = Effect("", 0, "", setting, found)
-    return found if verdict.names((), board) and _possible(target, board, host) else None
-
-
-def _possible(effect: Effect, board: Board, host: Host) -> bool:
-    judged = verdict.fit(effect, board, host)
-    return isinstance(judged, Fit) or judged.doubt.kind is Kind.HARMFUL
