@@ -145,6 +145,28 @@ def test_a_driver_that_is_unloaded_is_no_purpose() -> None:
     assert (stage.exit_code, stage.wait_code) == (5, 1)
 
 
+def test_a_driver_that_lets_go_of_its_gpus_before_it_is_unloaded_is_no_purpose_either() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    for gpu in stage.gpus.gpus.values():
+        stage.kernel.unbind(gpu.board.gpu.pci)
+    stage.turn()  # in the middle of the unloading
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    assert [(row["state"], row["in_order"]) for row in (stage.row(gpu=0), stage.row(gpu=1))] == 2 * [
+        ("absent", False)
+    ]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+
+
+def test_a_gpu_of_another_driver_stays_so_while_nvidias_is_not_loaded() -> None:
+    stage = Stage(CAP, board(0)).turn(2)
+    stage.kernel.unbind(stage.gpu.board.gpu.pci, "vfio-pci")
+    stage.turn()
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    assert (stage.row()["state"], stage.row()["in_order"]) == ("waiting", True)
+
+
 def test_a_gpu_that_sleeps_is_in_order_and_its_row_names_its_rule() -> None:
     stage = Stage(CAP)
     stage.kernel.sleeping.add(board().gpu.pci)
@@ -197,6 +219,21 @@ def test_a_gpu_whose_address_the_driver_did_not_say_is_known_by_the_kernels() ->
     stage.turn()
     assert [stage.gpu_row(i)["state"] for i in range(2)] == ["ok", "ok"]
     assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (pci, 450, 0)
+
+
+def test_apply_attaches_again_for_a_lost_gpu_without_waiting_for_the_pause() -> None:
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450"), board(0), board(1)).turn(2)
+    lost = stage.gpu
+    stage.kernel.on_bus = lambda pci: True  # type: ignore[method-assign]
+    lost.lost = True
+    stage.turn(4)
+    attaches = stage.gpus.attaches
+    stage.gpus.on_attach = lambda: setattr(lost, "lost", False)
+    stage.turn(2)
+    assert stage.gpus.attaches == attaches, "by itself it waits"
+    stage.ask("apply")
+    stage.turn()
+    assert (stage.gpus.attaches, stage.exit_code, stage.limit_w()) == (attaches + 1, 0, 450)
 
 
 # --- originals
