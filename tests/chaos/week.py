@@ -48,8 +48,8 @@ class Counted(Heard):
 
 @dataclass(frozen=True)
 class Figures:
-    """`saved_bytes`: this boot's state as JSON, at its largest; `memory_bytes` and `objects`: of the process at the end
-    of each quarter; `lines`: what the journal got; `document_bytes`: the status document, at its largest."""
+    """`saved_bytes`: this boot's state as JSON, at its largest; `document_bytes`: the same of the status document;
+    `memory_bytes` and `objects`: of the process at the end of each quarter; `lines`: what the journal got."""
 
     days: float
     turns: int

@@ -48,9 +48,9 @@ def test_one_call_that_speaks_of_the_whole_gpu_costs_that_call_alone(nvsim, call
             before = len(daemon.said.splitlines())
             for gpu in (0, 1):
                 host.set(gpu, power_limit_w=690, compute_mode="default")
-            daemon.until(
-                lambda: limits(host) == 2 * [450 + number], f"the limits put back while {call} answers {code}"
-            )
+            wished = 2 * [450 + number]
+            put_back = f"the limits put back while {call} answers {code}"
+            daemon.until(lambda wished=wished: limits(host) == wished, put_back)
             daemon.turns(5)
             status, said = daemon.status(), daemon.said.splitlines()[before:]
             assert status["driver"]["state"] == "ok", (call, code)
