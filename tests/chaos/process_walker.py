@@ -141,7 +141,7 @@ class Walk:
         """Hold one document against what the boards have."""
         self.checks += 1
         _, wish, observing = self.in_force
-        pairs = []
+        pairs: list[tuple[Truth, bool]] = []
         for board, real in zip(self.boards, shown["gpus"], strict=True):
             board.watts = real["power_limit_w"]
             if real["initialisation"] != board.initialisation:  # the last client left, say; not all leave a trace
@@ -149,7 +149,7 @@ class Walk:
                 board.originals.add(board.most_w)
             board.had(board.watts)
             gpu = next((gpu for gpu in document["gpus"] if gpu["uuid"] == real["uuid"]), None)
-            row = next((row for row in gpu["settings"] if row["setting"] == "power_limit_w"), {}) if gpu else {}
+            row = power_row(gpu)
             board.seen = gpu is not None and gpu["state"] == "ok"
             board.readable = row.get("observed") is not None
             must(not (board.seen and real["lost"]), "a lost GPU is looked at", gpu)
@@ -208,7 +208,7 @@ class Walk:
                 break
         _, wish, observing = self.in_force
         for board, gpu in zip(self.boards, document["gpus"], strict=True):
-            row = next((row for row in gpu["settings"] if row["setting"] == "power_limit_w"), {})
+            row = power_row(gpu)
             if wish.watts is None or not wish.enforced or observing:
                 continue
             possible = board.least_w <= wish.watts <= board.most_w or (wish.ceiling and wish.watts > board.most_w)
@@ -218,6 +218,11 @@ class Walk:
 
     def close(self) -> None:
         self.daemon.__exit__(None, None, None)
+
+
+def power_row(gpu: dict[str, Any] | None) -> dict[str, Any]:
+    rows: list[dict[str, Any]] = gpu["settings"] if gpu else []
+    return next((row for row in rows if row["setting"] == "power_limit_w"), {})
 
 
 def words(document: dict[str, Any]) -> object:
@@ -358,7 +363,9 @@ def nonsense(walk: Walk) -> None:
     index = one(walk)
     kind = walk.random.randrange(4)
     if kind == 0:
-        walk.host.field(index, walk.random.choice(["all", 185, 186, 74]), walk.random.choice(["uint=0", "error=999"]))
+        walk.host.field(
+            index, walk.random.choice(["all", "185", "186", "74"]), walk.random.choice(["uint=0", "error=999"])
+        )
     elif kind == 1:
         walk.host.field(index, "all", "none")
     elif kind == 2:
@@ -392,8 +399,10 @@ def kill(walk: Walk) -> None:
     for index, board in enumerate(walk.boards):
         board.known &= not walk.refused[index]
     walk.refused = [False] * len(walk.boards)
-    ended = walk.random.choice([walk.daemon.kill, walk.daemon.stop])
-    ended()
+    if walk.random.random() < 0.5:
+        walk.daemon.kill()
+    else:
+        walk.daemon.stop()
     if walk.random.random() < 0.5:
         stranger(walk)
     walk.daemon.manager.told.clear()

@@ -213,12 +213,12 @@ def test_a_range_that_could_not_be_asked_makes_the_setting_wait_and_is_asked_aga
 
 def test_a_gpu_whose_address_the_driver_did_not_say_is_known_by_the_kernels() -> None:
     stage = Stage(CAP, board(0), board(1))
-    pci, gpu = stage.gpu.board.gpu.pci, stage.gpu.board.gpu
-    stage.kernel.identity = lambda address: gpu if address == pci else None  # type: ignore[method-assign]
+    address, gpu = stage.gpu.board.gpu.pci, stage.gpu.board.gpu
+    stage.kernel.identity = lambda pci: gpu if pci == address else None  # type: ignore[method-assign]
     stage.gpu.board = replace(stage.gpu.board, gpu=replace(gpu, pci="-"))
     stage.turn()
     assert [stage.gpu_row(i)["state"] for i in range(2)] == ["ok", "ok"]
-    assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (pci, 450, 0)
+    assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (address, 450, 0)
 
 
 def test_apply_attaches_again_for_a_lost_gpu_without_waiting_for_the_pause() -> None:
