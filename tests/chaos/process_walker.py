@@ -141,7 +141,7 @@ class Walk:
         """Hold one document against what the boards have."""
         self.checks += 1
         _, wish, observing = self.in_force
-        pairs: list[tuple[Truth, bool]] = []
+        boards: list[tuple[Truth, bool, Wish]] = []
         for board, real in zip(self.boards, shown["gpus"], strict=True):
             board.watts = real["power_limit_w"]
             if real["initialisation"] != board.initialisation:  # the last client left, say; not all leave a trace
@@ -157,8 +157,8 @@ class Walk:
             if board.seen and row.get("original") is not None:
                 board.originals, board.known = {row["original"]}, True
             self.refused[self.boards.index(board)] |= row.get("state") == "refused"
-            pairs.append((board, gpu is not None and gpu["state"] == "asleep"))
-        check_whole(self.code(document), self.waited(document), pairs, wish, observing)
+            boards.append((board, gpu is not None and gpu["state"] == "asleep", wish))
+        check_whole(self.code(document), self.waited(document), boards, observing)
         for write in self.host.writes():
             if write["function"] == "nvmlDeviceSetPowerManagementLimit" and write["result"] == "SUCCESS":
                 allowed = {watts for board in self.boards for watts in (board.least_w, board.most_w)}

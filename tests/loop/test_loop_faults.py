@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tuned.core.errors import DriverAbsent, DriverRefused, GpuLost
 from gpu_tuned.core.gpu_state import Presence
-from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
+from gpu_tuned.core.model import ApplicationClocks, Board, ComputeMode, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -165,6 +165,18 @@ def test_a_gpu_of_another_driver_stays_so_while_nvidias_is_not_loaded() -> None:
     stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
     stage.turn()
     assert (stage.row()["state"], stage.row()["in_order"]) == ("waiting", True)
+
+
+def test_a_driver_let_go_of_before_it_was_met_hides_no_missing_gpu() -> None:
+    stage = Stage(policy("persistence_mode = true", host="gpus = 1"), board(0))
+    stage.kernel.unbind(stage.gpu.board.gpu.pci)
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    stage.ask("release")
+    assert stage.exit_code == 5
+    assert stage.desk.document["host"]["message"] == "0 of the 1 GPUs are here that [host] gpus asks for"
+    stage.load(f'[[gpu]]\nmatch = {{ uuid = "{stage.gpu.uuid}" }}\npower_limit_w = 450\n')
+    assert stage.exit_code == 1, "a rule names a GPU that is not here"
 
 
 def test_a_gpu_that_sleeps_is_in_order_and_its_row_names_its_rule() -> None:
@@ -352,6 +364,16 @@ def test_what_is_restored_twice_is_restored_once() -> None:
     assert stage.limit_w() == 500
     stage.ask("apply")
     assert (stage.limit_w(), stage.row()["original"]) == (450, 700)
+
+
+def test_a_value_that_is_not_the_default_shows_that_no_initialisation_ended() -> None:
+    stage = Stage(policy('compute_mode = "prohibited"', "persistence_mode = true")).turn(2)
+    assert stage.row()["original"] == 700
+    stage.stranger(411)
+    stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.DEFAULT
+    stage.gpu.values[Setting.PERSISTENCE_MODE] = False
+    stage.turn(2)
+    assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
 
 
 # --- a precondition wider than its reason

@@ -72,6 +72,11 @@ class Fleet:
     def attached(self) -> bool:
         return self.state is DriverState.OK
 
+    @property
+    def counts(self) -> bool:
+        """Whether it can be said how many GPUs are here: not before the driver was met, but also of one let go of."""
+        return self.state in (DriverState.OK, DriverState.RELEASED)
+
     def meet(self, poll_interval_s: float) -> bool:
         """Attach where that is due. True when a GPU came in this call."""
         if self.state is DriverState.RELEASED:
