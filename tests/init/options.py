@@ -73,6 +73,6 @@ FLAGS: dict[str, tuple[str, str | None]] = {
 }
 LONG: dict[str, str] = {short: name for name, (short, _) in {**VALUED, **FLAGS}.items() if short}
 READS = {"--query", "--xml-format", "--list-gpus", "--help", "--format", "--display"}
-MODES: dict[str, object] = {"0": "default", "2": "prohibited", "3": "exclusive_process"}
+MODES: dict[str, str] = {"0": "default", "2": "prohibited", "3": "exclusive_process"}
 MODES |= {name: name for name in MODES.values()}
 SWITCHES: dict[str, object] = {"1": True, "enabled": True, "0": False, "disabled": False}
