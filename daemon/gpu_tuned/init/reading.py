@@ -17,6 +17,10 @@ from gpu_tuned.init.shell_state import Here, Seen, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
 
 
+EVERYWHERE = frozenset({"", "/etc", "/root", "/tmp", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var", "/opt"})
+"""Folders that every host has, be they missing in a copy of it."""
+
+
 class HostFiles:
     """What a command can find (shell_commands.Files)."""
 
@@ -32,6 +36,13 @@ class HostFiles:
     def runs(self, path: str) -> bool:
         """Whether a script may be executed by its path."""
         return self.files.executable(path)
+
+    def folder(self, path: str) -> bool:
+        """Whether a folder of this path is there."""
+        if path.rstrip("/") in EVERYWHERE:
+            return True
+        where = self.files.resolve(path)
+        return where is not None and self.files.is_folder(where)
 
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
@@ -53,6 +64,8 @@ class Reading:
     others: set[tuple[str, int]] = field(default_factory=set)
     read: set[str] = field(default_factory=set)
     units: list[tuple[str, Doubt | None]] = field(default_factory=list)
+    commanded: set[str] = field(default_factory=set)
+    """Units that a script starts."""
     mps: bool = False
     starts: int = 0
 

@@ -106,6 +106,13 @@ class Rooted:
             todo += target.split("/")[::-1]
         return done or "/"
 
+    def target(self, path: str) -> str | None:
+        """The text of a link, be it one that leads nowhere; None for what is no link."""
+        try:
+            return self._link(self.resolve(os.path.dirname(path)) or "/", os.path.basename(path))
+        except OSError:
+            return None
+
     def _link(self, folder: str, name: str) -> str | None:
         """Where a link leads; None for what is no link. Raises OSError where there is nothing."""
         with self.folder(folder or "/") as descriptor:
@@ -200,9 +207,10 @@ class Rooted:
             if error.errno != errno.ELOOP:
                 self._cannot(path, error)
             return None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            return None
         with open(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
             if self._read >= MOST_FILES:
                 self.unread.setdefault("more files", f"only the first {MOST_FILES} were read")
                 return None
@@ -219,6 +227,14 @@ class Rooted:
             self.unread[path] = f"larger than {LARGEST_FILE >> 10} KiB"
             return None
         return content.decode("utf-8", "surrogateescape")
+
+    def is_folder(self, path: str) -> bool:
+        """Whether a path without links in it is that of a folder."""
+        try:
+            with self.folder(path):
+                return True
+        except OSError:
+            return False
 
     def executable(self, path: str) -> bool:
         """Whether a file may be executed. One that not even its owner may write lies in a copy that has lost its

@@ -95,6 +95,7 @@ def _boot_scripts(reading: Reading) -> None:
         for name in reading.files.names(folder)
         if re.match(r"S[0-9]{2}", name)
     }
+    links = any(linked)
     for folder in places.INIT_SCRIPTS:
         for path in reading.files.walk(folder, 0):
             text = reading.files.text(path) or ""
@@ -103,7 +104,7 @@ def _boot_scripts(reading: Reading) -> None:
                 continue
             level = re.search(r"^#\s*Default-Start:\s*(\S.*)$", text, re.MULTILINE)
             # Without a link its header alone starts nothing; a copy that lost its modes may have lost its links.
-            starts = where in linked or bool(level and reading.files.bare(path))
+            starts = where in linked or bool(level and reading.files.bare(path) and not links)
             if starts or "nvidia-smi" in text:
                 reading.run_script(path, None if starts else BY_HAND, (Text("start"),), not starts)
 

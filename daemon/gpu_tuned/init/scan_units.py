@@ -40,6 +40,8 @@ def by_commands(reading: Reading, units: Units) -> None:
     for name, doubt in list(reading.units):
         service = name if name.endswith(".service") else f"{name}.service"
         unit = units.load(service)
+        if unit is not None and unit.file:
+            reading.commanded.add(unit.file)
         if unit is not None and service not in started and unit.file not in reading.read:
             reading.read.add(unit.file)
             _service(reading, units, unit, Start(service, doubt))
@@ -147,6 +149,8 @@ def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen)
     )
     needed = units.needed_by(unit.name)
     keeps = reading.kinds[unit.file].keeps or needed
+    if unit.file in reading.commanded:
+        keeps = keeps or "a script starts it with systemctl"
     if unit.instance is not None:
         keeps = keeps or "other instances of this template may need it"
     reading.file(

@@ -201,6 +201,28 @@ def _nothing(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
     return GOOD
 
 
+def _cd(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """It fails where the folder that is written there is not; `$(dirname "$0")` and its like are there."""
+    path = words[-1].text if words and words[-1].known else "/"
+    return GOOD if not path.startswith("/") or walk.files.folder(path) else OPEN
+
+
+def _alias(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """Bash's scripts expand no alias; those of other shells do."""
+    if not here.bash and any("nvidia-smi" in word.text or not word.known for word in words):
+        here.doubt_rest("script", "an alias stands for another command")
+    return GOOD
+
+
+def _unset(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """Variables, and functions where there is no such variable."""
+    functions = any(word.text.startswith("-") and "f" in word.text for word in words)
+    for word in words:
+        if functions or word.text not in here.variables.single:
+            here.functions.pop(word.text, None)
+    return GOOD if functions else _changing(walk, words, here, node)
+
+
 def _false(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     return BAD
 
@@ -212,9 +234,12 @@ BUILTINS: Mapping[str, Builtin] = {
     **dict.fromkeys(("exit", "return", "break", "continue"), _leave),
     **dict.fromkeys((".", "source"), _source),
     **dict.fromkeys(("which", "type", "hash"), _look_up),
-    **dict.fromkeys(("ulimit", "cd", "alias"), _nothing),
+    "ulimit": _nothing,
+    "cd": _cd,
+    "alias": _alias,
     **dict.fromkeys(("shopt", "pushd", "popd", "disown"), _bash_alone),
     "printf": _printf,
+    "unset": _unset,
     "set": _set,
     "shift": _shift,
     "eval": _eval,

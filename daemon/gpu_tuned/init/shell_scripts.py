@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol
@@ -17,6 +18,7 @@ from gpu_tuned.init.shell_values import Text, Variables
 if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
 
+_PATH = re.compile(r"(?<![\w.])/[\w.+@/-]+")
 DEEPEST = 12
 """Scripts that run scripts."""
 
@@ -29,6 +31,9 @@ class Files(Protocol):
 
     def runs(self, path: str) -> bool:
         """Whether a script may be executed by its path."""
+
+    def folder(self, path: str) -> bool:
+        """Whether a folder of this path is there."""
 
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
@@ -137,11 +142,14 @@ def script(
 
 
 def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood) -> Status:
+    """A script that is not understood: its calls are told, and what it may run is read with the same doubt."""
     why = Doubt(Kind.UNREADABLE, f"the script is not understood: {problem}")
     for number, row in enumerate(text.split("\n"), 1):
         if not row.lstrip().startswith("#"):
             for each in nvidia_smi.mentioned(row):
                 walk.seen.say(inner, number, replace(each, doubt=why))
+            for path in _PATH.findall(row) if not row.startswith("#!") else ():
+                script(walk, Text(path), (), inner.fork(inner.way.doubted(why.kind, why.why)), number)
     here.variables.forget_all()
     return OPEN
 

@@ -10,8 +10,8 @@ from gpu_tuned.init.places import BOOT_TARGETS, OWN_UNITS, SLEEP_TARGETS, UNIT_P
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.units import Unit, entries
 
-PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "Requisite")
-NEEDS = (*PULLS, "PartOf", "After", "OnSuccess", "OnFailure", "JoinsNamespaceOf", "PropagatesReloadTo")
+PULLS = ("Wants", "Requires", "BindsTo", "Upholds")
+NEEDS = (*PULLS, "Requisite", "PartOf", "After", "OnSuccess", "OnFailure", "JoinsNamespaceOf", "PropagatesReloadTo")
 FOLDERS = (".wants", ".requires", ".upholds")
 SERVICE = ".service"
 
@@ -98,7 +98,7 @@ class Units:
     def started(self) -> dict[str, Start]:
         """Every service that a boot starts, or that an event does."""
         targets = set(BOOT_TARGETS)
-        default = self.files.resolve(f"{OWN_UNITS}/default.target")
+        default = self.files.target(f"{OWN_UNITS}/default.target")
         default_name = (default or "graphical.target").rpartition("/")[2]
         targets |= {default_name, *(("graphical.target",) if default is None else ())}
         found: dict[str, Start] = {}

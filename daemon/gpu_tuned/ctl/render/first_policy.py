@@ -93,7 +93,8 @@ def _table(rows: Sequence[tuple[str, ...]], mark: str) -> list[str]:
             out.append(f"{first}  {row[2].ljust(value)}  {clean(row[3])}")
             continue
         out += wrap(row[2], f"{first}  ", f"{mark}  {'':<{len(first) - len(mark)}}")
-        out += wrap(row[3], f"{mark}  {'':<{widths[0]}}  ")
+        below = f"{mark}  {'':<{widths[0]}}  "
+        out += wrap(row[3], below, below)
     return out
 
 
