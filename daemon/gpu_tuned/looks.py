@@ -101,28 +101,31 @@ def show(where: str, files: PolicyFiles, gpu: str | None, told: dict[str, Any] |
     """One GPU from close by. `told`: the same in the daemon's status document. Raises UsageError where `gpu` names
     none, or more than one; DriverError, also where looking would wake a sleeping GPU."""
     from gpu_tuned.adapters.host_files import around
+    from gpu_tuned.adapters.nvml.detail import look_at
     from gpu_tuned.core.advice import Case, advise
     from gpu_tuned.core.show import document_of
 
-    kernel = SystemKernel(where)
-    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
-    if asleep:
-        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
-    from gpu_tuned.adapters.nvml.detail import look_at
-
+    _leave_asleep(where)
     view = within(SHOW_S, lambda: look_at(gpu), f"the driver has not answered within {SHOW_S:g} s")()
     if isinstance(view, Unread):
         raise DriverTrouble(view.why)
     board = view.board
-    advice: tuple[Advice, ...] = ()
+    told_of: tuple[Advice, ...] = ()
     try:
         policy: Policy = files.parse(files.read())
     except PolicyError:
         pass
     else:
         case = Case(board, policy.wishes_for(board.gpu), view.seen.readings, around(where, view.driver))
-        advice = advise(case, policy.accepted_for(board.gpu))
-    return document_of(view, told, advice)
+        told_of = advise(case, policy.accepted_for(board.gpu))
+    return document_of(view, told, told_of)
+
+
+def _leave_asleep(where: str) -> None:
+    kernel = SystemKernel(where)
+    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
+    if asleep:
+        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
 
 
 def _expected(files: PolicyFiles) -> Expected:

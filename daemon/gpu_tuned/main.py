@@ -48,7 +48,7 @@ def daemon() -> None:
 
         put_now(f"gpu-tuned: {error}", sys.stderr)
         sys.exit(error.exit_code)
-    except Exception:
+    except Exception:  # noqa: BLE001
         # As the interpreter would have it, which waits for whoever reads standard error.
         from traceback import format_exc
 
@@ -212,19 +212,22 @@ class _Looks:
         where = root or _sysroot()
         if container is not None:
             return looks.inside(container)
-        return looks.host(where, _policy_files(where.rstrip("/") + CONFIG, None))
+        return looks.host(where, self._policy(where.rstrip("/") + CONFIG))
 
     def show(self, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
         from gpu_tuned import looks
 
         where = _sysroot()
-        return looks.show(where, _policy_files(where.rstrip("/") + CONFIG, None), gpu, told)
+        return looks.show(where, self._policy(where.rstrip("/") + CONFIG), gpu, told)
 
     def advice(self, path: str) -> list[str]:
         from gpu_tuned.core.advice import advise_offline
 
-        files = _policy_files(path, None)
+        files = self._policy(path)
         return [str(advice) for advice in advise_offline(files.parse(files.read()))]
+
+    def _policy(self, path: str) -> PolicyFiles:
+        return _policy_files(path, _owners_of_installed(path))
 
 
 def environment() -> Environment:

@@ -113,7 +113,7 @@ def audit(runs: int) -> Report:
                     places=0,
                 )
             )
-    command = [sys.executable, str(BIN / "gpu-tunedctl"), "env", "audit", str(USUAL)]
+    command: list[str | Path] = [sys.executable, BIN / "gpu-tunedctl", "env", "audit", USUAL]
     took = [1000 * measure.seconds(command) for _ in range(runs + 1)][1:]
     report.rows.append(Row("`env audit` of a usual Compose file", "ms", took, budget=300, places=0))
     assert statistics.median(took) > 0

@@ -148,6 +148,7 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
             "pending": False,
             "left": [],
             "notes": [],
+            "advice": [],
             "refusals": [
                 {
                     "gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000",

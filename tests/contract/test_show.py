@@ -142,6 +142,20 @@ def test_every_goes_on_while_the_daemon_restarts() -> None:
     assert slept == [2.0, 2.0, 2.0]
 
 
+def test_every_never_waits_for_less_than_nothing() -> None:
+    """A verb that takes longer than its interval, under a clock that goes on between two looks at it."""
+    options, slept, now = Options(), [0.0], iter(range(0, 900, 3))
+    options.json = True
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) > 5:
+            raise KeyboardInterrupt
+
+    assert repeat(lambda _: 0, options, 1.0, sleep, lambda: float(next(now))) == 0
+    assert min(slept) >= 0
+
+
 def test_every_wants_a_unit(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", ENTRY, "status", "--every", "5"],

@@ -19,7 +19,7 @@ CORPUS = Path(__file__).parents[1] / "environment_audit"
 
 
 def audit(*argv: str) -> int:
-    def unused(*_: object) -> Any:
+    def unused(*_: Any) -> Any:
         raise AssertionError("env asks for nothing else")
 
     return run(["env", "audit", *argv], unused, unused, unused, unused, environment)

@@ -59,15 +59,14 @@ def tell(seed: int, paths: Iterable[Path] | None = None) -> Story:
     ours = _ours(model, rng)
     interval_s = rng.choice([0.2, 0.5, 1.0, 2.0, 2.0, 5.0, 10.0])
     seen_free = rng.random() < 0.3  # it worked before there was any lock
-    request_s, deed_s = (20 * interval_s if seen_free else 0.0), 0.0
+    request_s = 20 * interval_s if seen_free else 0.0
     theirs = _theirs(deed, ours, model, rng)
-    story = Story(seed, path.stem, work, deed, False, Counter(), {})
-    deed_s = request_s + rng.uniform(5, 60) * interval_s
-    if deed == "deaf":
-        deed_s = request_s
+    wait_s = rng.uniform(5, 60) * interval_s
+    deed_s = request_s if deed == "deaf" else request_s + wait_s
     requested: dict[Setting, Requested] = {}
-    done = noticeable = False
-    at_s = 0.0
+    said: Counter[tuple[str, Proof]] = Counter()
+    first_s: dict[Proof, float] = {}
+    done, noticeable, at_s = False, False, 0.0
     for _ in range(LOOKS):
         at_s += interval_s * rng.uniform(0.9, 1.1)
         if at_s >= request_s and not requested:
@@ -75,8 +74,7 @@ def tell(seed: int, paths: Iterable[Path] | None = None) -> Story:
             if deed != "deaf":
                 chip.request(ours)
         if at_s >= deed_s and requested and not done and deed not in ("nothing", "deaf"):
-            done = True
-            deed_s = at_s
+            done, deed_s = True, at_s
             chip.request(theirs)
         telemetry = chip.look(at_s)
         verdicts = proofs.observe(telemetry, at_s, requested)
@@ -86,10 +84,10 @@ def tell(seed: int, paths: Iterable[Path] | None = None) -> Story:
         over = (telemetry.gpu_clock_mhz or 0) > ours.max_mhz + STEP_MHZ
         noticeable = noticeable or (truth == "free" and over and chip.load(at_s) > 0 and at_s > deed_s + 10)
         proof = verdicts[Setting.GPU_CLOCK].proof
-        story.said[truth, proof] += 1
-        if proof not in story.first_s and at_s >= deed_s:
-            story.first_s[proof] = at_s - deed_s
-    return Story(seed, path.stem, work, deed, noticeable, story.said, story.first_s)
+        said[truth, proof] += 1
+        if proof not in first_s and at_s >= deed_s:
+            first_s[proof] = at_s - deed_s
+    return Story(seed, path.stem, work, deed, noticeable, said, first_s)
 
 
 def _ours(model: Model, rng: Random) -> ClockLock:

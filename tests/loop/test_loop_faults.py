@@ -189,6 +189,16 @@ def test_a_range_that_could_not_be_asked_makes_the_setting_wait_and_is_asked_aga
     assert (stage.turn(3).row()["state"], stage.limit_w()) == ("held", 450)
 
 
+def test_a_gpu_whose_address_the_driver_did_not_say_is_known_by_the_kernels() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    pci, gpu = stage.gpu.board.gpu.pci, stage.gpu.board.gpu
+    stage.kernel.identity = lambda address: gpu if address == pci else None  # type: ignore[method-assign]
+    stage.gpu.board = replace(stage.gpu.board, gpu=replace(gpu, pci="-"))
+    stage.turn()
+    assert [stage.gpu_row(i)["state"] for i in range(2)] == ["ok", "ok"]
+    assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (pci, 450, 0)
+
+
 # --- originals
 
 
@@ -546,3 +556,11 @@ def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:
     stage.turn(3)
     assert [row["state"] for row in stage.desk.document["gpus"]] == ["ok"]
     assert (stage.exit_code, stage.limit_w()) == (0, 450)
+
+
+def test_the_plan_advises_on_what_is_known_to_go_wrong() -> None:
+    stage = Stage(policy('power_limit_w = "80%"'), board(0, most_w=600, default_w=450)).turn(2)
+    advice = {row["id"]: row for row in stage.plan()["advice"]}
+    assert advice["share-above-default"]["setting"] == "power_limit_w"
+    stage.text = policy('power_limit_w = "80%"', 'accept = ["share-above-default"]')
+    assert "share-above-default" not in {row["id"] for row in stage.plan()["advice"]}

@@ -6,7 +6,9 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,6 +92,26 @@ def test_the_watchdog_is_fed_only_where_systemd_asks_this_process(manager: Manag
     for other in ({"WATCHDOG_USEC": "0"}, {"WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}):
         SystemdService(mine | other).alive()
     assert manager.silent()
+
+
+def test_a_manager_that_is_stuck_holds_nobody_up_and_learns_everything_later(manager: Manager) -> None:
+    service = SystemdService()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others:
+        others.setblocking(False)
+        others.connect(os.environ["NOTIFY_SOCKET"])
+        with suppress(BlockingIOError):
+            while True:
+                others.send(b"X=of somebody else")
+    began_s = time.monotonic()
+    service.ready("1 of 1")
+    service.status("2 of 2")
+    service.status("3 of 3")
+    assert time.monotonic() - began_s < 0.2
+    told: list[str] = []
+    while "STATUS=3 of 3" not in told:
+        service.status("3 of 3")  # nothing new, and what waits goes with it
+        told.append(manager.socket.recv(4096).decode())
+    assert told[-2:] == ["READY=1\nSTATUS=1 of 1", "STATUS=3 of 3"]
 
 
 def test_without_a_service_manager_nothing_happens(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -183,7 +183,7 @@ def test_the_index_names_them_all_and_no_page_is_an_orphan() -> None:
     assert {path.stem for path in PAGES.glob("*.md")} == {*ADVICE_IDS, "README"}
 
 
-def policy(*rules: dict[str, Any], **host: object) -> Policy:
+def policy(*rules: Mapping[str, object], **host: object) -> Policy:
     tables = {"gpu": list(rules), **({"host": host} if host else {})}
     return parse([Document("p.toml", tables)])
 

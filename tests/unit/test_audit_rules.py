@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,8 @@ def told(found: list[Finding]) -> list[tuple[str, str, str]]:
         ("vllm/vllm-openai@sha256:0123456789abcdef", [("removed", "VLLM_USE_V1", "likely")]),
         ("registry.example.org:5000/vllm/vllm-openai:v0.33.0-cu130", [("removed", "VLLM_USE_V1", "certain")]),
         ("example.org/our-vllm:7", [("removed", "VLLM_USE_V1", "likely")]),
+        ("rocm/vllm:rocm6.4.1_ubuntu22.04_py3.12_vllm_0.8.5", []),
+        ("nvcr.io/nvidia/vllm:25.09-py3", []),  # a month says nothing about the version
     ],
 )
 def test_the_image_says_which_version_reads(tmp_path: Path, image: str, expected: object) -> None:
@@ -73,6 +76,17 @@ def test_pip_install_in_a_dockerfile_says_what_runs(tmp_path: Path) -> None:
     text = "FROM python:3.12\nRUN pip install --no-cache-dir 'vllm[audio]=={}' uvicorn\nENV VLLM_USE_V1=1\n"
     assert told(findings(tmp_path, Dockerfile=text.format("0.33.0"))) == [("removed", "VLLM_USE_V1", "certain")]
     assert findings(tmp_path, Dockerfile=text.format("0.10.2")) == []
+    wheel = (
+        "FROM python:3.12\nRUN wget https://x/vllm-0.8.5+cu118-cp38-abi3-manylinux1_x86_64.whl && pip install *.whl\n"
+    )
+    assert findings(tmp_path, Dockerfile=wheel + "ENV VLLM_USE_V1=0\n") == []
+
+
+def test_a_command_that_installs_says_what_runs(tmp_path: Path) -> None:
+    command = "    command: bash -c 'pip install vllm=={} && vllm serve x'\n"
+    for version, count in (("0.10.2", 0), ("0.33.0", 1)):
+        text = service("python:3.12", "VLLM_USE_V1=1", rest=command.format(version))
+        assert len(findings(tmp_path, compose_yaml=text)) == count
 
 
 def test_old_images_have_old_libraries(tmp_path: Path) -> None:
@@ -320,3 +334,29 @@ def test_a_drop_in_is_read_with_its_unit_and_wins(tmp_path: Path) -> None:
     taken_back: dict[str, Any] = {"a_service": unit, "a_service_d__b_conf": "[Service]\nEnvironment=\n"}
     assert findings(tmp_path, **taken_back) == []
     assert len(findings(tmp_path / "alone", a_service=unit)) == 2
+
+
+def test_a_chain_of_anchors_that_is_too_long_is_unreadable_and_no_traceback(tmp_path: Path) -> None:
+    chain = "a0: &a0 {k: v}\n" + "".join(f"a{n}: &a{n} {{<<: *a{n - 1}}}\n" for n in range(1, 5000))
+    path = tmp_path / "compose.yaml"
+    path.write_text(f"x: 1\n{chain}services:\n  s: {{image: b, environment: {{<<: *a4999}}}}\n")
+    result = run.of_files(shipped(), [str(path)])
+    assert result.findings == ()
+    assert len(result.unreadable) <= 1
+
+
+def test_without_pyyaml_its_package_is_named_and_the_rest_is_audited(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    (tmp_path / "x.env").write_text("VLLM_USE_V1=1\n")
+    result = run.of_files(shipped(), [str(tmp_path)])
+    assert [one.name for one in result.findings] == ["VLLM_USE_V1"]
+    assert "python3-yaml" in result.unreadable[0]
+
+
+def test_lines_end_with_a_line_feed_alone(tmp_path: Path) -> None:
+    text = "FROM vllm/vllm-openai:v0.33.0\r\n# a\x0bb\x85c\r\nENV A=1 \\\r\n  VLLM_USE_V1=1\r\n"
+    (found,) = findings(tmp_path, Dockerfile=text)
+    assert (found.place.line, found.place.column) == (4, 3)

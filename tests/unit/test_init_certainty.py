@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
@@ -42,7 +43,7 @@ def read(text: str, *arguments: str, root: bool = True, **more: str) -> list[Eff
     return walk.seen.effects
 
 
-def certain(text: str, *arguments: str, **more: str) -> list[tuple[object, tuple[str, ...] | None]]:
+def certain(text: str, *arguments: str, **more: Any) -> list[tuple[object, tuple[str, ...] | None]]:
     found = [e for e in read(f"#!/bin/bash\n{text}\n", *arguments, **more) if e.doubt is None]
     return [(watts(e.target), e.gpus) for e in found]
 
@@ -51,7 +52,7 @@ def watts(target: object) -> object:
     return target.limit_mw // 1000 if isinstance(target, PowerLimit) else target
 
 
-def kinds(text: str, *arguments: str, **more: str) -> list[str]:
+def kinds(text: str, *arguments: str, **more: Any) -> list[str]:
     return [e.doubt.kind.value if e.doubt else "" for e in read(f"#!/bin/bash\n{text}\n", *arguments, **more)]
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gpu_tuned.core.model import ComputeMode, PowerLimit, Reading
+from gpu_tuned.core.model import ComputeMode, PowerLimit
 from gpu_tuned.init.policy_text import write
 from gpu_tuned.init.verdict import names, strangers
 from tests.init_host import RTX_3090, RTX_5090, boards, look, machine, put
@@ -17,7 +18,7 @@ def script(root: Path, *lines: str) -> Path:
     return root
 
 
-def one(root: Path, call: str, **found: Reading) -> dict[tuple[str, str], object]:
+def one(root: Path, call: str, **found: Any) -> dict[tuple[str, str], object]:
     return look(script(root, f"nvidia-smi {call}"), machine(**found)).taken
 
 

@@ -79,7 +79,7 @@ class BackgroundStore:
             try:
                 self._store.save(state or {})
                 failure = None
-            except Exception as error:  # whatever it is, told: this thread must not end
+            except Exception as error:  # noqa: BLE001  whatever it is, told: this thread must not end
                 failure = Stall("state", self._failure.since if self._failure else since[1], str(error))
             with self._changed:
                 self._saving_since, self._failure = None, failure

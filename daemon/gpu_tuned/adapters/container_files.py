@@ -10,6 +10,7 @@ from typing import Any
 
 import tomli
 
+from gpu_tuned.adapters.plain_files import content
 from gpu_tuned.core.host_view import CdiSpec, ContainersView
 from gpu_tuned.core.model import Unread
 
@@ -130,5 +131,4 @@ def _cdi(root: str) -> tuple[CdiSpec, ...] | Unread:
 
 
 def _content(path: str) -> str:
-    with open(path, encoding="utf-8", errors="replace") as file:
-        return file.read(LARGEST)
+    return content(path, LARGEST).decode("utf-8", "replace")

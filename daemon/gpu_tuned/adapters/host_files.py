@@ -12,7 +12,8 @@ from pathlib import Path
 from gpu_tuned.adapters.container_files import containers
 from gpu_tuned.adapters.kernel import SystemKernel
 from gpu_tuned.adapters.kernel_log import kernel_log
-from gpu_tuned.adapters.pci_files import pci_gpus, text
+from gpu_tuned.adapters.pci_files import pci_gpus
+from gpu_tuned.adapters.plain_files import content, text
 from gpu_tuned.adapters.unit_files import units
 from gpu_tuned.core.advice import Around
 from gpu_tuned.core.host_view import DriverView, HostView, Place, ServicesView
@@ -29,7 +30,8 @@ MPS_CONTROL = "nvidia-cuda-mps"
 MPS_PIPES = ("run/nvidia-mps/control", "tmp/nvidia-mps/control")
 PERSISTENCED_SOCKETS = ("run/nvidia-persistenced/socket", "var/run/nvidia-persistenced/socket")
 _NOFILE = re.compile(r"^Max open files\s+(\d+|unlimited)", re.MULTILINE)
-_MODULE = re.compile(r"/nvidia\.ko(\.\w+)?:")
+MOST_DEPENDENCIES = 8 << 20
+_MODULE = re.compile(rb"/nvidia\.ko(\.\w+)?:")
 
 
 def look(root: str = "/") -> HostView:
@@ -121,11 +123,9 @@ def _kernels(base: str) -> Mapping[str, bool] | Unread:
     found = {}
     try:
         for release in sorted(os.listdir(folder)):
-            with (
-                suppress(OSError),
-                open(f"{folder}/{release}/modules.dep", errors="replace") as file,
-            ):
-                found[release] = bool(_MODULE.search(file.read()))
+            with suppress(OSError):
+                dependencies = content(f"{folder}/{release}/modules.dep", MOST_DEPENDENCIES)
+                found[release] = bool(_MODULE.search(dependencies))
     except OSError as error:
         return Unread(f"/lib/modules cannot be listed: {error.strerror}")
     return found or Unread("no kernel's modules are below /lib/modules")
@@ -156,8 +156,7 @@ def _secure_boot(base: str) -> bool | Unread:
     if not os.path.isdir(f"{base}/sys/firmware/efi"):
         return False if os.path.isdir(f"{base}/sys/firmware") else Unread("no /sys/firmware")
     try:
-        with open(f"{base}/{SECURE_BOOT}", "rb") as file:
-            value = file.read(5)
+        value = content(f"{base}/{SECURE_BOOT}", 5)
     except OSError as error:
         return Unread(f"the EFI variable SecureBoot cannot be read: {error.strerror}")
     return len(value) == 5 and value[4] == 1

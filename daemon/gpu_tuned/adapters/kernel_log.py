@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 import subprocess
 from contextlib import suppress
 
@@ -45,6 +46,9 @@ def _kmsg(path: str) -> tuple[tuple[LogLine, ...] | None, float, str]:
         return None, 0.0, f"/dev/kmsg: {error.strerror}"
     chunks = []
     try:
+        kind = os.fstat(descriptor).st_mode
+        if not (stat.S_ISREG(kind) or stat.S_ISCHR(kind)):
+            return None, 0.0, "/dev/kmsg is no log"
         while True:
             try:
                 chunk = os.read(descriptor, RECORD)

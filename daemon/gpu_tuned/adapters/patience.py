@@ -26,7 +26,7 @@ def within(seconds: float, work: Callable[[], T], otherwise: str) -> Callable[[]
             result.append(work())
         except DriverError as error:
             result.append(Unread(str(error)))
-        except BaseException as error:  # for the caller to raise: a mistake must not look like a slow driver
+        except BaseException as error:  # noqa: BLE001 - for the caller to raise: a mistake must not look like a slow driver
             result.append(error)
 
     thread = threading.Thread(target=run, daemon=True)

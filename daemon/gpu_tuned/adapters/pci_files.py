@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import struct
 
+from gpu_tuned.adapters.plain_files import content, text
 from gpu_tuned.core.host_view import Bar, PciGpu
 from gpu_tuned.core.model import Unread
 
@@ -50,15 +51,6 @@ def _gpu(root: str, address: str) -> PciGpu:
         iommu=_iommu(root, device),
         redirected=_redirected(device),
     )
-
-
-def text(path: str) -> str | None:
-    """A small file's text, stripped; None where it cannot be read."""
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read(65536).strip()
-    except OSError:
-        return None
 
 
 def _number(path: str) -> int | Unread:
@@ -150,8 +142,7 @@ def _redirected(device: str) -> bool | Unread:
 def _acs_control(path: str) -> int | Unread:
     """The ACS control register, 0 where the port has none."""
     try:
-        with open(path, "rb") as file:
-            config = file.read(CONFIG_BYTES)
+        config = content(path, CONFIG_BYTES)
     except OSError as error:
         return Unread(f"the configuration of the port above it cannot be read: {error.strerror}")
     if len(config) <= EXTENDED:

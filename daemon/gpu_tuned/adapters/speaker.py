@@ -107,7 +107,7 @@ class Speaker:
             head = self._next()
             try:
                 told, why = self.outlet.tell(head.event, self._monotonic() - head.since_s), None
-            except Exception as error:  # whatever it is: the next event may fare better
+            except Exception as error:  # noqa: BLE001  whatever it is: the next event may fare better
                 told = True
                 why = f"{self.outlet.name}: {getattr(error, 'strerror', None) or error}"
             if not told:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Mapping
 
@@ -11,23 +12,27 @@ import sdnotify
 STATUS_LIMIT = 500
 """Characters; `systemctl status` shows one line."""
 
-SEND_S = 0.5
-"""Seconds that one notification may take; then it is lost."""
-
 
 class SystemdService:
     """`ports.Service` over the notification socket that systemd names in NOTIFY_SOCKET.
 
-    The text is ASCII: sdnotify encodes Latin-1, and a datagram it cannot encode is lost without a word.
+    A service manager that is stuck stops nobody: what it does not take at once is sent again with the next
+    notification, of each kind the newest. May be called from the loop and from the main thread.
+
+    The text is ASCII: sdnotify encodes Latin-1.
     """
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         environment = os.environ if environment is None else environment
         # sdnotify reads os.environ by itself; without the variable there is nothing to connect to.
         self._notifier = sdnotify.SystemdNotifier() if environment.get("NOTIFY_SOCKET") else None
-        if self._notifier is not None and self._notifier.socket is not None:
-            # A datagram socket waits for its reader: a service manager that is stuck must not stop the loop.
-            self._notifier.socket.settimeout(SEND_S)
+        if self._notifier is not None and self._notifier.socket is None:
+            self._notifier = None  # it names a socket that is not there
+        if self._notifier is not None:
+            self._notifier.socket.setblocking(False)
+            self._notifier.debug = True  # raises what it would keep to itself
+        self._unsent: dict[str, str] = {}  # by the first word
+        self._sending = threading.Lock()
         self.watchdog_s = watchdog_s(environment)
         """How often systemd wants to hear from the loop at least, seconds; None: not asked for."""
         self._status: str | None = None
@@ -40,6 +45,8 @@ class SystemdService:
         if status != self._status:
             self._send(f"STATUS={_line(status)}")
             self._status = status
+        elif self._unsent:
+            self._send_all()
 
     def reloading(self) -> None:
         """Must be followed by `ready`. The time stamp is what systemd 253's Type=notify-reload wants; others
@@ -56,8 +63,25 @@ class SystemdService:
             self._send("WATCHDOG=1")
 
     def _send(self, state: str) -> None:
-        if self._notifier is not None:
-            self._notifier.notify(state)
+        if self._notifier is None:
+            return
+        with self._sending:
+            word = state.partition("=")[0]
+            self._unsent.pop(word, None)  # its place in the order is that of the newest
+            self._unsent[word] = state
+        self._send_all()
+
+    def _send_all(self) -> None:
+        with self._sending:
+            while self._notifier is not None and self._unsent:
+                word = next(iter(self._unsent))
+                try:
+                    self._notifier.notify(self._unsent[word])
+                except BlockingIOError:
+                    return
+                except OSError:
+                    pass  # nobody is there any more
+                del self._unsent[word]
 
 
 def _line(text: str) -> str:

@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from gpu_tuned.adapters.pci_files import text
+from gpu_tuned.adapters.plain_files import text
 from gpu_tuned.core.host_view import UnitView
 from gpu_tuned.core.model import Unread
 

@@ -86,6 +86,7 @@ class _Control:
             "refusals": plan.get("refusals", []),
             "left": plan.get("left", []),
             "notes": plan.get("notes", []),
+            "advice": plan.get("advice", []),
             "not_answering_since": driver["not_answering_since"],
         }
 

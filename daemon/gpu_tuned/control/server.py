@@ -107,7 +107,7 @@ class Server:
             while not self._closing:
                 try:
                     self._turn()
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  the socket must go on
                     self._troubles.add(f"one turn failed: {error!r}")
                     time.sleep(0.1)  # a selector that fails at once would fail again at once
         finally:
@@ -192,7 +192,7 @@ class Server:
             self._serve(client)
         except OSError:
             self._drop(client)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  it is this client's end, and nobody else's
             self._troubles.add(f"a client of uid {client.peer.uid}, pid {client.peer.pid}, was let go: {error!r}")
             self._drop(client)
         else:
@@ -247,7 +247,7 @@ class Server:
             client.send(methods.answer_reply(answer), self._clock())
         except OSError:
             self._drop(client)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  as above
             self._troubles.add(f"an answer could not be sent: {error!r}")
             self._drop(client)
         else:

@@ -80,11 +80,7 @@ def document_of(view: BoardView, told: Mapping[str, Any] | None, advice: Iterabl
         "throttle": told["throttle"] if told else None,
         "put_back": told["put_back"] if told else None,
         "last_xid": told["last_xid"] if told else None,
-        "advice": [
-            {"id": a.id, "severity": a.severity.value, "setting": a.setting.value, "says": a.says, "origin": a.origin,
-             "page": a.page}
-            for a in advice
-        ],
+        "advice": [one.wire() for one in advice],
         "unread": unread,
     }  # fmt: skip
 

@@ -6,6 +6,7 @@ import sys
 
 from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl.judge import DIFFERS, IN_ORDER, USAGE
+from gpu_tuned.ctl.render.ink import clean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def run(options: Options) -> int:
     print(findings.FORMATS[options.format](found), end="")
     sys.stdout.flush()
     for reason in found["unreadable"]:
-        print(f"gpu-tunedctl: {reason}", file=sys.stderr)
+        print(f"gpu-tunedctl: {clean(reason)}", file=sys.stderr)
     if found["unreadable"]:
         return USAGE
     return DIFFERS if found["findings"] else IN_ORDER

@@ -42,6 +42,6 @@ def repeat(
                 code = error.exit_code
             sys.stdout.flush()
             due = max(due + every_s, clock())
-            sleep(due - clock())
+            sleep(max(0.0, due - clock()))  # the clock went on since
     except KeyboardInterrupt:
         return code

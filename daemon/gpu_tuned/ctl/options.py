@@ -28,6 +28,7 @@ class Options:
     timeout: float
     json: bool
     all: bool
+    advice: bool
     no_color: bool
     gpu: str | None
     setting: str | None

@@ -78,7 +78,23 @@ def _rows(plan: Json, ink: Ink) -> list[str]:
         lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, ink)]
     for note in plan.get("notes", []):
         lines += ["", *(ink("warn", line) for line in wrap(note))]
+    told = advice(plan.get("advice", []), ink)
+    lines += ["", *told] if told else []
     return [*lines, "", pending] if plan.get("pending") else lines
+
+
+def advice(rows: list[Json], ink: Ink) -> list[str]:
+    """What is known to go wrong, each with its id; the same on several GPUs is told once."""
+    told: dict[tuple[str, str], list[Json]] = {}
+    for row in rows:
+        told.setdefault((row["id"], row["message"]), []).append(row)
+    lines = []
+    for (name, message), where in told.items():
+        who = short_pci(where[0]["pci"]) if len(where) == 1 else f"{len(where)} GPUs"
+        text = f"advice: {who} {label(where[0]['setting'])}: {message} [{name}]"
+        style = {"harm": "bad", "caution": "warn"}.get(where[0]["severity"], "dim")
+        lines += [ink(style, line) for line in wrap(text, "", "    ")]
+    return lines
 
 
 def _by_gpu(rows: list[Json], show: Callable[[Json, Ink], list[str]], ink: Ink) -> list[str]:
@@ -115,9 +131,18 @@ def _change(row: Json, ink: Ink) -> list[str]:
     key = row["setting"]
     unread = "not readable" if key in LOCKS else "not known"
     found = unread if row["found"] is None else value(key, row["found"])
-    lines = _line(key, f"{found} -> {value(key, row['wanted'])}", row["origin"], ink)
+    raises = ", RAISES" if _raises(row) else ""
+    lines = _line(key, f"{found} -> {value(key, row['wanted'])}{raises}", row["origin"], ink)
     why = row.get("why")
     return lines + ([ink("dim", line) for line in wrap(why, "    ")] if why and why != OBVIOUS else [])
+
+
+def _raises(row: Json) -> bool:
+    """Whether a power limit goes up: what a supply and a cooler have to bear."""
+    limits = (row["found"], row["wanted"])
+    return (
+        row["setting"] == "power_limit_w" and all(type(v) in (int, float) for v in limits) and limits[1] > limits[0]
+    )
 
 
 def _left(row: Json, ink: Ink) -> list[str]:

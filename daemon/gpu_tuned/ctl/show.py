@@ -10,6 +10,7 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import DriverError, NotReachable
 from gpu_tuned.ctl import judge
 from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl.render.advice import advice_lines
 from gpu_tuned.ctl.render.full import estimated, history
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, ink_for, say, wrap
 from gpu_tuned.ctl.render.words import label, number, origin, short_name, short_pci, short_uuid, span, value
@@ -35,7 +36,6 @@ HEADS = ("setting", "found", "allowed", "default", "original", "wished")
 BAR = 20
 FEW_STEPS = 8
 _NAMES = 13  # columns of a name below the table
-_SEVERITIES = {"harm": "bad", "caution": "warn"}
 
 
 def run(options: Options) -> int:
@@ -68,9 +68,10 @@ def page(shown: Json, ink: Ink, now: float) -> list[str]:
     lines += _slowed(shown, ink) + _heat(shown, ink) + _memory(shown) + _link(shown) + _processes(shown)
     if shown["put_back"] is not None:
         # What slowed it stands above already.
-        told = {**shown, "throttle": {"fault": shown["throttle"]["fault"], "reasons": []}}
-        lines += history(told, now, ink)
-    return lines + _advice(shown, ink)
+        calm = {**shown, "throttle": {"fault": shown["throttle"]["fault"], "reasons": []}}
+        lines += history(calm, now, ink)
+    told = advice_lines(shown["advice"], ink)
+    return [*lines, *([""] if told else []), *told]
 
 
 def _who(shown: Json, ink: Ink) -> list[str]:
@@ -235,13 +236,4 @@ def _processes(shown: Json) -> list[str]:
     lines: list[str] = []
     for text in texts or ["none"]:
         lines += _named("" if lines else "processes", text)
-    return lines
-
-
-def _advice(shown: Json, ink: Ink) -> list[str]:
-    lines: list[str] = [""] if shown["advice"] else []
-    for advice in shown["advice"]:
-        where = f"{advice['origin']}: " if advice["origin"] else ""
-        text = f"{advice['severity']}: {where}{advice['says']} [{advice['id']}]"
-        lines += [ink(_SEVERITIES.get(advice["severity"], "dim"), line) for line in wrap(text, "  ", "    ")]
     return lines

@@ -42,6 +42,13 @@ def run(options: Options) -> int:
 
             told = warning(rows, "observed")
             lines += ["", *(ink("warn", line) for line in wrap(told))] if told else []
+        if options.advice:
+            from gpu_tuned.ctl.plan import advice
+
+            plan = client.call(options.socket, "Plan", {}, options.timeout)
+            shown = {gpu["uuid"] for gpu in document["gpus"]}
+            advised = advice([one for one in plan["advice"] if one["gpu"] in shown], ink)
+            lines += ["", *(advised or ["no advice on what the policy files wish"])]
         say(lines)
     return judge.exit_code(document)
 

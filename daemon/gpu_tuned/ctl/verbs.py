@@ -62,7 +62,11 @@ VERBS = {
         "every GPU: what was wished, what is, what slows it down",
         "status",
         gpu="show this GPU in full",
-        flags={"--all": "show every GPU in full", "--json": "print the document itself, for programs"},
+        flags={
+            "--all": "show every GPU in full",
+            "--advice": "and what is known to go wrong with what is wished",
+            "--json": "print the document itself, for programs",
+        },
         plain=True,
         repeats=True,
     ),

@@ -110,7 +110,7 @@ def files(host: HostView) -> Finding:
     """A huge limit of open files makes the persistence daemon's client allocate for every one of them."""
     services = host.services
     if isinstance(services.nofile, Unread):
-        return FILES.unknown(services.nofile)
+        return FILES.unknown(OUTSIDE if host.place is Place.CONTAINER else services.nofile)
     if isinstance(services.persistenced_socket, Unread):
         return FILES.unknown(services.persistenced_socket)
     huge = {name: limit for name, limit in services.nofile.items() if limit > MOST_FILES}
@@ -156,7 +156,7 @@ def mps(host: HostView) -> Finding:
     if isinstance(host.gpus, Unread):
         return SHARING.unknown(host.gpus)
     if isinstance(services.mps_runs, Unread):
-        return SHARING.unknown(services.mps_runs)
+        return SHARING.unknown(OUTSIDE if host.place is Place.CONTAINER else services.mps_runs)
     told = [gpu for gpu in host.gpus if not isinstance(gpu.compute_mode, Unread)]
     exclusive = [gpu.gpu.pci for gpu in told if gpu.compute_mode is ComputeMode.EXCLUSIVE_PROCESS]
     if services.mps_runs:

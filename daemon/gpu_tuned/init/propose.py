@@ -132,9 +132,10 @@ class _Judge:
             last, value = mine[-1]
             there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
             everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
-            sure = frozenset() if everywhere else self.persistent
+            sure: frozenset[int] = frozenset() if everywhere else self.persistent
             for effect, other in mine[:-1]:
-                between = last.needs - effect.needs - {effect.number} - sure
+                meant = sure if effect.gpus == () else frozenset()
+                between = last.needs - effect.needs - {effect.number} - meant
                 if other != value and between:
                     return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
         return None

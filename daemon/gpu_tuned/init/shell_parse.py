@@ -310,12 +310,12 @@ def _assigns(text: str) -> bool:
 
 
 _COMPOUND: Mapping[str, Callable[[_Parser], Command]] = {
-    "{": _Parser._group,
-    "if": _Parser._if,
-    "for": _Parser._for,
-    "while": _Parser._while,
-    "until": _Parser._while,
-    "case": _Parser._case,
-    "[[": _Parser._test,
-    "function": _Parser._keyword_function,
+    "{": _Parser._group,  # noqa: SLF001
+    "if": _Parser._if,  # noqa: SLF001
+    "for": _Parser._for,  # noqa: SLF001
+    "while": _Parser._while,  # noqa: SLF001
+    "until": _Parser._while,  # noqa: SLF001
+    "case": _Parser._case,  # noqa: SLF001
+    "[[": _Parser._test,  # noqa: SLF001
+    "function": _Parser._keyword_function,  # noqa: SLF001
 }

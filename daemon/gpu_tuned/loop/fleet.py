@@ -8,6 +8,7 @@ the kernel binds to it, or that this boot has seen is in the inventory, with the
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from enum import Enum
 
 from gpu_tuned.core import gpu_state
@@ -198,12 +199,29 @@ class Fleet:
             if self._described(state) and state.gpu.uuid not in listed:
                 self._absent(state.gpu, "not among the driver's GPUs any more")
         for board in boards:
-            self._come(board, bound.get(board.gpu.pci), poll_interval_s)
+            self._come(board, bound, poll_interval_s)
         self._account_for(bound)
         self._missing.longer(poll_interval_s)
 
-    def _come(self, board: Board, binding: str | None, poll_interval_s: float) -> None:
-        """A board that the driver describes."""
+    def describe(self, uuid: str) -> Board:
+        """Describe one attached GPU anew. Raises DriverError."""
+        return self._addressed(self._gpus.describe(uuid), self._kernel.bound_gpus())
+
+    def _addressed(self, board: Board, bound: Mapping[str, str]) -> Board:
+        """A board whose address the driver did not say has the one that the kernel knows by its UUID: taken for
+        another GPU than the one bound there, it would be missed although it answers."""
+        if board.gpu.pci in bound:
+            return board
+        for pci in bound:
+            known = self._kernel.identity(pci)
+            if known is not None and known.uuid == board.gpu.uuid:
+                return replace(board, gpu=replace(board.gpu, pci=pci))
+        return board
+
+    def _come(self, board: Board, bound: Mapping[str, str], poll_interval_s: float) -> None:
+        """A board that the driver describes. `bound`: every GPU that the kernel binds to the driver, with its
+        binding."""
+        board = self._addressed(board, bound)
         placeholder = self._inventory.states.get(board.gpu.pci)
         if placeholder is not None and not placeholder.gpu.uuid:
             self._inventory.drop(board.gpu.pci)
@@ -212,7 +230,7 @@ class Fleet:
             self._unmet[board.gpu.uuid] = board
             self.fall_asleep(state)
             return
-        self._meet_gpu(state, board, poll_interval_s, binding)
+        self._meet_gpu(state, board, poll_interval_s, bound.get(board.gpu.pci))
 
     def fall_asleep(self, state: GpuState) -> None:
         why = "not woken up to be looked at"
@@ -338,10 +356,11 @@ class Fleet:
             return False
         self._missing.longer(poll_interval_s)
         boards = self._gpus.describe_left_out()
+        bound = self._kernel.bound_gpus()
         for board in boards:
-            self._come(board, None, poll_interval_s)
+            self._come(board, bound, poll_interval_s)
         if boards:
-            self._account_for(self._kernel.bound_gpus())
+            self._account_for(bound)
             return True
         if not self._reattach.started:
             self._reattach.longer(MISSING_RETRY_S)

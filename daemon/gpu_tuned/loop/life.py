@@ -73,7 +73,7 @@ class Life:
     def _run_loop(self, loop: Loop) -> None:
         try:
             loop.run()
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001  raised again by `leave`, in the main thread
             self._failure = error
         self._ended = True
         self.wake()

@@ -4,7 +4,7 @@ for whoever asks."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpu_tuned import __version__
@@ -19,6 +19,8 @@ from gpu_tuned.loop.inventory import key_of
 from gpu_tuned.loop.world import World
 
 if TYPE_CHECKING:
+    from gpu_tuned.core.advice import Advice
+    from gpu_tuned.core.policy import Policy
     from gpu_tuned.loop.steward import Steward
 
 Plan = Callable[[], Mapping[str, Any]]
@@ -65,8 +67,21 @@ class Publisher:
         rows = plan_of([*states, host], wishes_of, pending, steward.inventory.moment())
         held = {s for state in states for s, wish in wishes_of(state).items() if not wish.watched}
         rows["notes"] += steward.rivals.beside(lambda: held)
+        rows["advice"] = [advice_row(advice) for advice in self._advice(policy, states)]
         self._planned = (key, rows)
         return rows
+
+    def _advice(self, policy: Policy, states: Iterable[GpuState]) -> tuple[Advice, ...]:
+        """What is known to go wrong with what a policy wishes of these boards, as they were seen last."""
+        from gpu_tuned.core.advice import Around, advise_policy  # the catalogue is paid for by whoever asks
+
+        here = [state for state in states if state.here and state.board is not None]
+        found = {
+            state.gpu.uuid: {s: track.observed for s, track in state.tracks.items() if track.observed is not None}
+            for state in here
+        }
+        around = Around(driver=self._driver_row()["library"], laptop=self._world.kernel.on_battery_host())
+        return advise_policy(policy, [state.board for state in here if state.board is not None], found, around)
 
     def _document(self) -> dict[str, Any]:
         """The whole status document; "plan" beside it is served by its own method."""
@@ -149,3 +164,18 @@ class Publisher:
             "answered_at": status.timestamp(self._steward.answered_at),
             "not_answering_since": None,
         }
+
+
+def advice_row(advice: Advice) -> dict[str, Any]:
+    """One piece of advice, for `plan`."""
+    return {
+        "id": advice.id,
+        "severity": advice.severity.value,
+        "gpu": advice.gpu.uuid,
+        "pci": advice.gpu.pci,
+        "name": advice.gpu.name,
+        "setting": advice.setting.value,
+        "message": advice.says,
+        "origin": advice.origin or None,
+        "page": advice.page,
+    }

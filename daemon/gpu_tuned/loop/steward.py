@@ -206,7 +206,7 @@ class Steward:
         pause = self._describe.setdefault(uuid, Pause(self.clock, DESCRIBE_AGAIN_S))
         if pause.over:
             pause.longer(self.interval_s)
-            self.inventory.take(Change(gpu_state.described(state, self._world.gpus.describe(uuid))))
+            self.inventory.take(Change(gpu_state.described(state, self.fleet.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.board.index if state.board else 0)

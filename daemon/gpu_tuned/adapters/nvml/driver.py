@@ -146,8 +146,8 @@ class Nvml:
         if library is None or self._abandoned:
             return False
         pynvml.nvmlLib = None
-        pynvml._nvmlGetFunctionPointer_cache.clear()
-        _ctypes.dlclose(library._handle)
+        pynvml._nvmlGetFunctionPointer_cache.clear()  # noqa: SLF001  the binding has no other way to forget
+        _ctypes.dlclose(library._handle)  # noqa: SLF001  nor ctypes one to close
         return True
 
     def describe_left_out(self) -> tuple[Board, ...]:

@@ -103,7 +103,7 @@ def _whose(handle: Any) -> Iterator[str]:
 
 def _through(library: Any) -> None:
     """Let the binding find its functions there."""
-    pynvml._nvmlGetFunctionPointer_cache.clear()
+    pynvml._nvmlGetFunctionPointer_cache.clear()  # noqa: SLF001  the binding has no other way to forget
     pynvml.nvmlLib = library
 
 
@@ -222,7 +222,8 @@ def _words(arguments: tuple[Any, ...], before: list[bytes]) -> Iterator[str]:
 
 def _is_number(argument: Any) -> bool:
     """Whether it is a pointer to one."""
-    return hasattr(argument, "_obj") and isinstance(argument._obj, ctypes._SimpleCData)
+    # What byref() points to, and the class of plain numbers, have no public names.
+    return hasattr(argument, "_obj") and isinstance(argument._obj, ctypes._SimpleCData)  # noqa: SLF001
 
 
 def _is_text(argument: Any) -> bool:

@@ -111,6 +111,18 @@ class Advice:
     origin: str
     page: str
 
+    def wire(self) -> dict[str, str]:
+        """As JSON."""
+        return {
+            "id": self.id,
+            "severity": self.severity.value,
+            "gpu": self.gpu.uuid,
+            "setting": self.setting.value,
+            "says": self.says,
+            "origin": self.origin,
+            "page": self.page,
+        }
+
     def __str__(self) -> str:
         where = f"{self.origin}: " if self.origin else ""
         return f"{self.severity.value}: {where}{self.says} [{self.id}]"

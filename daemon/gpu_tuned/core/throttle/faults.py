@@ -89,6 +89,11 @@ class FaultWatch:
         self._explained = False  # since the last count an episode was on, which was told and is over
         self._hushed = 0  # how many beginnings the one that was told last stands for; 0: each is told
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether a look without a sign changes nothing."""
+        return self.episode is None and not (self._run or self._hushed or self._explained)
+
     def look(
         self,
         at_s: float,

@@ -26,6 +26,7 @@ class Throttle:
     def __init__(self, supported: int = ~0, max_gap_s: float = MAX_GAP_S) -> None:
         self._meters = tuple(Meter(reason) for reason in Reason if supported & reason.bit)
         self._watches = {m.reason: FaultWatch(m.reason) for m in self._meters if m.reason.kind is Kind.FAULT}
+        self._pairs = tuple((meter, self._watches.get(meter.reason)) for meter in self._meters)
         self._max_gap_s = max_gap_s
         self._sampled_at_s: float | None = None
         self.capping = BOARDS_OWN
@@ -46,16 +47,14 @@ class Throttle:
         """
         gap_s = self._take_gap(at_s, reasons)
         changes: list[FaultChange] = []
-        for meter in self._meters:
+        for meter, watch in self._pairs:
             bit = bool(reasons & meter.reason.bit) if reasons is not None else None
             sampled_s = 0.0 if bit is None else meter.sample(at_s - gap_s, at_s, bit, self.capping, capping)
-            since_s, uncounted_ns = meter.base_at_s, meter.uncounted_ns
-            grown_ns = None
-            counter = meter.reason.counter
+            since_s, uncounted_ns = (None, 0) if watch is None else (meter.base_at_s, meter.uncounted_ns)
+            counter, grown_ns = meter.reason.counter, None
             if counters_ns is not None and counter is not None and counter in counters_ns:
                 grown_ns = meter.count(at_s, counters_ns[counter], self.capping)
-            watch = self._watches.get(meter.reason)
-            if watch is not None:
+            if watch is not None and (bit or grown_ns or not watch.at_rest):
                 sign = self._sign(watch, bit, reasons)
                 was_on = watch.episode is not None
                 change = watch.look(at_s, sign, sampled_s, grown_ns, since_s, uncounted_ns)

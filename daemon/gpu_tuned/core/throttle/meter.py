@@ -24,6 +24,14 @@ MOST_STRETCHES = 32
 Account = Limiter | None
 """Whose seconds they are: for a power cap its limiter, or None of an idle GPU; for every other reason None."""
 
+_KINDS_OF_A_CAP: Mapping[Account, str] = {
+    None: Kind.BENIGN.value,
+    Limiter.OWN: Kind.OWN.value,
+    Limiter.OTHER: Kind.LIMIT.value,
+    Limiter.BOARD: Kind.LIMIT.value,
+}
+_NO_SECONDS = dict.fromkeys(("uncounted_s", "minute_s", "hour_s", "day_s", "start_s"), 0.0)
+
 
 @dataclass(slots=True)
 class _Stretch:
@@ -51,6 +59,7 @@ class Meter:
         "_base_ns",
         "_booked_ns",
         "_exposed_s",
+        "_kinds",
         "_waiting",
         "bit",
         "counted",
@@ -61,6 +70,9 @@ class Meter:
         self.reason = reason
         self.bit = False
         self.counted = False
+        self._kinds: Mapping[Account, str] = (
+            _KINDS_OF_A_CAP if reason is Reason.SW_POWER_CAP else {None: reason.kind.value}
+        )
         self._accounts: dict[Account, Windows] = {}
         self._base_ns: int | None = None
         self._base_at_s = 0.0
@@ -77,6 +89,8 @@ class Meter:
         """Take the bit: half of the time since the last look belongs to the look at either end. It was an idle GPU's
         where both looks saw the bit and nothing at work: at the end of work the bit stays for a moment. Returns the
         seconds that it adds."""
+        if not bit and not self.bit and self.reason is not Reason.SW_POWER_CAP:  # as nearly always
+            return 0.0
         middle_s, seconds = (from_s + to_s) / 2, 0.0
         idle = before.idle and now.idle and self.bit and bit
         for start_s, end_s, is_set, capping in ((from_s, middle_s, self.bit, before), (middle_s, to_s, bit, now)):
@@ -89,7 +103,7 @@ class Meter:
                 seconds += end_s - start_s
                 self._wait(start_s, end_s, self.account(Capping(capping.limiter, idle)))
         self.bit = bit
-        if not self.counted:
+        if self._waiting and not self.counted:
             self.settle()
         return seconds
 
@@ -130,42 +144,44 @@ class Meter:
 
     def rows(self, at_s: float, capping: Capping) -> list[dict[str, Any]]:
         """One row for each account that has seconds, and one for the reason as it is now."""
-        now = self.account(Capping(capping.limiter))
-        accounts = [now, *(a for a in (*Limiter, None) if a is not now and self._has(a, at_s))]
+        if self.reason is not Reason.SW_POWER_CAP:
+            return [self._row(None, at_s, self.bit)]
+        others = (account for account in (*Limiter, None) if account is not capping.limiter)
+        accounts = [capping.limiter, *(account for account in others if self._has(account, at_s))]
         holder = self.account(capping)
         return [self._row(account, at_s, self.bit and account is holder) for account in accounts]
 
     def _has(self, account: Account, at_s: float) -> bool:
         windows = self._accounts.get(account)
-        waits = any(stretch.account is account for stretch in self._waiting)
+        waits = bool(self._waiting) and any(stretch.account is account for stretch in self._waiting)
         return waits or (windows is not None and (windows.total_ns > 0 or windows.seconds(at_s)[-1] > 0))
 
     def _row(self, account: Account, at_s: float, active: bool) -> dict[str, Any]:
         windows = self._accounts.get(account)
-        minute_s, hour_s, day_s = windows.seconds(at_s) if windows else (0.0, 0.0, 0.0)
-        waiting = [stretch for stretch in self._waiting if stretch.account is account]
-        uncounted_s = sum(stretch.ns for stretch in waiting) / 1e9
-        if waiting:
-            minute_s = min(60.0, minute_s + sum(stretch.within(at_s, 60.0) for stretch in waiting))
-            hour_s = min(3600.0, hour_s + sum(stretch.within(at_s, 3600.0) for stretch in waiting))
-            day_s = min(86400.0, day_s + sum(stretch.within(at_s, 86400.0) for stretch in waiting))
-        return {
+        row = {
             "reason": self.reason.word,
-            "kind": self._kind(account).value,
+            "kind": self._kinds[account],
             "limiter": account.value if account is not None else None,
             "active": active,
             "sampled": not self.counted,
+        }
+        if windows is None and not self._waiting:  # as nearly always
+            return row | _NO_SECONDS
+        minute_s, hour_s, day_s = windows.seconds(at_s) if windows else (0.0, 0.0, 0.0)
+        uncounted_s = 0.0
+        if self._waiting:
+            waiting = [stretch for stretch in self._waiting if stretch.account is account]
+            uncounted_s = sum(stretch.ns for stretch in waiting) / 1e9
+            minute_s = min(60.0, minute_s + sum(stretch.within(at_s, 60.0) for stretch in waiting))
+            hour_s = min(3600.0, hour_s + sum(stretch.within(at_s, 3600.0) for stretch in waiting))
+            day_s = min(86400.0, day_s + sum(stretch.within(at_s, 86400.0) for stretch in waiting))
+        return row | {
             "uncounted_s": round(uncounted_s, 3),
             "minute_s": round(minute_s, 3),
             "hour_s": round(hour_s, 3),
             "day_s": round(day_s, 3),
             "start_s": round((windows.total_ns if windows else 0) / 1e9 + uncounted_s, 3),
         }
-
-    def _kind(self, account: Account) -> Kind:
-        if self.reason is not Reason.SW_POWER_CAP:
-            return self.reason.kind
-        return Kind.BENIGN if account is None else Kind.OWN if account is Limiter.OWN else Kind.LIMIT
 
     def _wait(self, from_s: float, to_s: float, account: Account) -> None:
         last = self._waiting[-1] if self._waiting else None

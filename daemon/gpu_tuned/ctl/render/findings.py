@@ -75,7 +75,7 @@ def github(found: Json) -> str:
         if finding["line"]:
             place += f",line={finding['line']},col={finding['column']}"
         right = f" Right: {finding['replacement']}" if finding["replacement"] else ""
-        message = f"{finding['message']} [{finding['id']}]{right}"
+        message = clean(f"{finding['message']} [{finding['id']}]{right}")
         level = _GITHUB[finding["certainty"]]
         title = _property(f"{finding['name']}: {finding['kind']}")
         lines.append(f"::{level} {place},title={title}::{_data(message)}")

@@ -79,6 +79,9 @@ _PACKAGES = {
     "hf-xet": "hf_xet",
     "llama-cpp-python": "llama.cpp",
 }
+_WHEEL = re.compile(
+    r"(?<![\w.-])([A-Za-z][A-Za-z0-9_]*)-(\d+(?:\.\d+)+(?:\.?(?:post|rc|dev)\d+)?)(?:(?:\+|%2B)[\w.]+)?-(?:cp|py)\d\w*-"
+)
 _INSTALL = re.compile(r"\b(?:pip3?|uv)\s+(?:pip\s+)?(?:install|add)\s+([^&|;\n]*)")
 _PACKAGE = re.compile(
     r"""(?<![\w./=:-])["']?([A-Za-z][A-Za-z0-9_.-]*)(?:\[[\w,-]*\])?(?:==\s*(\d[\w.+]*))?(?![\w/:.\[])"""
@@ -91,7 +94,7 @@ def fill_in(environment: Environment, catalogue: Catalogue, told: Mapping[str, s
     image, tag = split_image(environment.image)
     known = next((row for row in _IMAGES if image and re.search(row.pattern, image)), None)
     if known is not None:
-        version = _version(tag) if known.versioned else ""
+        version = _version(tag) if known.versioned else _named_version(tag, known.components[0])
         environment.official = known.official
         environment.pinned = known.official and bool(tag) and not version and not _ROLLING.match(tag)
         if known.components[0] == "llama.cpp" and (build := re.search(r"\bb\d{3,}\b", tag)):
@@ -101,9 +104,9 @@ def fill_in(environment: Environment, catalogue: Catalogue, told: Mapping[str, s
             found.setdefault(other, "")
         if known.components[0] == "open-webui" and "ollama" in tag:
             found.setdefault("ollama", "")
-    for component, version in _installed(environment.installs, catalogue).items():
-        found.setdefault(component, version)
     line = " ".join(environment.command)[:4000]
+    for component, version in _installed(f"{environment.installs}\n{line}", catalogue).items():
+        found[component] = version or found.get(component, "")
     for pattern, component in _COMMANDS:
         if re.search(pattern, line):
             found.setdefault(component, "")
@@ -127,16 +130,23 @@ def _version(tag: str) -> str:
     return match[1] if match else ""
 
 
+def _named_version(tag: str, component: str) -> str:
+    """In a tag that says of what: "rocm6.4_py3.12_vllm_0.8.5"."""
+    match = re.search(rf"{re.escape(component)}[_-]?v?(\d+\.\d+[\d.]*(?:post\d+|rc\d+)?)", tag)
+    return match[1].rstrip(".") if match else ""
+
+
 def _installed(text: str, catalogue: Catalogue) -> dict[str, str]:
-    """Components that a build installs with pip or uv, in a version where it names one (`vllm==0.33.0`)."""
+    """Components that a build installs with pip or uv, in a version where it names one: `vllm==0.33.0`, or a wheel by
+    its file name."""
     found: dict[str, str] = {}
-    for command in _INSTALL.findall(text):
-        for name, version in _PACKAGE.findall(command):
-            folded = name.lower().replace("_", "-")
-            id = _PACKAGES.get(folded, folded)
-            if id in catalogue.components:
-                told = f"llama-cpp-python {version}" if id == "llama.cpp" and version else version
-                found[id] = found.get(id) or told.split("+")[0]
+    named = [pair for command in _INSTALL.findall(text) for pair in _PACKAGE.findall(command)]
+    for name, version in [*_WHEEL.findall(text), *named]:
+        folded = name.lower().replace("_", "-")
+        id = _PACKAGES.get(folded, folded)
+        if id in catalogue.components:
+            told = f"llama-cpp-python {version}" if id == "llama.cpp" and version else version
+            found[id] = found.get(id) or told.split("+")[0]
     return found
 
 

@@ -103,9 +103,12 @@ def read(path: str, text: str, files: Files, reader: Reader | None) -> Reading:
     from gpu_tuned.environment.audit.readers import compose, kubernetes, nodes
 
     documents = nodes.documents(text, path)
-    if compose.is_compose(documents):
-        return compose.read(documents, path, files.get)
-    return kubernetes.read(documents, path)
+    try:
+        if compose.is_compose(documents):
+            return compose.read(documents, path, files.get)
+        return kubernetes.read(documents, path)
+    except RecursionError:
+        raise Unreadable(path, "nested too deep") from None
 
 
 def _drop_ins(path: str, files: Files) -> Iterator[tuple[str, str]]:

@@ -31,7 +31,7 @@ class Line:
 
 
 def lines_of(text: str) -> Iterator[Line]:
-    lines = text.removeprefix("\ufeff").splitlines()
+    lines = [line.removesuffix("\r") for line in text.removeprefix("\ufeff").split("\n")]
     escape = "\\"
     number = 0
     while number < len(lines) and lines[number].startswith("#"):

@@ -1,0 +1,22 @@
+"""Advice for a person: worst first, each with the id that silences it."""
+
+from __future__ import annotations
+
+from gpu_tuned.ctl.render.ink import Ink, wrap
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from gpu_tuned.ctl.kinds import Json
+
+_STYLES = {"harm": "bad", "caution": "warn"}
+
+
+def advice_lines(advice: Iterable[Json], ink: Ink) -> list[str]:
+    lines: list[str] = []
+    for one in advice:
+        where = f"{one['origin']}: " if one["origin"] else ""
+        text = f"{one['severity']}: {where}{one['says']} [{one['id']}]"
+        lines += [ink(_STYLES.get(one["severity"], "dim"), line) for line in wrap(text, "  ", "    ")]
+    return lines
