@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -276,6 +278,11 @@ def test_a_worse_gpu_is_told_first_and_named() -> None:
 
 def test_an_unknown_gpu_beside_a_healthy_one_is_not_ok() -> None:
     assert finding(replace(TWO, gpus=(gpu(), gpu(1, persistence=HIDDEN))), "persistence").verdict is U
+
+
+def test_the_page_of_checks_has_each_of_them_in_order() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    assert tuple(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE)) == CHECK_IDS
 
 
 def test_accepted_checks_are_not_told() -> None:
