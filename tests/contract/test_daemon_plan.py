@@ -48,6 +48,19 @@ def test_an_edited_file_is_planned_before_it_is_loaded(nvsim):
         assert host.gpu()["power_limit_w"] == 550
 
 
+def test_a_share_of_the_maximum_above_the_default_is_said_to_raise(nvsim):
+    host = nvsim("rtx-4090")
+    with Daemon(host, FAST + rule('power_limit_w = "80%"')).ready() as daemon:
+        daemon.until(lambda: host.gpu()["power_limit_w"] == 480, "80 % of 600 W")
+        daemon.config.write_text(FAST + rule('power_limit_w = "90%"'))
+        daemon.until(lambda: plan(daemon)["pending"], "noticed")
+        (change,) = plan(daemon)["changes"]
+        assert change["why"] == "RAISES the limit above the board's default of 450 W: a share is of the maximum"
+        daemon.config.write_text(FAST + rule('power_limit_w = "70%"'))
+        daemon.until(lambda: [row["wanted"] for row in plan(daemon)["changes"]] == [420], "noticed")
+        assert "RAISES" not in plan(daemon)["changes"][0]["why"]
+
+
 @pytest.mark.parametrize("spoil", [lambda path: path.write_text("nonsense"), lambda path: path.unlink()])
 def test_a_file_that_cannot_be_used_is_told_by_the_plan(nvsim, spoil):
     host = nvsim("h200")

@@ -101,3 +101,17 @@ def test_a_fault_that_is_over_is_over_within_two_looks() -> None:
     stage.turn(2)
     assert stage.gpu_row()["throttle"]["fault"] is None
     assert told(stage, "fault_began") == told(stage, "fault_ended") == 1
+
+
+def test_of_a_watched_lock_the_clocks_under_load_say_whether_it_is_in_force() -> None:
+    stage = Stage(policy("gpu_clock_mhz = { max = 1500 }", daemon='mode = "observe"'))
+    stage.gpu.telemetry = working(1980)
+    stage.turn(6)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["state"], row["in_order"], row["message"][:13]) == ("watched", False, "not in force:")
+    assert told(stage, "lock_suspect") == 1
+    assert lock_writes(stage) == 0
+    stage.gpu.telemetry = working(1500)
+    stage.turn(20)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["in_order"], row["message"], row["confirmed_at"] is None) == (True, None, False)

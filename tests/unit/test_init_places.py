@@ -279,6 +279,19 @@ def test_the_distribution_s_own_units_are_not_ours_to_judge(tmp_path: Path) -> N
     assert (found.taken, found.left) == ({}, {})
 
 
+def test_what_somebody_added_to_them_is(tmp_path: Path) -> None:
+    put(tmp_path, "/usr/lib/systemd/system/nvidia-persistenced.service", "[Service]\nExecStart=nvidia-persistenced\n")
+    link(tmp_path, LINK, "/usr/lib/systemd/system/nvidia-persistenced.service")
+    path = "/etc/systemd/system/nvidia-persistenced.service.d/limit.conf"
+    put(tmp_path, path, "[Service]\nExecStartPost=/usr/bin/nvidia-smi -pl 300\n")
+    found = look(tmp_path)
+    assert found.taken == {**HELD, ("0", "persistence_mode"): True}
+    assert found.actions == {
+        path: "edit",
+        "/usr/lib/systemd/system/nvidia-persistenced.service": "leave",
+    }
+
+
 def test_mps_is_noticed_in_a_unit_and_by_its_link(tmp_path: Path) -> None:
     link(tmp_path, "/etc/systemd/system/multi-user.target.wants/gpu-tuned-mps.service", "/usr/lib/x")
     assert look(tmp_path).scan.mps

@@ -11,10 +11,10 @@ from typing import Any
 
 from gpu_tuned.core.goal import Refusal, satisfies
 from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState
-from gpu_tuned.core.model import Gpu, Setting, Unread, Value, wire
+from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Unread, Value, watts, wire
 from gpu_tuned.core.track import Moment, State, Track
 from gpu_tuned.core.transitions import wished
-from gpu_tuned.core.wish import Wish, target_text
+from gpu_tuned.core.wish import Percent, Wish, target_text
 
 Wishes = Mapping[Setting, Wish]
 
@@ -72,7 +72,8 @@ def _add(rows: dict[str, Any], state: GpuState, after: GpuState, setting: Settin
         rows["refusals"].append(_refusal(gpu, setting, Refusal(track.message or "the driver refused it"), wish))
     elif goal is not None and not wish.watched and observed is not None and not _done(track, wish, goal, observed):
         change = {"found": _found(observed), "wanted": wire(goal), "origin": str(wish.origin)}
-        rows["changes"].append(_row(gpu, setting, {**change, "why": _why(now, track, wish, observed)}))
+        why = _share_above_default(state, wish, goal, observed) or _why(now, track, wish, observed)
+        rows["changes"].append(_row(gpu, setting, {**change, "why": why}))
 
 
 def _forgets(state: GpuState, wishes: Wishes) -> bool:
@@ -95,6 +96,18 @@ def _why(now: Track | None, track: Track, wish: Wish, observed: Any) -> str:
     if not wish.setting.readable:
         return "cannot be read, so it is requested anew"
     return "cannot be read" if isinstance(observed, Unread) else "differs from the policy"
+
+
+def _share_above_default(state: GpuState, wish: Wish, goal: Value, observed: Any) -> str:
+    """A share is of the board's maximum, which may lie above its default: then "80%" raises the limit."""
+    allowed = state.board.power if state.board is not None else None
+    if not isinstance(wish.target, Percent) or not isinstance(goal, PowerLimit) or allowed is None:
+        return ""
+    if goal.limit_mw <= allowed.default_mw or (
+        isinstance(observed, PowerLimit) and observed.limit_mw >= goal.limit_mw
+    ):
+        return ""
+    return f"RAISES the limit above the board's default of {watts(allowed.default_mw)} W: a share is of the maximum"
 
 
 def _found(observed: Any) -> Any:

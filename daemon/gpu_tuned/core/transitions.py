@@ -227,7 +227,7 @@ def _decided(
                 continue
             track = drift.new_track(moment)
         steps: list[Step] = []
-        if setting in verdicts and track.accepted is not None:
+        if setting in verdicts and (track.accepted is not None or track.state is State.WATCHED):
             steps.append(drift.judge_lock(track, verdicts[setting], moment))
         if reverted and setting in LOCKS and track.wish is not None:
             lost = "a setting beside it was lost, so it may be too"

@@ -27,9 +27,7 @@ class Kind(str, Enum):
     CONTROLLER = "controller"  # a loop that goes on for ever decides
     TIMER = "timer"  # a time of day decides
     HOOK = "hook"  # an event decides: a job, a resume, a device, a login
-    NEEDED = "needed-by-others"
     SUBCOMMAND = "subcommand"
-    PACKAGE = "package"
     PROGRAM = "program"  # no shell: what it does cannot be told
     RIVAL = "rival"
     UNSUPPORTED = "unsupported"  # gpu-tuned or this board has no such setting

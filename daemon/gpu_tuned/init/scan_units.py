@@ -65,7 +65,7 @@ def passive(reading: Reading, units: Units) -> None:
 
 
 def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
-    if unit.name in SHIPPED and (not unit.file or package_of(unit.file)):
+    if unit.name in SHIPPED and not unit.drop_ins and (not unit.file or package_of(unit.file)):
         return
     known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)

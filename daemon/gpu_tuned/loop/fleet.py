@@ -72,12 +72,21 @@ class Fleet:
     def attached(self) -> bool:
         return self.state is DriverState.OK
 
+    @property
+    def counts(self) -> bool:
+        """Whether it can be said how many GPUs are here: not before the driver was met, but also of one let go of."""
+        return self.state in (DriverState.OK, DriverState.RELEASED)
+
     def meet(self, poll_interval_s: float) -> bool:
         """Attach where that is due. True when a GPU came in this call."""
         if self.state is DriverState.RELEASED:
             return False
-        signature = (self._kernel.driver_loaded(), self._kernel.bound_gpus())
-        changed, self._signature = signature != self._signature, signature
+        signature, before = (self._kernel.driver_loaded(), self._kernel.bound_gpus()), self._signature
+        changed, self._signature = signature != before, signature
+        if self.attached and signature[0] is None and before is not None and before[0] is not None:
+            # Nobody may be left to look at who would tell: an unloading driver lets go of its GPUs first.
+            self.let_go(DriverState.STARTING, "the driver was unloaded")
+            return self._attach(poll_interval_s)
         if not self.attached:
             if not changed and not self._retry.over:
                 return False
@@ -95,6 +104,7 @@ class Fleet:
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing is asked for again at once."""
         self._missing.reset()
+        self._reattach.end()
         for pause in self._lost.values():
             pause.reset()
 
@@ -180,7 +190,9 @@ class Fleet:
     def _everybody(self, presence: Presence, why: str) -> None:
         moment = self._inventory.moment()
         for state in list(self._inventory.states.values()):
-            if state.presence is not Presence.UNBOUND:
+            if state.presence is Presence.UNBOUND:
+                self._not_bound(state, why)  # a driver that is unloaded lets go of its GPUs first: that is no purpose
+            else:
                 self._inventory.take(transitions.away(state, presence, why, moment))
 
     def _welcome(self, boards: tuple[Board, ...], bound: Mapping[str, str], poll_interval_s: float) -> None:
@@ -311,7 +323,8 @@ class Fleet:
         """A GPU that the kernel does not bind to the NVIDIA driver: on purpose, where it is on the bus all the
         same."""
         driver = self._kernel.driver_of(state.gpu.pci) if state.gpu.pci else None
-        on_purpose = driver is not None and driver != "nvidia" and self._kernel.driver_loaded() is not None
+        anothers = driver not in (None, "", "nvidia")
+        on_purpose = anothers or (driver == "" and self._kernel.driver_loaded() is not None)
         presence = Presence.UNBOUND if on_purpose else Presence.ABSENT
         why = otherwise
         if presence is Presence.UNBOUND:

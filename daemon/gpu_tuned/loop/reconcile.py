@@ -42,7 +42,7 @@ from gpu_tuned.core.originals import Original
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.status import capping_of
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
-from gpu_tuned.core.track import Note, State
+from gpu_tuned.core.track import Note, State, Track
 from gpu_tuned.loop.inventory import Inventory, key_of
 from gpu_tuned.ports import Clock, Device, Look, Say
 
@@ -263,11 +263,9 @@ class Reconciler:
             free = proofs.free if proofs is not None else None
             proofs = self._proofs[state.gpu.uuid] = LockProofs(state.board, free)
         requested = {
-            setting: Requested(track.accepted, track.requested_at)
+            setting: Requested(lock, track.requested_at)
             for setting in LOCKS
-            if (track := state.tracks.get(setting)) is not None
-            and track.state is State.REQUESTED
-            and isinstance(track.accepted, ClockLock)
+            if (track := state.tracks.get(setting)) is not None and isinstance(lock := _to_prove(track), ClockLock)
         }
         clocks = state.tracks.get(Setting.APPLICATION_CLOCKS)
         pair = clocks.observed if clocks is not None else None
@@ -286,3 +284,10 @@ class Reconciler:
 
     def _take(self, change: Change) -> GpuState:
         return self._inventory.take_host(change) if change.state.gpu is HOST else self._inventory.take(change)
+
+
+def _to_prove(track: Track) -> object:
+    """The lock that should be in force: what the driver took from us, or what is watched."""
+    if track.state is State.REQUESTED:
+        return track.accepted
+    return track.goal if track.state is State.WATCHED else None

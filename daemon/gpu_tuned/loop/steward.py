@@ -140,7 +140,7 @@ class Steward:
         """What is not in order, a few words each."""
         found = exceptions(self.inventory.states, self.short)
         missing = counted(self.keeper.policy, self.inventory.states)[1]
-        found += [missing] if missing and self.fleet.attached else []
+        found += [missing] if missing and self.fleet.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         return found + own
 
