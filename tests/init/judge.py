@@ -61,7 +61,7 @@ def _wrong(layout: Layout, truth: Truth, key: Key, value: object) -> str:
 
 def _for_more(run: Run, key: Key, value: object, end: object, board: str) -> bool:
     """Whether what stays is what was set for more GPUs, of which this one gets its own value afterwards."""
-    gpu, setting = key
+    _, setting = key
     mine = [w for w in run.writes if w.setting == setting]
     wide = {w.gpu for w in mine if w.value == end}
     narrow = {w.gpu for w in mine if same(value, w.value, board, setting)}

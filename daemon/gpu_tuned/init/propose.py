@@ -131,8 +131,6 @@ class _Judge:
                 Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known"
             )
         (value,) = values
-        if left := _left_by_a_failure(certain, value, self.host):
-            return left
         for other in active:
             target = verdict.fit(other, board, self.host) if other.setting and other.target is not None else None
             if not (isinstance(target, Fit) and target.value == value and other.gpus is not None):
@@ -248,25 +246,6 @@ class _Judge:
             doubt = effect.doubt or Doubt(Kind.GPU_UNKNOWN, "no GPU that is here is meant by it")
             misfit = self.reasons.get(effect.number) or Misfit(doubt)
             yield Left(effect, misfit.doubt.kind, misfit.doubt.why, misfit.instead)
-
-
-def _left_by_a_failure(certain: list[tuple[Effect, Fit]], value: Value, host: Host) -> Doubt | None:
-    """Whether another value, set earlier by the same start, is what stays where a command in between fails. A value
-    for more GPUs, of which some get their own afterwards, is no other one."""
-    last = {effect.start: effect for effect, judged in certain if judged.value == value}
-    for effect, judged in certain:
-        final = last.get(effect.start)
-        if judged.value == value or final is None:
-            continue
-        boards, fewer = (
-            {board.gpu.uuid for board in host.boards if verdict.names(each.gpus, board)} for each in (effect, final)
-        )
-        if fewer < boards:
-            continue
-        if final.needs - effect.needs - {effect.number}:
-            why = f"where a command between the two fails, `{effect.words}` (line {effect.line}) is what stays"
-            return Doubt(Kind.BRANCH, why)
-    return None
 
 
 def _covers(blanket: Effect, setting: Setting) -> bool:

@@ -36,7 +36,8 @@ def _unset(node: Simple, here: Here) -> None:
         return
     for part in (part for word in node.words for part in word.parts):
         if part.kind == "var" and not part.op and part.text not in here.variables.single:
-            if part.text.isdigit() and here.variables.arguments is not None:
+            given = here.variables.arguments
+            if part.text.isdigit() and given is not None and int(part.text) <= len(given):
                 continue
             here.doubt_rest("script", f"`set -u`: the script ends in line {node.first} where {part.text} is not set")
 
