@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import signal
 import sys
 import time
+from contextlib import suppress
 
 from tests.init.examine import Examiner, Verdict, summed
 from tests.marker import require_simulator
@@ -30,8 +32,10 @@ def main() -> int:
     require_simulator()
     started = time.monotonic()
     verdicts: list[Verdict] = []
-    with Examiner() as examiner:
-        verdicts += examiner.all(itertools.islice(itertools.count(options.seed), options.hosts))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    with Examiner() as examiner, suppress(KeyboardInterrupt):  # what was found until then is told
+        for verdict in examiner.all(itertools.islice(itertools.count(options.seed), options.hosts)):
+            verdicts.append(verdict)
     bad = sorted((v for v in verdicts if v.bad()), key=lambda v: sum(map(len, v.layout.files.values())))
     for verdict in bad[: options.show]:
         print(f"{verdict}\n")

@@ -8,7 +8,7 @@ such a value is kept as `Odd` and equals nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from tests.init.options import FLAGS, LONG, MODES, READS, SUBCOMMANDS, SWITCHES, VALUED
@@ -232,7 +232,7 @@ def _value(setting: str, words: str | None, model: Model) -> Value:
     return {"min": low, "max": high}
 
 
-def _of(table: dict[str, Value], text: str) -> Value:
+def _of(table: Mapping[str, Value], text: str) -> Value:
     if text not in table:
         raise Refusal(REFUSED, f"{text} is no such value")
     return table[text]
