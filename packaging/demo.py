@@ -168,6 +168,19 @@ class Demo:
             raise Failed("that is later than one interval")
         self.until("the setting held again", self.in_order, 4)
 
+    def drift_again(self) -> None:
+        heading("A second stranger, right after the first: 430 W")
+        self.run(NVSIM, "set", "0", "power_limit_w=430")
+        self.until("the power limit back at 575 W", lambda: self.limit_w() == 575, 6)
+        self.until("the setting held again", self.in_order, 4)
+        row = self.settings()["NVIDIA GeForce RTX 5090", "power_limit_w"]
+        expect(row["put_back"], 2, "how often the power limit was put back")
+        expect(row["wished"], 575, "what the profile asks for")
+        expect(row["original"], 575, "the original")
+        print(f"Put back to {row['observed']} W, as the profile says; put back {row['put_back']} times in all.")
+        print(f"The original, which restore would set, is what was found at first: {row['original']} W.")
+        self.run(BIN / "gpu-tunedctl", "verify")
+
     def limit_w(self) -> float:
         return float(self.json(NVSIM, "show")["gpus"][0]["power_limit_w"])
 
@@ -175,7 +188,7 @@ class Demo:
         heading("What the daemon said (the journal's entries; here on a terminal)")
         text = self.said.read_text(errors="replace")
         print(text, end="")
-        for word in ("450", "575"):
+        for word in ("450", "430", "575"):
             if word not in text:
                 raise Failed(f"no entry tells of {word} W")
 
@@ -240,6 +253,7 @@ def main() -> int:
         demo.start()
         demo.show_status()
         demo.drift()
+        demo.drift_again()
         demo.show_journal()
         if keep:
             demo.leave_running()

@@ -118,6 +118,7 @@ class FakeGpus:
         self.absent: DriverError | None = None
         self.looks: list[tuple[str, Look]] = []
         self.on_write: Callable[[FakeGpu, Setting], None] = lambda gpu, setting: None
+        self.on_attach: Callable[[], None] = lambda: None
 
     @property
     def left_out(self) -> Mapping[int, str]:
@@ -132,6 +133,7 @@ class FakeGpus:
         self.attached = {}
         if self.absent is not None:
             raise self.absent
+        self.on_attach()
         return self.describe_left_out()
 
     def describe_left_out(self) -> tuple[Board, ...]:

@@ -149,34 +149,47 @@ def after_stop(options: argparse.Namespace) -> int:
     return 0
 
 
-def policy_problems(path: str) -> list[str]:
-    """What is wrong with a policy file, a sentence each; [] for a good one."""
-    from gpu_tuned.core.errors import PolicyError
+def policy_problems(path: str) -> tuple[list[str], str | None]:
+    """What is wrong with a policy file, a sentence each ([] for a good one), and why its power budget could not be
+    held against the boards (None where it was, or it has none)."""
+    from gpu_tuned.core.errors import DriverError, PolicyError
 
     files = _policy_files(path, _owners_of_installed(path))
     try:
-        files.parse(files.read())
+        policy = files.parse(files.read())
+        if policy.gpu_power_budget_mw is None:
+            return [], None
+        document = _looked_once(path)
+        document["plan"]()
     except PolicyError as error:
-        return list(error.problems)
-    return []
+        return list(error.problems), None
+    except DriverError as error:
+        return [], str(error)
+    return [], document["driver"]["message"]
 
 
 def offline_plan(config: str | None) -> dict[str, Any]:
     """What the policy file would write now, without a daemon: looks at every board once and writes nothing.
 
     Raises PolicyError, and DriverError where no board can be looked at."""
+    document = _looked_once(config or CONFIG)
+    return {"format": document["format"], "mode": "offline", **document["plan"]()}
+
+
+def _looked_once(config: str) -> dict[str, Any]:
+    """The status document after one look at every board; nothing is written. Raises as `offline_plan`."""
     from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
     from gpu_tuned.core.errors import DriverAbsent
     from gpu_tuned.loop.run import Loop
 
-    files = _policy_files(config or CONFIG, _owners_of_installed(config or CONFIG))
+    files = _policy_files(config, _owners_of_installed(config))
     files.parse(files.read())
     stores = MemoryStore(), MemoryStore()
     loop = Loop(_world(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
-    document = loop.look_once()
+    document = dict(loop.look_once())
     if document["driver"]["state"] != "ok":
         raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
-    return {"format": document["format"], "mode": "offline", **document["plan"]()}
+    return document
 
 
 def first_policy(root: str | None, write: bool, replace: bool) -> dict[str, Any]:

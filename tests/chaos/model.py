@@ -7,7 +7,7 @@ never says what the daemon *will* do; it says which words would be false.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,12 +16,22 @@ NEVER_IN_ORDER = ("drifted", "contested", "refused", "restored", "absent")
 
 @dataclass(frozen=True)
 class Wish:
-    """What the policy in force asks of every board's power limit, watts; None: nothing."""
+    """What the policy in force asks of a board's power limit, watts; None: nothing, or, with `original`, what was
+    found there at first."""
 
     watts: int | None
     enforced: bool = True
     ceiling: bool = False
     required: bool = False
+    original: bool = False
+
+    def asks(self, truth: Truth) -> bool:
+        """Whether it asks for anything."""
+        return self.watts is not None or self.original
+
+    def met_on(self, truth: Truth) -> bool:
+        """Whether a board has what is asked of it."""
+        return truth.watts in truth.originals if self.original else self.met_by(truth.watts)
 
     def met_by(self, watts: float) -> bool:
         return self.watts is not None and (watts <= self.watts if self.ceiling else watts == self.watts)
@@ -69,10 +79,10 @@ def check_row(row: Mapping[str, Any] | None, truth: Truth, wish: Wish, observing
     if state == "held":
         must(truth.seen and truth.readable, "held is said of what was read", row)
         must(wish.enforced and not observing, "held is said of what is enforced", row)
-        must(wish.met_by(truth.watts), f"held, and the board has {truth.watts} W", row)
+        must(wish.met_on(truth), f"held, and the board has {truth.watts} W", row)
         must(row["observed"] == truth.watts, "what was observed is what the board has", row)
-    if state == "watched" and in_order and wish.watts is not None:
-        must(truth.seen and truth.readable and wish.met_by(truth.watts), "watched and as wished", row)
+    if state == "watched" and in_order and wish.asks(truth) and not wish.original:
+        must(truth.seen and truth.readable and wish.met_on(truth), "watched and as wished", row)
     if state == "asleep":
         must(row["observed"] is None, "nothing is read of a GPU that sleeps", row)
     if state == "waiting" and in_order:
@@ -81,24 +91,27 @@ def check_row(row: Mapping[str, Any] | None, truth: Truth, wish: Wish, observing
         must(row["original"] in truth.originals, f"originals were {truth.originals}", row)
 
 
-def check_whole(code: int, waited: int, boards: list[tuple[Truth, bool]], wish: Wish, observing: bool) -> None:
-    """Hold the exit codes of `status` and `wait` against the truth of all boards; beside each, whether it sleeps."""
-    for truth, asleep in boards:
+def check_whole(code: int, waited: int, boards: Sequence[tuple[Truth, bool, Wish]], observing: bool) -> None:
+    """Hold the exit codes of `status` and `wait` against the truth of all boards; beside each, whether it sleeps and
+    what is asked of it."""
+    for truth, asleep, wish in boards:
         if truth.on_purpose or asleep:
             continue
-        so = wish.met_by(truth.watts)
+        so = wish.met_on(truth)
         if code == 0:
             must(truth.seen, "in order, and a board was not seen", truth)
-            must(wish.watts is None or not wish.enforced or so, "in order, and it is not", truth)
-        if waited == 0 and wish.required and wish.enforced and not observing:
+            must(not wish.asks(truth) or not wish.enforced or so, "in order, and it is not", truth)
+        if waited == 0 and wish.asks(truth) and wish.required and wish.enforced and not observing:
             must(truth.seen and so, "`wait` ended well without a required limit", truth)
 
 
-def check_writes(writes: list[tuple[int, float]], truths: list[Truth], wish: Wish, observing: bool) -> None:
+def check_writes(
+    writes: Sequence[tuple[int, float]], truths: Sequence[Truth], wishes: Sequence[Wish], observing: bool
+) -> None:
     """Hold what was written in a turn, (board, watts), against what may be."""
     must(not (writes and observing), "observe mode writes nothing", writes)
     for index, watts in writes:
-        truth = truths[index]
+        truth, wish = truths[index], wishes[index]
         must(truth.least_w <= watts <= truth.most_w, "nothing outside of what the board allows is written", writes)
         wished = wish.enforced and wish.watts is not None and watts == wish.watts
         must(wished or watts in truth.originals, "what is written is wished, or what was found at first", writes)

@@ -10,11 +10,12 @@ import argparse
 import random
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverPermission, DriverRefused, DriverTrouble, GpuLost
-from gpu_tuned.core.model import PowerLimit, Setting
-from tests.chaos.model import Truth, Wish, check_row, check_whole, check_writes
+from gpu_tuned.core.model import ApplicationClocks, ComputeMode, PowerLimit, Setting, wire
+from tests.chaos.model import Truth, Wish, check_row, check_whole, check_writes, must
 from tests.fakes import FakeGpu
 from tests.loop.stage import Stage, board, policy
 
@@ -28,6 +29,42 @@ ERRORS: tuple[Callable[[], DriverError], ...] = (
     lambda: DriverAbsent("the NVIDIA driver is not loaded"),
 )
 Policy = tuple[str, Wish, bool]
+RANGES = {"max": lambda least, most: most, "default": lambda least, most: most, "80%": lambda least, most: most * 0.8}
+"""What a symbol means on a board whose default is its maximum, watts."""
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """A good policy for several boards: its text; the wish for the power limit of each; whether it observes; which
+    boards a rule names by UUID; and whether it says how many GPUs there must be."""
+
+    text: str
+    wishes: tuple[Wish, ...]
+    observing: bool
+    named: frozenset[int] = frozenset()
+    counted: bool = False
+
+
+def fleet_policies(random_: random.Random, uuids: Sequence[str]) -> Fleet:
+    """A policy as `policies` makes it, perhaps with a rule of its own for one board, a symbol instead of a number, or
+    a number of GPUs that there must be."""
+    text, wish, observing = policies(random_)
+    wishes = [wish] * len(uuids)
+    named: set[int] = set()
+    if random_.random() < 0.3:
+        index = random_.randrange(len(uuids))
+        word = random_.choice([*RANGES, "original", str(random_.randint(150, 750))])
+        target = word if word.isdigit() else f'"{word}"'
+        text += f'\n[[gpu]]\nmatch = {{ uuid = "{uuids[index]}" }}\npower_limit_w = {target}\n'
+        least, most = BOARDS[index]
+        watts = int(word) if word.isdigit() else round(RANGES[word](least, most)) if word in RANGES else None
+        # A later value ends a watch; what was required stays so.
+        wishes[index] = replace(wish, watts=watts, enforced=True, ceiling=False, original=word == "original")
+        named.add(index)
+    counted = random_.random() < 0.2
+    if counted:
+        text = text.replace("[[gpu]]", f"[host]\ngpus = {len(uuids)}\n[[gpu]]", 1)
+    return Fleet(text, tuple(wishes), observing, frozenset(named), counted)
 
 
 def policies(random_: random.Random) -> Policy:
@@ -40,6 +77,8 @@ def policies(random_: random.Random) -> Policy:
         lines.append(f"power_limit_w = {{ max = {watts} }}")
     elif kind != "none":
         lines.append(f"power_limit_w = {watts}")
+    if random_.random() < 0.5:
+        lines += ['compute_mode = "exclusive_process"', "application_clocks_mhz = { memory = 3201, gpu = 1500 }"]
     lines += {"required": ['required = ["power_limit_w"]'], "watched": ['watch = ["power_limit_w"]']}.get(kind, [])
     text = policy(*lines, daemon='mode = "observe"' if observing else "")
     wish = Wish(None if kind == "none" else watts, kind != "watched", kind == "ceiling", kind == "required")
@@ -52,9 +91,10 @@ class Walk:
     def __init__(self, seed: int, verbose: bool = False) -> None:
         self.random = random.Random(seed)
         self.verbose = verbose
-        self.in_force: Policy = policies(self.random)
         boards = [board(i, least, most, most) for i, (least, most) in enumerate(BOARDS[: self.random.randint(1, 3)])]
-        self.stage = Stage(self.in_force[0], *boards)
+        self.uuids = [one.gpu.uuid for one in boards]
+        self.in_force = fleet_policies(self.random, self.uuids)
+        self.stage = Stage(self.in_force.text, *boards)
         self.gpus = list(self.stage.gpus.gpus.values())
         self.truths = [Truth(*BOARDS[i], watts=BOARDS[i][1]) for i in range(len(self.gpus))]
         self.bound = self.looks = 0
@@ -76,7 +116,7 @@ class Walk:
         before = [len(gpu.writes) for gpu in self.gpus]
         stage.turn(seconds=self.random.choice([2, 2, 2, 7, 40]))
         looked = self.looked()
-        _, wish, observing = self.in_force
+        observing = self.in_force.observing
         written = [
             (i, value.limit_mw / 1000)
             for i, gpu in enumerate(self.gpus)
@@ -92,11 +132,35 @@ class Walk:
             truth.watts = limit_w(gpu)
             row = self.row(i)
             self.refused[i] |= bool(row) and row["state"] == "refused"
-        check_writes(written, self.truths, wish, observing)
-        for i, truth in enumerate(self.truths):
-            check_row(self.row(i), truth, wish, observing)
-        pairs = [(t, g.board.gpu.pci in stage.kernel.sleeping) for t, g in zip(self.truths, self.gpus, strict=True)]
-        check_whole(stage.exit_code, stage.wait_code, pairs, wish, observing)
+        truths = self.demanded()
+        check_writes(written, truths, self.in_force.wishes, observing)
+        for i, truth in enumerate(truths):
+            check_row(self.row(i), truth, self.in_force.wishes[i], observing)
+        for gpu in self.gpus:
+            self.check_others(gpu)
+        asleep = [gpu.board.gpu.pci in stage.kernel.sleeping for gpu in self.gpus]
+        boards = list(zip(truths, asleep, self.in_force.wishes, strict=True))
+        check_whole(stage.exit_code, stage.wait_code, boards, observing)
+
+    def check_others(self, gpu: FakeGpu) -> None:
+        """Whatever is called held is what the board has. Application clocks are read at every fifth look alone."""
+        rows = [row for one in self.stage.desk.document["gpus"] if one["uuid"] == gpu.uuid for row in one["settings"]]
+        for row in rows:
+            setting = Setting(row["setting"])
+            must(row["in_order"] or row["message"], "a row that is not in order says why", row)
+            must(setting.readable or row["state"] != "held", "held is said of what cannot be read", row)
+            if row["state"] == "held" and setting is not Setting.APPLICATION_CLOCKS:
+                must(row["observed"] == wire(gpu.values[setting]), f"the board has {gpu.values[setting]}", row)
+
+    def demanded(self) -> list[Truth]:
+        """The truths by the policy in force: a GPU that it names, or one of so many that there must be, is away on
+        nobody's purpose."""
+        short = self.in_force.counted and any(truth.on_purpose for truth in self.truths)
+        named = self.in_force.named
+        return [
+            replace(truth, on_purpose=truth.on_purpose and not short and i not in named)
+            for i, truth in enumerate(self.truths)
+        ]
 
     def looked(self) -> set[str]:
         """The GPUs that were looked at since the last time this was asked."""
@@ -131,9 +195,9 @@ class Walk:
         stage.turn(2)
         for truth, gpu in zip(self.truths, self.gpus, strict=True):
             truth.watts, truth.seen, truth.readable = limit_w(gpu), True, True
-        _, wish, observing = self.in_force
-        for i, truth in enumerate(self.truths):
-            row = self.row(i)
+        observing = self.in_force.observing
+        for i, truth in enumerate(self.demanded()):
+            row, wish = self.row(i), self.in_force.wishes[i]
             check_row(row, truth, wish, observing)
             possible = wish.watts is not None and (truth.least_w <= wish.watts or truth.watts <= wish.watts)
             if wish.enforced and not observing and possible and (wish.watts or 0) <= truth.most_w:
@@ -161,6 +225,22 @@ def stranger(walk: Walk) -> None:
     gpu = one(walk)
     least, most = BOARDS[gpu.board.index]
     gpu.values[POWER] = PowerLimit(1000 * walk.random.randint(least, most))
+
+
+def strangers_mode(walk: Walk) -> None:
+    """Somebody changes what else can be read."""
+    gpu = one(walk)
+    gpu.values[Setting.COMPUTE_MODE] = walk.random.choice([ComputeMode.DEFAULT, ComputeMode.PROHIBITED])
+    gpu.values[Setting.PERSISTENCE_MODE] = walk.random.choice([True, False])
+    gpu.values[Setting.APPLICATION_CLOCKS] = ApplicationClocks(3201, walk.random.choice([1500, 1980]))
+
+
+def mig(walk: Walk) -> None:
+    """MIG goes on or off: compute mode then belongs to nobody, or to the board again."""
+    gpu = one(walk)
+    on = not gpu.board.mig
+    absent = {Setting.COMPUTE_MODE: "MIG is on"} if on else {}
+    gpu.board = replace(gpu.board, mig=on, absent=absent)
 
 
 def lose(walk: Walk) -> None:
@@ -256,8 +336,8 @@ def sleep(walk: Walk) -> None:
 
 
 def load(walk: Walk) -> None:
-    new = policies(walk.random)
-    walk.stage.text = new[0]
+    new = fleet_policies(walk.random, walk.uuids)
+    walk.stage.text = new.text
     walk.stage.ask("reload")
     walk.in_force = new
     settle_after_command(walk)
@@ -341,7 +421,22 @@ def settle_after_command(walk: Walk) -> None:
 
 
 ACTIONS: tuple[Callable[[Walk], None], ...] = (
-    *(nothing, nothing, stranger, stranger, lose, find, find, not_described, not_described, unreadable, refuse, deaf),
+    *(
+        nothing,
+        nothing,
+        stranger,
+        stranger,
+        strangers_mode,
+        mig,
+        lose,
+        find,
+        find,
+        not_described,
+        not_described,
+        unreadable,
+        refuse,
+        deaf,
+    ),
     *(counter, bind_anew, unbind, rebind, rebind, driver, driver, sleep, load, load, load_nonsense, kill, kill),
     *(reboot, disk, apply, restore, release, resume, resume, plan),
 )

@@ -115,7 +115,7 @@ class RealStage(Stage):
             wished &= (watts, mode, persists) == (POWER_W, COMPUTE_MODE, 1)
             gpus = [gpu for gpu in document["gpus"] if gpu["uuid"] == board.gpu.uuid]
             for row in gpus[0]["settings"] if gpus else []:
-                real = {"power_limit_w": watts, "persistence_mode": bool(persists)}.get(row["setting"])
+                real: object = {"power_limit_w": watts, "persistence_mode": bool(persists)}.get(row["setting"])
                 if row["setting"] == "compute_mode":
                     real = {0: "default", 2: "prohibited", 3: "exclusive_process"}[mode]
                 if row["state"] == "held" and real is not None and real not in (row["observed"], row["accepted"]):
@@ -219,7 +219,7 @@ class Table:
             for call, code in pairs:
                 try:
                     when(call, code)
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  whatever it is, it is the finding
                     self.wrong.append(f"{when.__name__}, {call} answers {code}: {type(error).__name__}: {error}")
         return {"pairs": 2 * len(pairs), "looks": self.cases, "calls": self.calls, "wrong": self.wrong}
 

@@ -160,3 +160,33 @@ def test_on_a_battery_powered_host_the_shipped_file_does_nothing(nvsim):
     with Daemon(host, shipped).ready() as daemon:
         daemon.turns(2)
         assert daemon.writes() == []
+
+
+def test_check_plan_and_reload_say_the_same_of_a_budget(nvsim):
+    host = nvsim("h200", "h200")
+    with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
+        daemon.turns(1)
+        daemon.config.write_text(FAST + "[host]\ngpu_power_budget_w = 800\n" + rule("power_limit_w = 450"))
+        sentence = "gpu_power_budget_w = 800: the limits sum up to 900 W: 450 W (NVIDIA H200 0000:01:00.0)"
+        for command in (
+            ("check", str(daemon.config)),
+            ("plan",),
+            ("plan", "--config", str(daemon.config)),
+            ("reload",),
+        ):
+            done = daemon.ctl(*command, check=False)
+            said = " ".join((done.stdout + done.stderr).split())
+            assert sentence in said, command
+            assert done.returncode == 2, command
+        assert all(gpu["power_limit_w"] == 450 for gpu in host.show()["gpus"])
+
+
+def test_check_says_that_no_board_could_be_looked_at(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
+        daemon.config.write_text(FAST + "[host]\ngpu_power_budget_w = 400\n" + rule("power_limit_w = 450"))
+        host.run("mismatch", "on")
+        done = daemon.ctl("check", str(daemon.config))
+        assert done.returncode == 0
+        assert "good" in done.stdout
+        assert "the power budget was not judged: the NVIDIA library and the loaded kernel module" in done.stderr

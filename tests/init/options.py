@@ -75,6 +75,6 @@ LONG: dict[str, str] = {}
 for _table in (VALUED, FLAGS):
     LONG |= {short: name for name, (short, _) in _table.items() if short}
 READS = {"--query", "--xml-format", "--list-gpus", "--help", "--format", "--display"}
-MODES: dict[str, str] = {"0": "default", "2": "prohibited", "3": "exclusive_process"}
-MODES |= {name: name for name in MODES.values()}
+_MODES = {"0": "default", "2": "prohibited", "3": "exclusive_process"}
+MODES: dict[str, object] = {**_MODES, **{name: name for name in _MODES.values()}}
 SWITCHES: dict[str, object] = {"1": True, "enabled": True, "0": False, "disabled": False}

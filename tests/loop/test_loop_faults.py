@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tuned.core.errors import DriverAbsent, DriverRefused, GpuLost
 from gpu_tuned.core.gpu_state import Presence
-from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
+from gpu_tuned.core.model import ApplicationClocks, Board, ComputeMode, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -145,6 +145,40 @@ def test_a_driver_that_is_unloaded_is_no_purpose() -> None:
     assert (stage.exit_code, stage.wait_code) == (5, 1)
 
 
+def test_a_driver_that_lets_go_of_its_gpus_before_it_is_unloaded_is_no_purpose_either() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    for gpu in stage.gpus.gpus.values():
+        stage.kernel.unbind(gpu.board.gpu.pci)
+    stage.turn()  # in the middle of the unloading
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    assert [(row["state"], row["in_order"]) for row in (stage.row(gpu=0), stage.row(gpu=1))] == 2 * [
+        ("absent", False)
+    ]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+
+
+def test_a_gpu_of_another_driver_stays_so_while_nvidias_is_not_loaded() -> None:
+    stage = Stage(CAP, board(0)).turn(2)
+    stage.kernel.unbind(stage.gpu.board.gpu.pci, "vfio-pci")
+    stage.turn()
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    assert (stage.row()["state"], stage.row()["in_order"]) == ("waiting", True)
+
+
+def test_a_driver_let_go_of_before_it_was_met_hides_no_missing_gpu() -> None:
+    stage = Stage(policy("persistence_mode = true", host="gpus = 1"), board(0))
+    stage.kernel.unbind(stage.gpu.board.gpu.pci)
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    stage.ask("release")
+    assert stage.exit_code == 5
+    assert stage.desk.document["host"]["message"] == "0 of the 1 GPUs are here that [host] gpus asks for"
+    stage.load(f'[[gpu]]\nmatch = {{ uuid = "{stage.gpu.uuid}" }}\npower_limit_w = 450\n')
+    assert stage.exit_code == 1, "a rule names a GPU that is not here"
+
+
 def test_a_gpu_that_sleeps_is_in_order_and_its_row_names_its_rule() -> None:
     stage = Stage(CAP)
     stage.kernel.sleeping.add(board().gpu.pci)
@@ -191,12 +225,27 @@ def test_a_range_that_could_not_be_asked_makes_the_setting_wait_and_is_asked_aga
 
 def test_a_gpu_whose_address_the_driver_did_not_say_is_known_by_the_kernels() -> None:
     stage = Stage(CAP, board(0), board(1))
-    pci, gpu = stage.gpu.board.gpu.pci, stage.gpu.board.gpu
-    stage.kernel.identity = lambda address: gpu if address == pci else None  # type: ignore[method-assign]
+    address, gpu = stage.gpu.board.gpu.pci, stage.gpu.board.gpu
+    stage.kernel.identity = lambda pci: gpu if pci == address else None  # type: ignore[method-assign]
     stage.gpu.board = replace(stage.gpu.board, gpu=replace(gpu, pci="-"))
     stage.turn()
     assert [stage.gpu_row(i)["state"] for i in range(2)] == ["ok", "ok"]
-    assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (pci, 450, 0)
+    assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (address, 450, 0)
+
+
+def test_apply_attaches_again_for_a_lost_gpu_without_waiting_for_the_pause() -> None:
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450"), board(0), board(1)).turn(2)
+    lost = stage.gpu
+    stage.kernel.on_bus = lambda pci: True  # type: ignore[method-assign]
+    lost.lost = True
+    stage.turn(4)
+    attaches = stage.gpus.attaches
+    stage.gpus.on_attach = lambda: setattr(lost, "lost", False)
+    stage.turn(2)
+    assert stage.gpus.attaches == attaches, "by itself it waits"
+    stage.ask("apply")
+    stage.turn()
+    assert (stage.gpus.attaches, stage.exit_code, stage.limit_w()) == (attaches + 1, 0, 450)
 
 
 # --- originals
@@ -315,6 +364,16 @@ def test_what_is_restored_twice_is_restored_once() -> None:
     assert stage.limit_w() == 500
     stage.ask("apply")
     assert (stage.limit_w(), stage.row()["original"]) == (450, 700)
+
+
+def test_a_value_that_is_not_the_default_shows_that_no_initialisation_ended() -> None:
+    stage = Stage(policy('compute_mode = "prohibited"', "persistence_mode = true")).turn(2)
+    assert stage.row()["original"] == 700
+    stage.stranger(411)
+    stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.DEFAULT
+    stage.gpu.values[Setting.PERSISTENCE_MODE] = False
+    stage.turn(2)
+    assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
 
 
 # --- a precondition wider than its reason

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gpu_tuned.core import gpu_state
+from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import new_track
 from gpu_tuned.core.gpu_state import Change, GpuState
 from gpu_tuned.core.model import (
@@ -88,12 +88,12 @@ def run(
     gpu = FakeGpu(board, {setting: value for setting, value in found.items() if setting not in board.absent})
     gpus, clock = FakeGpus(gpu), FakeClock()
     gpus.attach()
-    host = gpu_state.host({}, {}, Moment(0.0, 0.0))
+    host = transitions.host({}, {}, Moment(0.0, 0.0))
     inventory = Inventory(host, clock, lambda event: None)
     reconciler = Reconciler(gpus, gpus, inventory, lambda: None, clock, lambda event: None)
     reconciler.meet(GpuState(board.gpu), board, "bound", 2.0)
     state = inventory.states[GPU.uuid]
-    inventory.take(Change(gpu_state.wished(state, wished, False, None, inventory.moment())))
+    inventory.take(Change(transitions.wished(state, wished, False, None, inventory.moment())))
     for _ in range(looks):
         clock.mono += 2.0
         reconciler.look(inventory.states[GPU.uuid], Look(), 2.0, writes=True)

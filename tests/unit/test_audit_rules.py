@@ -148,6 +148,13 @@ def test_a_name_that_the_command_expands_has_a_reader(tmp_path: Path, command: s
     ]
 
 
+def test_an_entrypoint_is_looked_into_where_it_lies_here(tmp_path: Path) -> None:
+    text = 'FROM vllm/vllm-openai:v0.33.0\nENV VLLM_SEQS=8 VLLM_OTHER=1\nCOPY start.sh /\nENTRYPOINT ["/start.sh"]\n'
+    assert findings(tmp_path, Dockerfile=text) == []  # it may read both
+    (tmp_path / "start.sh").write_text("exec vllm serve x --max-num-seqs ${VLLM_SEQS}\n")
+    assert told(findings(tmp_path, Dockerfile=text)) == [("unread", "VLLM_OTHER", "certain")]
+
+
 def test_names_of_images_and_links_of_kubernetes_are_no_mistakes(tmp_path: Path) -> None:
     lines = (
         "NV_CUDA_LIB_VERSION=1",
@@ -238,6 +245,8 @@ def test_environment_wins_over_env_file(tmp_path: Path) -> None:
         "      CUDA_FORCE_PTX_JIT: '0'\n"
     )
     assert findings(tmp_path, x_env="CUDA_FORCE_PTX_JIT=1\nCUDA_DISABLE_PTX_JIT=1\n", compose_yaml=compose) == []
+    # Also where the env file is named alone: what is beside it says so.
+    assert run.of_files(shipped(), [str(tmp_path / "x.env")]).findings == ()
 
 
 # --- a comment that silences --------------------------------------------------------------------------------------

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, LinkSample, Place
+from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, Late, LinkSample, Place
 from gpu_tuned.core.model import ComputeMode, PowerRange, Unread
 from gpu_tuned.core.policy import Expected
 from gpu_tuned.core.policy_expected import CHECK_IDS
@@ -85,6 +87,7 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("gpus-seen", expecting(DESKTOP, named=(gpu().gpu.uuid.upper(),), gpus=1), K, "1"),
     ("gpus-seen", replace(GONE, driver=DESKTOP.driver), T, "the driver does not answer"),
     ("gpus-seen", NOTHING, U, "not looked at"),
+    ("gpus-seen", replace(DESKTOP, gpus=Late("the driver has not answered within 1.5 s")), W, "1.5 s"),
     ("gpus-seen", gpus(pci=()), U, "names no GPU"),
     ("recovery", DESKTOP, K, "nothing"),
     ("recovery", gpus(gpu(recovery_action=2)), T, "a reboot"),
@@ -147,6 +150,7 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("resizable-bar", gpus(gpu(bar1_mib=256), pci=(device(resize_mib=()),)), K, "largest"),
     ("resizable-bar", gpus(gpu(bar1_mib=256, architecture=None), pci=(device(resize_mib=HIDDEN),)), U, "not told"),
     ("resizable-bar", gpus(gpu(bar1_mib=HIDDEN)), U, "hidden here"),
+    ("resizable-bar", replace(VM, gpus=(h100(bar1_mib=256),), pci=(device(resize_mib=HIDDEN),)), U, "virtual machine"),
     ("above-4g", DESKTOP, K, "lies above 4 GiB"),
     ("above-4g", pci(device(bars=(Bar(0, 0x80000000, 64 << 20), Bar(1, 0, 0)))), T, "BAR 1 got no address"),
     ("above-4g", pci(device(bars=(Bar(1, 0xC0000000, 256 << 20),))), W, "below 4 GiB"),
@@ -274,6 +278,11 @@ def test_a_worse_gpu_is_told_first_and_named() -> None:
 
 def test_an_unknown_gpu_beside_a_healthy_one_is_not_ok() -> None:
     assert finding(replace(TWO, gpus=(gpu(), gpu(1, persistence=HIDDEN))), "persistence").verdict is U
+
+
+def test_the_page_of_checks_has_each_of_them_in_order() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text()
+    assert tuple(re.findall(r"^\| `([a-z0-9-]+)` \|", page, re.MULTILINE)) == CHECK_IDS
 
 
 def test_accepted_checks_are_not_told() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from gpu_tuned.adapters.policy_file import Sources, parse_sources
 from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile
-from gpu_tuned.core import gpu_state
+from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import new_track
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import (
@@ -140,7 +140,7 @@ def ledger_on(folder: Path) -> Ledger:
 def test_the_ledger_goes_on_with_it_and_saves_it_whole(folder: Path) -> None:
     ledger = ledger_on(folder)
     assert ledger.damage is None
-    host = gpu_state.host(ledger.found.host, {}, THEN)
+    host = transitions.host(ledger.found.host, {}, THEN)
     ledger.sync(ledger.remembered(), host)
     after = from_json(StateFile(folder).load(), THEN)
     assert after == WRITTEN_BY_0_1_0
@@ -152,7 +152,7 @@ def test_what_0_1_0_left_in_var_is_taken_over_into_run(folder: Path, tmp_path: P
     run = tmp_path / "run"
     ledger = Ledger(StateFile(run), StateFile(folder), BOOT, THEN)
     assert replace(ledger.found, policy=None) == WRITTEN_BY_0_1_0 and ledger.policies
-    ledger.sync([replace(state, tracks={}) for state in ledger.remembered()], gpu_state.host({}, {}, THEN))
+    ledger.sync([replace(state, tracks={}) for state in ledger.remembered()], transitions.host({}, {}, THEN))
     again = Ledger(StateFile(run), StateFile(folder), BOOT, THEN)
     assert all(not state.tracks for state in again.found.gpus.values())
     assert again.policies == ledger.policies
@@ -187,7 +187,7 @@ def test_what_it_cannot_use_is_kept_beside_told_and_not_overwritten(folder: Path
     content = from_the_future(folder, edit)
     ledger = ledger_on(folder)
     assert ledger.found == Saved(BOOT)
-    ledger.sync([], gpu_state.host({}, {}, THEN))
+    ledger.sync([], transitions.host({}, {}, THEN))
     (aside,) = folder.glob("state.json.damaged-*")
     assert aside.read_bytes() == content
     assert ledger.damage is not None and aside.name in ledger.damage and "cannot be used" in ledger.damage

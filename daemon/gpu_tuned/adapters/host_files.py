@@ -29,6 +29,9 @@ NOFILE_PROCESSES = {"gpu-tuned": "gpu-tuned", "dockerd": "dockerd", "containerd"
 MPS_CONTROL = "nvidia-cuda-mps"
 MPS_PIPES = ("run/nvidia-mps/control", "tmp/nvidia-mps/control")
 PERSISTENCED_SOCKETS = ("run/nvidia-persistenced/socket", "var/run/nvidia-persistenced/socket")
+_VIRTUAL = re.compile(
+    r"QEMU|KVM|VMware|VirtualBox|Xen|Virtual Machine|Google Compute Engine|Amazon EC2|OpenStack|Bochs|Parallels"
+)
 _NOFILE = re.compile(r"^Max open files\s+(\d+|unlimited)", re.MULTILINE)
 MOST_DEPENDENCIES = 8 << 20
 _MODULE = re.compile(rb"/nvidia\.ko(\.\w+)?:")
@@ -83,7 +86,9 @@ def _place(base: str) -> Place:
     if re.search(r"/(docker|kubepods|lxc|libpod)[/-]", groups):
         return Place.CONTAINER
     flags = re.search(r"^flags\s*:.*\bhypervisor\b", text(f"{base}/proc/cpuinfo") or "", re.MULTILINE)
-    return Place.VM if flags else Place.METAL
+    # Only x86 has that flag; elsewhere the firmware's own words must do.
+    firmware = " ".join(text(f"{base}/sys/class/dmi/id/{name}") or "" for name in ("sys_vendor", "product_name"))
+    return Place.VM if flags or _VIRTUAL.search(firmware) else Place.METAL
 
 
 def _uptime(base: str) -> float | Unread:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from gpu_tuned.core.errors import DriverError
+from gpu_tuned.core.host_view import Late
 from gpu_tuned.core.model import Unread
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ T = TypeVar("T")
 def within(seconds: float, work: Callable[[], T], otherwise: str) -> Callable[[], T | Unread]:
     """Start `work` now; the function that is returned waits for its result until `seconds` from now have passed.
 
-    `Unread` where it did not end, with `otherwise`, or with the driver's refusal. The thread is abandoned then:
+    `Late` with `otherwise` where it did not end; `Unread` with the driver's refusal. The thread is abandoned then:
     for a process that ends soon after."""
     end = time.monotonic() + seconds
     result: list[T | Unread | BaseException] = []
@@ -35,7 +36,7 @@ def within(seconds: float, work: Callable[[], T], otherwise: str) -> Callable[[]
     def wait() -> T | Unread:
         thread.join(max(0.0, end - time.monotonic()))
         if not result:
-            return Unread(otherwise)
+            return Late(otherwise)
         if isinstance(result[0], BaseException):
             raise result[0]
         return result[0]

@@ -23,7 +23,7 @@ KNOWN = {
     "gpu-tuned-wait.service": "",
     "nvidia-persistenced.service": "",
 }
-"""Units that are read wherever they lie. Others are read where an owner puts his own."""
+"""Units that are read wherever they lie. Others are read where an owner puts his own, and where they are enabled."""
 PROGRAMS = {
     r"\bvllm\b": "vLLM",
     r"\bollama\b": "Ollama",
@@ -46,12 +46,13 @@ def units(root: str) -> tuple[UnitView, ...] | Unread:
         for name in _names(f"{root}/{folder}"):
             if name.endswith((".service", ".target")) and not os.path.isdir(f"{root}/{folder}/{name}"):
                 paths.setdefault(name, f"{folder}/{name}")
-    for folder in SHIPPED:
-        for name in KNOWN:
-            if os.path.isfile(f"{root}/{folder}/{name}"):
-                paths.setdefault(name, f"{folder}/{name}")
     wanted = _wanted(root)
-    found = [_unit(root, name, path, name in wanted) for name, path in sorted(paths.items())]
+    templates = {_template(name) for name in wanted}
+    for folder in SHIPPED:
+        for name in sorted({*KNOWN, *wanted, *templates}):
+            if name.endswith((".service", ".target")) and os.path.isfile(f"{root}/{folder}/{name}"):
+                paths.setdefault(name, f"{folder}/{name}")
+    found = [_unit(root, name, path, name in wanted or name in templates) for name, path in sorted(paths.items())]
     found += [
         _unit(root, name, f"{folder}/{name}", None)
         for folder in QUADLETS
@@ -81,6 +82,12 @@ def _unit(root: str, name: str, path: str, enabled: bool | None) -> UnitView:
         after=after,
         before=_values(lines, "before"),
     )
+
+
+def _template(name: str) -> str:
+    """What an instance is made of: "llm@large.service" of "llm@.service"."""
+    head, mark, tail = name.partition("@")
+    return f"{head}@.{tail.rpartition('.')[2]}" if mark else name
 
 
 def _lines(body: str) -> Iterator[tuple[str, str]]:

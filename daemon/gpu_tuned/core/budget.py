@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from gpu_tuned.core.gpu_state import GpuState, found_before
+from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import PowerLimit, Setting, watts
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.settings import goal_of
+from gpu_tuned.core.transitions import found_before
 from gpu_tuned.core.wish import Wish
 
 

@@ -41,6 +41,7 @@ TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = f"restored on request; {TAKES_UP}"
 SOMEBODYS_VALUE = "somebody's value"
 NOT_LOOKED_AT = "not looked at yet"
+UNREADABLE = "no driver call can read it, so nothing can be said of it"
 LEFT = "no rule speaks of it any more; the value stays"
 
 
@@ -141,7 +142,8 @@ def _watched(track: Track, wish: Wish, before: Track, found: Value | None, momen
     if goal is None or isinstance(goal, Refusal):
         fits = True  # nothing to hold it against
     elif not wish.setting.readable:
-        fits, message = True, "no driver call can read it, so nothing can be said of it"
+        told = before.state is State.WATCHED and before.goal == goal and before.wish == wish
+        fits, message = (before.fits, before.message) if told else (True, UNREADABLE)
     elif seen is None or isinstance(seen, Unread):
         fits, message = False, NOT_LOOKED_AT if seen is None else f"cannot be read: {reading_text(seen)}"
     else:
@@ -287,7 +289,9 @@ def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) 
 
 
 def judge_lock(track: Track, verdict: Verdict, moment: Moment) -> Step:
-    """What the clocks under load say of a lock that was requested."""
+    """What the clocks under load say of a lock that was requested, or that is watched."""
+    if track.state is State.WATCHED:
+        return _judge_watched(track, verdict, moment)
     if verdict.proof is Proof.CONFIRMED:  # said the first time only
         notes = (Note(EventKind.LOCK_CONFIRMED),) if track.confirmed_at is None else ()
         return Step(replace(track, confirmed_at=moment.wall, message=None, pause_s=0.0), notes=notes)
@@ -301,6 +305,18 @@ def judge_lock(track: Track, verdict: Verdict, moment: Moment) -> Step:
         track = replace(track, message=verdict.evidence)
         return Step(track, notes=(Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),))
     return Step(track)
+
+
+def _judge_watched(track: Track, verdict: Verdict, moment: Moment) -> Step:
+    """A lock that is somebody else's to request: the clocks alone can say whether it is in force."""
+    if verdict.proof is Proof.CONFIRMED:
+        return Step(replace(track, fits=True, message=None, confirmed_at=moment.wall))
+    if verdict.proof not in (Proof.LOST, Proof.NOT_OBEYED):
+        return Step(track)
+    notes = (Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),) if track.fits else ()
+    return Step(
+        replace(track, fits=False, message=f"not in force: {verdict.evidence}", confirmed_at=None), notes=notes
+    )
 
 
 def silent(setting: Setting, track: Track) -> bool:

@@ -16,6 +16,12 @@ NOTHING_EXPECTED = Expected()
 NOT_LOOKED = Unread("it was not looked at")
 
 
+class Late(Unread):
+    """Not known because the answer had not come when the time was over: it may come yet."""
+
+    __slots__ = ()
+
+
 class Place(str, Enum):
     """Where this process runs; what lies outside of a container cannot be judged from within."""
 

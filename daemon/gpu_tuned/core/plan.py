@@ -10,9 +10,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from gpu_tuned.core.goal import Refusal, satisfies
-from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState, wished
+from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState
 from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Unread, Value, watts, wire
 from gpu_tuned.core.track import Moment, State, Track
+from gpu_tuned.core.transitions import wished
 from gpu_tuned.core.wish import Percent, Wish, target_text
 
 Wishes = Mapping[Setting, Wish]

@@ -1,4 +1,4 @@
-"""`gpu-tunedctl check FILE...`: validates policy files, without a daemon and without a GPU."""
+"""`gpu-tunedctl check FILE...`: validates policy files, without a daemon; without a GPU, but for a power budget."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ examples:
   gpu-tunedctl check /etc/gpu-tuned/gpu-tuned.toml && gpu-tunedctl reload
 
 A file is checked with the drop-ins beside it (NAME.d/*.toml). What a board
-allows is not looked at; that is what plan does. Advice ends with its id, which
-has a page in docs/advice and which accept = ["ID"] silences.
+allows is not looked at; that is what plan does. Only where the file has a
+gpu_power_budget_w are the boards' limits read, to add them up. Advice ends
+with its id, which has a page in docs/advice and which accept = ["ID"] silences.
 """
 
 
@@ -30,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 def run(options: Options) -> int:
     code = judge.IN_ORDER
     for file in options.files:
-        problems = options.problems(file)
+        problems, not_judged = options.problems(file)
         for problem in problems:
             print(clean(problem) if file in problem else f"{file}: {clean(problem)}", file=sys.stderr)
         if problems:
@@ -39,4 +40,6 @@ def run(options: Options) -> int:
             print(f"{file}: good")
             for advice in options.looks.advice(file):
                 say(wrap(advice, "  ", "    "))
+        if not_judged is not None:
+            print(f"{file}: the power budget was not judged: {clean(not_judged)}", file=sys.stderr)
     return code

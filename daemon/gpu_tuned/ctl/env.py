@@ -20,7 +20,7 @@ examples:
   gpu-tunedctl env show vllm --format compose    a profile, as Compose takes it
   gpu-tunedctl env explain VLLM_USE_V1           who reads it, and what instead
   gpu-tunedctl env explain VLLM_USE_V1 --component vllm=0.10.0
-  gpu-tunedctl env audit compose.yaml                   what in a file is not read, gone or wrong
+  gpu-tunedctl env audit compose.yaml            what is not read, gone or wrong
 
 `gpu-tunedctl env VERB --help` tells the options of each. None of them needs a
 GPU, the daemon, or root.

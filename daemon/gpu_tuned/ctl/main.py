@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 def run(
     argv: list[str],
     offline_plan: Callable[[str | None], Json],
-    problems: Callable[[str], list[str]],
+    problems: Callable[[str], tuple[list[str], str | None]],
     first_policy: Callable[[str | None, bool, bool], Json],
     probe: Callable[[str | None], Iterator[str]],
     environment: Callable[[], Environment],
@@ -33,7 +33,8 @@ def run(
     """Run one command line and return its exit code.
 
     `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
-    usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy file.
+    usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy
+    file, and why its power budget could not be judged (None: it was, or there is none).
     `first_policy(root, write, replace)` is what `init` proposes, and does when told to write, as a document.
     `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
     `environment()` is what `env` asks (environment/verbs.py), `looks` what `doctor`, `show` and `check` do.

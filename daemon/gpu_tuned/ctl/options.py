@@ -37,7 +37,7 @@ class Options:
     config: str | None
     files: list[str]
     offline_plan: Callable[[str | None], Json]
-    problems: Callable[[str], list[str]]
+    problems: Callable[[str], tuple[list[str], str | None]]
     root: str | None
     write: bool
     replace: bool

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.host_view import GpuView, HostView, Place
+from gpu_tuned.core.host_view import GpuView, HostView, Late, Place
 from gpu_tuned.core.model import Unread, watts
 from gpu_tuned.core.throttle import Reason
 from gpu_tuned.core.verdict import Finding, Verdict
@@ -33,6 +33,14 @@ def seen(host: HostView) -> Finding:
     problems: list[str] = []
     if isinstance(host.gpus, Unread):
         asleep = isinstance(host.pci, tuple) and any(device.asleep for device in host.pci)
+        if isinstance(host.gpus, Late):
+            return SEEN.warning(
+                host.gpus.why,
+                "It hangs, or it is starting GPUs that nothing keeps ready (without persistence mode that takes a "
+                "second or two for each).",
+                "Ask again: a driver that hangs will not answer then either, and the kernel's log says why.",
+                ("gpu-tunedctl doctor", "journalctl -k -b -g NVRM"),
+            )
         if isinstance(host.pci, tuple) and host.pci and host.driver.loaded and not asleep:
             return SEEN.trouble(
                 f"{len(host.pci)} on the PCI bus, and the driver does not answer: {host.gpus.why}",

@@ -152,7 +152,7 @@ def resizable_bar(host: HostView) -> Finding:
     by_pci = {} if isinstance(host.pci, Unread) else {device.pci: device for device in host.pci}
     return together(
         BAR,
-        [_bar(gpu, by_pci.get(gpu.gpu.pci)) for gpu in host.gpus],
+        [_bar(host, gpu, by_pci.get(gpu.gpu.pci)) for gpu in host.gpus],
         "Without it the host reaches 256 MiB of the GPU's memory at a time. Peer-to-peer between GPUs needs it; "
         "what it gives to inference on one GPU is little, and not measured here.",
         'In the firmware setup turn on "Above 4G Decoding" and "Resizable BAR" (CSM off); a virtual machine needs a '
@@ -160,7 +160,7 @@ def resizable_bar(host: HostView) -> Finding:
     )
 
 
-def _bar(gpu: GpuView, device: PciGpu | None) -> One:
+def _bar(host: HostView, gpu: GpuView, device: PciGpu | None) -> One:
     pci = gpu.gpu.pci
     if isinstance(gpu.bar1_mib, Unread):
         return One(pci, Verdict.UNKNOWN, f"the driver does not tell its size ({gpu.bar1_mib.why})")
@@ -174,6 +174,8 @@ def _bar(gpu: GpuView, device: PciGpu | None) -> One:
         if not can or max(can) <= gpu.bar1_mib:
             return One(pci, Verdict.OK, f"{small}: this board's largest")
         return One(pci, Verdict.WARNING, f"off: {small}; the board can do {_size(max(can))}")
+    if host.place is Place.VM:
+        return One(pci, Verdict.UNKNOWN, f"{small}; how much more the virtual machine could be given is not told")
     if gpu.architecture is None or gpu.architecture == UNKNOWN_ARCHITECTURE:
         return One(pci, Verdict.UNKNOWN, f"{small}; whether this board can do more is not told")
     if gpu.architecture <= TURING:

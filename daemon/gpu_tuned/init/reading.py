@@ -16,7 +16,9 @@ from gpu_tuned.init.shell_scripts import script, shell_of, text_of
 from gpu_tuned.init.shell_state import Here, Seen, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
 
-EVERYWHERE = frozenset({"", "/etc", "/root", "/tmp", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var"})
+EVERYWHERE = frozenset(
+    {"", "/etc", "/root", "/tmp", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var", "/opt"}
+)
 """Folders that every host has, be they missing in a copy of it."""
 
 

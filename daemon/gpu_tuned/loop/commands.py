@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from gpu_tuned.core import gpu_state
+from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import GpuState
@@ -62,7 +62,7 @@ class Commands:
         moment = self._steward.inventory.moment()
         self._steward.fleet.hurry()
         self._steward.look_at_everything = True
-        self._steward.inventory.update(lambda state: gpu_state.hurried(state, moment))
+        self._steward.inventory.update(lambda state: transitions.hurried(state, moment))
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
-from gpu_tuned.core import gpu_state
+from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence
@@ -72,12 +72,21 @@ class Fleet:
     def attached(self) -> bool:
         return self.state is DriverState.OK
 
+    @property
+    def counts(self) -> bool:
+        """Whether it can be said how many GPUs are here: not before the driver was met, but also of one let go of."""
+        return self.state in (DriverState.OK, DriverState.RELEASED)
+
     def meet(self, poll_interval_s: float) -> bool:
         """Attach where that is due. True when a GPU came in this call."""
         if self.state is DriverState.RELEASED:
             return False
-        signature = (self._kernel.driver_loaded(), self._kernel.bound_gpus())
-        changed, self._signature = signature != self._signature, signature
+        signature, before = (self._kernel.driver_loaded(), self._kernel.bound_gpus()), self._signature
+        changed, self._signature = signature != before, signature
+        if self.attached and signature[0] is None and before is not None and before[0] is not None:
+            # Nobody may be left to look at who would tell: an unloading driver lets go of its GPUs first.
+            self.let_go(DriverState.STARTING, "the driver was unloaded")
+            return self._attach(poll_interval_s)
         if not self.attached:
             if not changed and not self._retry.over:
                 return False
@@ -95,6 +104,7 @@ class Fleet:
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing is asked for again at once."""
         self._missing.reset()
+        self._reattach.end()
         for pause in self._lost.values():
             pause.reset()
 
@@ -125,7 +135,7 @@ class Fleet:
         """One GPU is away; the others go on."""
         if not self._kernel.on_bus(state.gpu.pci):
             self._off_bus.add(state.gpu.pci)
-        self._inventory.take(gpu_state.away(state, Presence.LOST, why, self._inventory.moment()))
+        self._inventory.take(transitions.away(state, Presence.LOST, why, self._inventory.moment()))
 
     def trouble(self, state: DriverState, why: str, poll_interval_s: float) -> None:
         """The driver as a whole stopped answering. A pause follows that grows as long as it goes on like this."""
@@ -148,7 +158,7 @@ class Fleet:
         self.let_go(DriverState.RELEASED, why)
         for key in named:
             state = self._inventory.states[key]
-            self._inventory.take(gpu_state.away(state, Presence.RELEASED, why, self._inventory.moment()))
+            self._inventory.take(transitions.away(state, Presence.RELEASED, why, self._inventory.moment()))
 
     # --- attaching
 
@@ -180,8 +190,10 @@ class Fleet:
     def _everybody(self, presence: Presence, why: str) -> None:
         moment = self._inventory.moment()
         for state in list(self._inventory.states.values()):
-            if state.presence is not Presence.UNBOUND:
-                self._inventory.take(gpu_state.away(state, presence, why, moment))
+            if state.presence is Presence.UNBOUND:
+                self._not_bound(state, why)  # a driver that is unloaded lets go of its GPUs first: that is no purpose
+            else:
+                self._inventory.take(transitions.away(state, presence, why, moment))
 
     def _welcome(self, boards: tuple[Board, ...], bound: Mapping[str, str], poll_interval_s: float) -> None:
         self._off_bus.clear()
@@ -234,7 +246,7 @@ class Fleet:
 
     def fall_asleep(self, state: GpuState) -> None:
         why = "not woken up to be looked at"
-        self._inventory.take(gpu_state.away(state, Presence.ASLEEP, why, self._inventory.moment()))
+        self._inventory.take(transitions.away(state, Presence.ASLEEP, why, self._inventory.moment()))
 
     def _meet_gpu(self, state: GpuState, board: Board, poll_interval_s: float, binding: str | None = None) -> None:
         if binding is None:
@@ -282,7 +294,7 @@ class Fleet:
 
     def _absent(self, gpu: Gpu, why: str) -> str:
         known = self._inventory.states.get(key_of(GpuState(gpu)))
-        change = gpu_state.away(known or GpuState(gpu), Presence.ABSENT, why, self._inventory.moment())
+        change = transitions.away(known or GpuState(gpu), Presence.ABSENT, why, self._inventory.moment())
         return key_of(self._inventory.take(change))
 
     def _remembered(self, pci: str) -> Gpu | None:
@@ -311,12 +323,13 @@ class Fleet:
         """A GPU that the kernel does not bind to the NVIDIA driver: on purpose, where it is on the bus all the
         same."""
         driver = self._kernel.driver_of(state.gpu.pci) if state.gpu.pci else None
-        on_purpose = driver is not None and driver != "nvidia" and self._kernel.driver_loaded() is not None
+        anothers = driver not in (None, "", "nvidia")
+        on_purpose = anothers or (driver == "" and self._kernel.driver_loaded() is not None)
         presence = Presence.UNBOUND if on_purpose else Presence.ABSENT
         why = otherwise
         if presence is Presence.UNBOUND:
             why = f"bound to the driver {driver}, not to NVIDIA's" if driver else "unbound from the driver"
-        self._inventory.take(gpu_state.away(state, presence, why, self._inventory.moment()))
+        self._inventory.take(transitions.away(state, presence, why, self._inventory.moment()))
 
     def _rebound(self, bound: Mapping[str, str], changed: bool) -> bool:
         """Whether a GPU is there that NVML does not know in this binding. A binding that was not seen when the driver
@@ -332,7 +345,7 @@ class Fleet:
                     before is None or before.presence is not Presence.ABSENT or self._moved(before, token)
                 )
             elif state.initialisation.binding is None:
-                self._inventory.take(Change(gpu_state.bound(state, token)))
+                self._inventory.take(Change(transitions.bound(state, token)))
             else:
                 came |= state.initialisation.binding != token and state.gpu.uuid not in self._unmet
         return came
@@ -387,4 +400,4 @@ def _both(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]
 
 def _described(state: GpuState, board: Board) -> GpuState:
     """A GPU whose board is known and that does not answer: what it is called is known all the same."""
-    return state if state.board is not None else gpu_state.described(state, board)
+    return state if state.board is not None else transitions.described(state, board)

@@ -31,6 +31,10 @@ class Pause:
         self._length_s = min(longest_s, max(first_s, 2 * self._length_s))
         self._until_s = self._clock.monotonic() + self._length_s
 
+    def end(self) -> None:
+        """Somebody cannot wait: it is over now, and no sign of success."""
+        self._until_s = min(self._until_s, self._clock.monotonic())
+
     def reset(self) -> None:
         """It worked: the next failure begins with a short pause."""
         self._length_s, self._until_s = 0.0, float("-inf")

@@ -98,8 +98,8 @@ class Publisher:
             "host": {
                 "name": os.uname().nodename,
                 # How many GPUs there are is known once the driver was met.
-                "in_order": all(row["in_order"] for row in own) and not (short and steward.fleet.attached),
-                "message": missing if steward.fleet.attached else None,
+                "in_order": all(row["in_order"] for row in own) and not (short and steward.fleet.counts),
+                "message": missing if steward.fleet.counts else None,
                 "gpus_here": here,
                 "gpus_wanted": policy.gpus if policy else None,
                 "settings": own,
@@ -150,7 +150,7 @@ class Publisher:
             "loaded_at": status.timestamp(keeper.loaded_at),
             "error": "\n".join(keeper.problems) or None,
             "pending": keeper.pending.digest if keeper.pending else None,
-            **status.policy_rows(policy, steward.inventory.states, steward.fleet.attached),
+            **status.policy_rows(policy, steward.inventory.states, steward.fleet.counts),
         }
 
     def _driver_row(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from gpu_tuned.core import gpu_state
+from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import HANDED_BACK, TAKES_UP
 from gpu_tuned.core.errors import (
     DriverAbsent,
@@ -42,7 +42,7 @@ from gpu_tuned.core.originals import Original
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.status import capping_of
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
-from gpu_tuned.core.track import Note, State
+from gpu_tuned.core.track import Note, State, Track
 from gpu_tuned.loop.inventory import Inventory, key_of
 from gpu_tuned.ports import Clock, Device, Look, Say
 
@@ -82,7 +82,7 @@ class Reconciler:
         else:
             throttle.rebase()
         self._first[board.gpu.uuid] = seen
-        self._take(gpu_state.met(state, board, seen, binding, self._inventory.moment()))
+        self._take(transitions.met(state, board, seen, binding, self._inventory.moment()))
 
     def _begun(self, board: Board, poll_interval_s: float) -> Throttle:
         """The seconds of an earlier run in this boot, or none."""
@@ -98,7 +98,7 @@ class Reconciler:
         host = self._inventory.host
         board = host.board
         if board is not None:
-            self._take(gpu_state.met(host, board, self._knobs.see("", Look()), None, self._inventory.moment()))
+            self._take(transitions.met(host, board, self._knobs.see("", Look()), None, self._inventory.moment()))
 
     def mig_changed(self, state: GpuState) -> bool:
         """Whether the last look at MIG saw something else than the board's description says."""
@@ -112,7 +112,7 @@ class Reconciler:
             self._mig[state.gpu.uuid] = seen.mig
         faults = self._observe(state, seen)
         verdicts = self._prove(state, seen)
-        change = gpu_state.looked(state, seen, verdicts, poll_interval_s, moment)
+        change = transitions.looked(state, seen, verdicts, poll_interval_s, moment)
         state = self._take(Change(change.state, change.writes, faults + change.said))
         self._cap(state)
         if writes and change.writes:
@@ -135,8 +135,8 @@ class Reconciler:
     def _act(self, state: GpuState, writes: Mapping[Setting, Value]) -> None:
         """Write, each on its own, after what they replace is saved."""
         due = list(writes)
-        first = gpu_state.unsaved(state, due)
-        state = self._take(Change(gpu_state.about_to_write(state, due)))
+        first = transitions.unsaved(state, due)
+        state = self._take(Change(transitions.about_to_write(state, due)))
         if first:
             due = self._saved(state, first, due)
         for setting in due:
@@ -144,7 +144,7 @@ class Reconciler:
         self.settle()
         if due and state.gpu is not HOST:
             seen = self._gpus.see(state.gpu.uuid, Look())
-            self._cap(self._take(Change(gpu_state.with_telemetry(self._now(state), seen.telemetry))))
+            self._cap(self._take(Change(transitions.with_telemetry(self._now(state), seen.telemetry))))
 
     def _cap(self, state: GpuState) -> None:
         """What a power cap is from now on: a decision or a write may have made it ours."""
@@ -165,7 +165,7 @@ class Reconciler:
                     due.remove(setting)
                     why = f"not written: {error}"
                     self._take(
-                        gpu_state.not_written(
+                        transitions.not_written(
                             self._now(state), setting, why, kept=True, moment=self._inventory.moment()
                         )
                     )
@@ -187,9 +187,9 @@ class Reconciler:
             if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
                 device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
             kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported))
-            self._take(gpu_state.not_written(state, setting, str(error), kept, self._inventory.moment()))
+            self._take(transitions.not_written(state, setting, str(error), kept, self._inventory.moment()))
             return
-        self._take(gpu_state.wrote(state, setting, value, after, self._inventory.moment()))
+        self._take(transitions.wrote(state, setting, value, after, self._inventory.moment()))
 
     def restore(self, state: GpuState, settings: Iterable[Setting], done: list[str], failed: list[str]) -> None:
         """Put settings back to what was found at first; nothing where nothing of ours was ever in force. Afterwards
@@ -219,10 +219,10 @@ class Reconciler:
         except DriverError as error:
             failed.append(f"{words}: {error}")
             message = f"restore failed: {error}; {TAKES_UP}"
-            self._take(Change(gpu_state.handed_back(state, setting, message, used_up=False, moment=moment)))
+            self._take(Change(transitions.handed_back(state, setting, message, used_up=False, moment=moment)))
             self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
             return
-        self._take(Change(gpu_state.handed_back(state, setting, HANDED_BACK, used_up=True, moment=moment)))
+        self._take(Change(transitions.handed_back(state, setting, HANDED_BACK, used_up=True, moment=moment)))
         if found != original.value:
             done.append(words + (" (assumed)" if original.assumed else ""))
             kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
@@ -263,11 +263,9 @@ class Reconciler:
             free = proofs.free if proofs is not None else None
             proofs = self._proofs[state.gpu.uuid] = LockProofs(state.board, free)
         requested = {
-            setting: Requested(track.accepted, track.requested_at)
+            setting: Requested(lock, track.requested_at)
             for setting in LOCKS
-            if (track := state.tracks.get(setting)) is not None
-            and track.state is State.REQUESTED
-            and isinstance(track.accepted, ClockLock)
+            if (track := state.tracks.get(setting)) is not None and isinstance(lock := _to_prove(track), ClockLock)
         }
         clocks = state.tracks.get(Setting.APPLICATION_CLOCKS)
         pair = clocks.observed if clocks is not None else None
@@ -286,3 +284,10 @@ class Reconciler:
 
     def _take(self, change: Change) -> GpuState:
         return self._inventory.take_host(change) if change.state.gpu is HOST else self._inventory.take(change)
+
+
+def _to_prove(track: Track) -> object:
+    """The lock that should be in force: what the driver took from us, or what is watched."""
+    if track.state is State.REQUESTED:
+        return track.accepted
+    return track.goal if track.state is State.WATCHED else None

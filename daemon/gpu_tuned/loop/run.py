@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Any
 
 from gpu_tuned import __version__
-from gpu_tuned.core import gpu_state
+from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind, to_wire
 from gpu_tuned.core.model import GPU_SETTINGS
@@ -139,7 +139,7 @@ class Loop:
             self._wake.wait(ready_s - self._clock.monotonic())
             self._wake.clear()
         for state in list(self.steward.inventory.states.values()):
-            self.steward.inventory.take(gpu_state.slept(state, self.steward.inventory.moment()))
+            self.steward.inventory.take(transitions.slept(state, self.steward.inventory.moment()))
 
     def _pause(self, began_s: float) -> None:
         """Until the next look or the end of a release is due, the machine has slept, the policy's files were changed

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gpu_tuned.core import budget, gpu_state, xids
+from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
@@ -50,7 +50,7 @@ class Steward:
         knobs, naming = HostKnobs(world.kernel), self.rivals.naming(say)
         moment = Moment(self.clock.now(), self.clock.monotonic())
         self.ledger = Ledger(world.this_boot, world.lasting, world.kernel.boot_id(), moment)
-        host = gpu_state.host(self.ledger.found.host, knobs.absent(), moment)
+        host = transitions.host(self.ledger.found.host, knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
         self.keeper = PolicyKeeper(world.policy_files, self.ledger, self.clock, say)
         self.reconciler = Reconciler(
@@ -140,7 +140,7 @@ class Steward:
         """What is not in order, a few words each."""
         found = exceptions(self.inventory.states, self.short)
         missing = counted(self.keeper.policy, self.inventory.states)[1]
-        found += [missing] if missing and self.fleet.attached else []
+        found += [missing] if missing and self.fleet.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         return found + own
 
@@ -206,7 +206,7 @@ class Steward:
         pause = self._describe.setdefault(uuid, Pause(self.clock, DESCRIBE_AGAIN_S))
         if pause.over:
             pause.longer(self.interval_s)
-            self.inventory.take(Change(gpu_state.described(state, self.fleet.describe(uuid))))
+            self.inventory.take(Change(transitions.described(state, self.fleet.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.board.index if state.board else 0)
@@ -226,10 +226,10 @@ class Steward:
         for state in list(self.inventory.states.values()):
             wishes = self.wishes.of(policy, state, self.observing)
             named = policy is not None and policy.names(state.gpu)
-            self.inventory.take(Change(gpu_state.wished(state, wishes, named, self.keeper.restricted, moment)))
+            self.inventory.take(Change(transitions.wished(state, wishes, named, self.keeper.restricted, moment)))
         host = self.inventory.host
         wishes = self.wishes.of_host(policy, self.observing)
-        self.inventory.take_host(Change(gpu_state.wished(host, wishes, False, self.keeper.restricted, moment)))
+        self.inventory.take_host(Change(transitions.wished(host, wishes, False, self.keeper.restricted, moment)))
         if policy is not None:
             self._tell_unmatched(policy)
 
@@ -254,7 +254,7 @@ class Steward:
         came = [(event.uuid, event.data) for event in heard if event.kind == "xid"]
         for uuid, xid in came:
             if (state := known(uuid)) is not None:
-                self.inventory.take(Change(gpu_state.told_xid(state, xid, moment)))
+                self.inventory.take(Change(transitions.told_xid(state, xid, moment)))
         self._xids, told = xids.heard(self._xids, came, moment.mono)
         for one in told:
             if (state := known(one.uuid)) is not None:

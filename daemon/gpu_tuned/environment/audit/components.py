@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gpu_tuned.environment.audit.model import Environment
+from gpu_tuned.environment.audit.readers.words import script_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -150,9 +151,18 @@ def _installed(text: str, catalogue: Catalogue) -> dict[str, str]:
     return found
 
 
+def scripts(environment: Environment) -> list[str]:
+    """Files of somebody's own that start it, and may read any name."""
+    words = list(environment.command[:4])
+    inline = script_of(environment.command)
+    if inline:
+        words = inline.split()
+    return [word for word in words if re.search(r"\.(sh|bash|py|pl)$", word)]
+
+
 def own_entrypoint(environment: Environment) -> bool:
-    """Whether a script of somebody's own starts it, which may read any name."""
-    words = environment.command[:4]
-    return any(re.search(r"\.(sh|bash|py|pl)$", word) for word in words) or bool(
-        words and words[0].rsplit("/", 1)[-1] in ("sh", "bash")
-    )
+    """Whether a script that nobody here has read starts it."""
+    if environment.scripts_read:
+        return False
+    shell = bool(environment.command) and environment.command[0].rsplit("/", 1)[-1] in ("sh", "bash")
+    return bool(scripts(environment)) or (shell and not script_of(environment.command))

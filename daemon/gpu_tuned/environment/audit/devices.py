@@ -11,7 +11,7 @@ from gpu_tuned.environment.audit.together import Together
 
 def visible(v: Together) -> Iterator[Finding]:
     cuda = v("CUDA_VISIBLE_DEVICES")
-    seen = v("NVIDIA_VISIBLE_DEVICES")
+    seen = _seen(v)
     indices = _indices(cuda)
     order = v("CUDA_DEVICE_ORDER")
     if order == "FASTEST_FIRST" and indices:
@@ -64,6 +64,12 @@ def _count_of(seen: str) -> int | None:
     return len(set(parts))
 
 
+def _seen(v: Together) -> str | None:
+    """NVIDIA_VISIBLE_DEVICES, which nobody reads outside of a container."""
+    on_host = not v.environment.container and bool(v.environment.command)
+    return None if on_host else v("NVIDIA_VISIBLE_DEVICES")
+
+
 def how_many(v: Together) -> int | None:
     """How many GPUs the process sees, where the file says."""
     environment = v.environment
@@ -71,5 +77,5 @@ def how_many(v: Together) -> int | None:
         return environment.device_count
     if environment.devices and not any(one == "all" for one in environment.devices):
         return len(environment.devices)
-    seen = v("NVIDIA_VISIBLE_DEVICES")
+    seen = _seen(v)
     return _count_of(seen) if seen and not environment.devices else None

@@ -138,6 +138,8 @@ class Environment:
     """What runs in it, with its version or ""; filled in by components.py."""
     pinned: bool = False
     """The tag names a release, but not in a way that can be ordered (a build number, a month)."""
+    scripts_read: bool = False
+    """The scripts that start it are here, and were looked through for names."""
     official: bool = False
     """The image is the project's own: no wrapper's entrypoint reads names of its own."""
     fragment: bool = False
@@ -163,6 +165,8 @@ class Reading:
     """Names that the file's own reader expands before (Compose's ${NAME}): what .env is for."""
     refers: dict[str, Reader] = field(default_factory=dict)
     """Env files that it names, by path, and who reads them."""
+    only: str = ""
+    """The file that is told of; the others are read for what they say about it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,40 +101,62 @@ def _env_files(audit: _Audit, paths: list[str], reader: Reader | None) -> None:
         text = audit.texts.text(path)
         if reader is None and path in referred:
             continue  # audited where it is referred to
-        around = None
         who = reader or files.reader_of(path, text)
-        interpolated: set[str] = set()
-        for other in files.beside(path, audit.texts):
-            try:
-                beside = files.read(other, audit.texts.text(other), audit.texts, None)
-            except Unreadable:
-                continue
-            interpolated |= beside.interpolated
-            refers = {posixpath.normpath(name): found for name, found in beside.refers.items()}
-            if path in refers:
-                who = who or refers[path]
-                around = around or next(
-                    (one for one in beside.environments if any(a.place.file == path for a in one.assignments)), None
-                )
+        around, interpolated = _around(audit, path)
+        if around is not None and reader is None:
+            audit.readings[path] = around
+            continue
         _read(audit, path, text, who)
         reading = audit.readings.get(path)
         if reading is not None:
             reading.interpolated |= interpolated
-            if around is not None:
-                _as_in(reading.environments[0], around)
-            elif posixpath.basename(path).startswith(".env"):
+            if posixpath.basename(path).startswith(".env"):
                 reading.environments[0].fragment = True
 
 
-def _as_in(environment: Environment, around: Environment) -> None:
-    """An env file audited alone, as in the service that refers to it."""
-    environment.image, environment.command = around.image, around.command
-    environment.container, environment.mounts = around.container, around.mounts
-    environment.fragment = False
+def _around(audit: _Audit, path: str) -> tuple[Reading | None, set[str]]:
+    """The services and units beside an env file that read it, to be told of as far as the file goes; and the names
+    that Compose files beside it expand."""
+    found: Reading | None = None
+    interpolated: set[str] = set()
+    for other in files.beside(path, audit.texts):
+        try:
+            beside = files.read(other, audit.texts.text(other), audit.texts, None)
+        except Unreadable:
+            continue
+        interpolated |= beside.interpolated
+        if path in {posixpath.normpath(name) for name in beside.refers}:
+            found = found or Reading(only=path)
+            found.environments += [one for one in beside.environments if _reads(one, path)]
+            found.traps += beside.traps
+            found.used |= beside.used
+    return found, interpolated
+
+
+def _reads(environment: Environment, path: str) -> bool:
+    return any(one.place.file == path for one in environment.assignments)
+
+
+def _look_into_scripts(reading: Reading, audit: _Audit) -> None:
+    """An entrypoint that lies beside the Dockerfile, or where a unit starts it: what it names has a reader."""
+    for environment in reading.environments:
+        found = components.scripts(environment)
+        texts = []
+        for word in found:
+            beside = posixpath.join(posixpath.dirname(environment.place.file), posixpath.basename(word))
+            texts.append((None if environment.container else audit.texts.get(word)) or audit.texts.get(beside))
+        if found and None not in texts:
+            environment.scripts_read = True
+            reading.used |= {name for text in texts for name in _WORD.findall(text or "")}
+
+
+_WORD = re.compile(r"(?<![A-Za-z0-9_])[A-Z][A-Z0-9_]{3,}")
 
 
 def _judged(audit: _Audit) -> Result:
     readings = list(audit.readings.values())
+    for reading in readings:
+        _look_into_scripts(reading, audit)
     names = Names(
         audit.catalogue,
         frozenset(name for reading in readings for name in reading.used),
@@ -143,6 +165,8 @@ def _judged(audit: _Audit) -> Result:
     found: dict[tuple[str, str, object], Finding] = {}
     for reading in readings:
         for finding in _of_reading(reading, audit, names):
+            if reading.only and finding.place.file != reading.only:
+                continue
             key = (finding.id, finding.name, finding.place)
             before = found.get(key)
             if before is None or finding.certainty.rank < before.certainty.rank:

@@ -64,7 +64,8 @@ class Unread:
         if verdict.component in _COMMON_WORDS and not any(wording.near_enough(name, other) for other in near):
             unread = False
         if unread or same:
-            certainty = self._how_sure(one, verdict, environment)
+            slip = any(wording.near_enough(name, other) for other in near)
+            certainty = self._how_sure(one, verdict, environment, slip=slip)
             make = wording.Make(one, environment, certainty)
             yield make(
                 "unread",
@@ -79,13 +80,16 @@ class Unread:
             hint = f"; did you mean {near[0]}?" if near else ""
             yield make("no-known-reader", Kind.UNKNOWN, f"no known reader of {name}{hint}", near[0] if near else "")
 
-    def _how_sure(self, one: Assignment, verdict: Verdict, environment: Environment) -> Certainty:
+    def _how_sure(self, one: Assignment, verdict: Verdict, environment: Environment, *, slip: bool) -> Certainty:
+        """`slip`: the name is a known one but for a letter or an underscore, so it is no name of somebody's own."""
         certainty = Certainty(verdict.certainty.value)
         if verdict.standing is not Standing.UNREAD:
             return Certainty.LIKELY  # another case or other underscores than a known name
         owner = self.catalogue.components.get(verdict.component)
         engine = owner is not None and owner.role is Role.ENGINE
         at_home = environment.official and verdict.component in environment.components
+        if engine and own_entrypoint(environment):
+            return Certainty.LOW
         if not verdict.component or (engine and at_home):
             return Certainty.LOW if one.name in self.interpolated else certainty
         if engine:
@@ -94,10 +98,12 @@ class Unread:
             unheard = (
                 environment.fragment and not verdict.replacement and verdict.component not in environment.spoken_of
             )
-            if elsewhere or unheard or own_entrypoint(environment) or one.name in self.interpolated:
+            if elsewhere or unheard or one.name in self.interpolated:
                 return Certainty.LOW
             if one.name.startswith("GGML_") and environment.label.startswith("stage"):
                 return Certainty.LOW  # an option of its build
+        if slip:
+            return Certainty.LIKELY
         if _NAMES_OF_THEIR_OWN.fullmatch(one.name) or _PLUGINS.match(one.name):
             return Certainty.LOW
         alone = verdict.component not in environment.spoken_of

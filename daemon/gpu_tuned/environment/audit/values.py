@@ -77,7 +77,7 @@ def _illegal(one: Assignment, row: Value, environment: Environment) -> Finding:
         f" ({row.unit})" if row.unit in ("bytes", "percent", "seconds", "MiB", "KiB", "GiB", "ms", "tokens") else ""
     )
     harm = f"; {row.harm}" if row.harm and len(row.harm) < 90 and one.name in _SAY_HARM else ""
-    message = f"{one.name}: {_shown(wrong)} is not legal; {row.legal}{unit}{harm}"
+    message = f"{one.name}: {_shown(wrong)} is not legal; legal: {row.legal}{unit}{harm}"
     if one.name == "NCCL_DEBUG_SUBSYS":
         debug = environment.effective().get("NCCL_DEBUG")
         if debug is None or (debug.value or "").upper() not in ("INFO", "TRACE"):

@@ -1,0 +1,117 @@
+"""What the clocks and counters say, through the whole loop: locks lifted, lowered, never obeyed; faults; restarts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from gpu_tuned.core.model import ClockLock, Setting, Telemetry
+from tests.loop.stage import CAP, Stage, policy
+
+LOCK = policy("persistence_mode = true", "gpu_clock_mhz = { max = 1500 }")
+S = 1_000_000_000
+
+
+def working(mhz: int, percent: int = 100, **other: Any) -> Telemetry:
+    fields = {"power_mw": 400_000, "enforced_limit_mw": 700_000, "pstate": 0, "reasons": 0, **other}
+    return Telemetry(gpu_clock_mhz=mhz, memory_clock_mhz=3201, utilization_percent=percent, **fields)
+
+
+def lock_writes(stage: Stage) -> int:
+    return sum(setting is Setting.GPU_CLOCK for setting, _ in stage.gpu.writes)
+
+
+def told(stage: Stage, kind: str) -> int:
+    return sum(event.kind.word == kind for event in stage.heard.events)
+
+
+def test_a_range_is_its_rungs_and_the_row_says_so() -> None:
+    stage = Stage(policy("gpu_clock_mhz = { max = 1510 }")).turn(2)
+    assert stage.gpu.values[Setting.GPU_CLOCK] == ClockLock(210, 1500)
+    assert "1500" in stage.row("gpu_clock_mhz")["message"]
+    assert stage.row("gpu_clock_mhz")["wished"] == {"min": 0, "max": 1510}
+
+
+@pytest.mark.parametrize("percent", [20, 49, 100])
+def test_a_lock_that_somebody_lifts_is_back_within_five_looks(percent: int) -> None:
+    stage = Stage(LOCK).turn(2)
+    stage.gpu.telemetry = working(1500, percent)
+    stage.turn(5)
+    assert lock_writes(stage) == 1
+    stage.gpu.telemetry = working(1980, percent)
+    stage.turn(4)
+    assert lock_writes(stage) == 2
+    assert told(stage, "lock_lost") == 1
+
+
+def test_a_lock_that_the_board_never_keeps_to_is_refused_and_nobody_is_accused() -> None:
+    stage = Stage(LOCK)
+    stage.gpu.telemetry = working(1980)
+    stage.turn(10)
+    row = stage.row("gpu_clock_mhz")
+    assert row["state"] == "refused" and not row["in_order"]
+    assert "1980 MHz under load" in row["message"]
+    stage.turn(900)
+    assert lock_writes(stage) < 12
+    assert told(stage, "contested") == told(stage, "lock_lost") == 0
+    assert told(stage, "refused") == 1
+
+
+def test_another_lock_below_ours_is_a_suspicion_said_once() -> None:
+    stage = Stage(LOCK).turn(2)
+    stage.gpu.telemetry = working(1200)
+    stage.turn(60)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["state"], row["in_order"]) == ("requested", True)
+    assert "flat at 1200 MHz under load" in row["message"]
+    assert told(stage, "lock_suspect") == 1
+    assert lock_writes(stage) == 1
+
+
+def caps(stage: Stage) -> dict[tuple[str, str | None], float]:
+    reasons = stage.gpu_row()["throttle"]["reasons"]
+    return {(r["kind"], r["limiter"]): r["start_s"] for r in reasons if r["reason"] == "sw_power_cap"}
+
+
+def test_seconds_under_our_cap_stay_ours_over_a_change_of_policy_and_a_restart() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.gpu.telemetry = working(1500, power_mw=450_000, enforced_limit_mw=450_000, reasons=0x4)
+    for _ in range(20):
+        stage.gpu.counters_ns[74] += 2 * S
+        stage.turn()
+    assert caps(stage)["own", "own"] == pytest.approx(39, abs=2)
+    stage.load(policy("power_limit_w = 700"))
+    stage.gpu.telemetry = working(1980)
+    stage.turn(2)
+    stage.start()
+    stage.turn(12)
+    assert caps(stage)["own", "own"] == pytest.approx(40, abs=2)
+    assert caps(stage)["limit", "board"] == pytest.approx(0, abs=1.1)
+
+
+def test_a_fault_that_is_over_is_over_within_two_looks() -> None:
+    stage = Stage(CAP).turn(3)
+    stage.gpu.telemetry = working(900, reasons=0x48)
+    for _ in range(15):
+        stage.gpu.counters_ns[270] += 2 * S
+        stage.turn()
+    assert stage.gpu_row()["throttle"]["fault"]["reason"] == "hw_thermal"
+    stage.gpu.telemetry = working(1500)
+    stage.turn(2)
+    assert stage.gpu_row()["throttle"]["fault"] is None
+    assert told(stage, "fault_began") == told(stage, "fault_ended") == 1
+
+
+def test_of_a_watched_lock_the_clocks_under_load_say_whether_it_is_in_force() -> None:
+    stage = Stage(policy("gpu_clock_mhz = { max = 1500 }", daemon='mode = "observe"'))
+    stage.gpu.telemetry = working(1980)
+    stage.turn(6)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["state"], row["in_order"], row["message"][:13]) == ("watched", False, "not in force:")
+    assert told(stage, "lock_suspect") == 1
+    assert lock_writes(stage) == 0
+    stage.gpu.telemetry = working(1500)
+    stage.turn(20)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["in_order"], row["message"], row["confirmed_at"] is None) == (True, None, False)
