@@ -145,16 +145,14 @@ class Ordinary(Words):
         name = self.name("S")
         path = self.pick(["/etc/default/gpu", "/etc/gpu.conf", f"{self.folder}/gpu-lib.sh"]) + str(self.named)
         content = f"{name}={self.value(option)}\n"
-        if self.chance(0.15):
-            content += self.pick(
-                ["exit 0\n", "return 0\n", f"{self.call(scope)}\n", f"{self.unsure()} && return\n{name}=1\n"]
-            )
+        more = ["exit 0\n", "return 0\n", f"{self.call(scope)}\n", f"{self.unsure()} && return\n{name}=1\n"]
+        full = content + (self.pick(more) if self.chance(0.15) else "")
         dot = self.pick([".", "source"]) if self.bash else "."
         default = [f"{name}={self.value(option)}"] if self.chance(0.6) else []
         there = self.chance(0.6)
         if there:
-            self.layout.files[path] = content
-        else:
+            self.layout.files[path] = full
+        else:  # of one that is not there, nobody can tell more than which variable is meant
             self.layout.coming[path] = [None, content]
         load = f"[ -r {path} ] && {dot} {path}" if self.chance(0.7) or not there else f"{dot} {path}"
         return [*default, load, self.call(scope, option, self.pick([f"${name}", f"${{{name}}}", f'"${name}"']))]
