@@ -389,6 +389,19 @@ def test_an_initialisation_that_is_noticed_late_makes_no_original_of_our_own_val
     assert stage.limit_w() == 700
 
 
+def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.ask("restore")
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert stage.row()["original"] == 700
+    stage.stranger(552)
+    stage.start()
+    stage.turn(2)
+    assert (stage.row()["original"], stage.limit_w()) == (700, 450)
+
+
 # --- a precondition wider than its reason
 
 
