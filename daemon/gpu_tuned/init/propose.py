@@ -53,6 +53,9 @@ class _Judge:
         self.doubted: set[tuple[str, str]] = set()  # (start, UUID) that the board spoke against
         self.holds: dict[int, set[str]] = {}
         self.accepted: Mapping[int, bool] = {e.number: self._accepted(e) for e in effects}
+        self.persistent = frozenset(
+            e.number for e in effects if e.setting is Setting.PERSISTENCE_MODE and e.gpus == ()
+        )
         self.blanket = [
             e
             for e in effects
@@ -112,7 +115,7 @@ class _Judge:
             rest.append(effect)
         active = [e for e in rest if e.active] + [e for e in self.blanket if _covers(e, setting)]
         if certain:
-            why = self._agreed(certain, active, board, setting)
+            why = self._left_half(certain) or self._agreed(certain, active, board, setting)
             if why is None:
                 self._take(board, setting, certain)
                 return
@@ -120,6 +123,22 @@ class _Judge:
                 self.reasons.setdefault(effect.number, Misfit(why, self._line(setting, judged.value, board)))
         if certain or active:
             self.found.busy.add((uuid, setting))
+
+    def _left_half(self, certain: list[tuple[Effect, Fit]]) -> Doubt | None:
+        """Why an earlier value of the same start may stay: where a command between the two fails, the later one is
+        not set. That persistence mode is refused does not happen; an exception for some GPUs is meant to be one."""
+        for start in dict.fromkeys(effect.start for effect, _ in certain):
+            mine = [(effect, judged.value) for effect, judged in certain if effect.start == start]
+            last, value = mine[-1]
+            there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
+            everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
+            sure: frozenset[int] = frozenset() if everywhere else self.persistent
+            for effect, other in mine[:-1]:
+                meant = sure if effect.gpus == () else frozenset()
+                between = last.needs - effect.needs - {effect.number} - meant
+                if other != value and between:
+                    return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
+        return None
 
     def _agreed(
         self, certain: list[tuple[Effect, Fit]], active: list[Effect], board: Board, setting: Setting
