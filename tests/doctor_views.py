@@ -162,7 +162,8 @@ WSL = replace(
     driver=DriverView(Unread("no /sys/module here"), None, DRIVER, "6.6.87.2-microsoft-standard-WSL2"),
 )  # fmt: skip
 CONTAINER = replace(
-    NOTHING, place=Place.CONTAINER, root=False, pci=(device(redirected=HIDDEN),), gpus=(gpu(),), uptime_s=86_400.0,
+    NOTHING, place=Place.CONTAINER, root=False, gpus=(gpu(),), uptime_s=86_400.0,
+    pci=tuple(device(i, redirected=HIDDEN) for i in range(8)),  # the host's bus, with the GPUs of others
     memory_nodes=1, driver=DriverView(DRIVER, DRIVER, DRIVER, KERNEL),
 )  # fmt: skip
 SANDBOX = replace(NOTHING, root=False, gpus=(h100(),), driver=replace(NOTHING.driver, answered=DRIVER))

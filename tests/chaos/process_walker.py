@@ -48,17 +48,18 @@ GARBAGE = (
 
 class Board(Truth):
     """A board of the walk: `known`, whether the daemon has looked at this initialisation; until then, whatever the
-    board has had may turn out to be its original. `initialisation`: the simulator's count."""
+    board has had may turn out to be its original. `initialisation`: the simulator's count, -1 where the next is told
+    by the kernel's binding. `vague`: one began that leaves no such trace, so nobody knows when it is noticed."""
 
-    known = False
-    initialisation = 0
+    known = vague = False
+    initialisation = -1
 
     def had(self, watts: float) -> None:
-        if not self.known:
+        if not self.known or self.vague:
             self.originals.add(watts)
 
     def begins_anew(self) -> None:
-        self.originals, self.known = {self.most_w}, False
+        self.originals, self.known, self.vague, self.initialisation = {self.most_w}, False, False, -1
 
 
 class Walk:
@@ -144,8 +145,9 @@ class Walk:
         boards: list[tuple[Truth, bool, Wish]] = []
         for board, real in zip(self.boards, shown["gpus"], strict=True):
             board.watts = real["power_limit_w"]
-            if real["initialisation"] != board.initialisation:  # the last client left, say; not all leave a trace
-                board.initialisation, board.known = real["initialisation"], False
+            if real["initialisation"] != board.initialisation:
+                board.vague |= board.initialisation != -1  # the last client left, say
+                board.initialisation = real["initialisation"]
                 board.originals.add(board.most_w)
             board.had(board.watts)
             gpu = next((gpu for gpu in document["gpus"] if gpu["uuid"] == real["uuid"]), None)
@@ -155,7 +157,8 @@ class Walk:
             must(not (board.seen and real["lost"]), "a lost GPU is looked at", gpu)
             check_row(row, board, wish, observing)
             if board.seen and row.get("original") is not None:
-                board.originals, board.known = {row["original"]}, True
+                board.known = True
+                board.originals = board.originals if board.vague else {row["original"]}
             self.refused[self.boards.index(board)] |= row.get("state") == "refused"
             boards.append((board, gpu is not None and gpu["state"] == "asleep", wish))
         check_whole(self.code(document), self.waited(document), boards, observing)

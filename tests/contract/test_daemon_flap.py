@@ -57,7 +57,7 @@ def test_one_call_that_speaks_of_the_whole_gpu_costs_that_call_alone(nvsim, call
             assert [gpu["state"] for gpu in status["gpus"]] == ["ok", "ok"], (call, code)
             assert len(said) <= 8, f"{call} answers {code}, in some 7 looks:\n" + "\n".join(said)
             assert host.calls()["nvmlInitWithFlags"] == attaches, "the driver is not attached again for that"
-            if "Set" in call:
+            if call.startswith("nvmlDeviceSet"):
                 for gpu in (0, 1):
                     row = daemon.setting("compute_mode", gpu)
                     assert (row["state"], row["observed"]) == ("refused", "default"), (call, code)

@@ -18,7 +18,7 @@ runpy.run_module("tests.contract.every_code", run_name="__main__")
 
 def test_every_code_at_every_call(nvsim):
     host = nvsim("h200", "h200")
-    played = json.loads(host.python(PLAY, str(TOP), timeout=115, NVSIM_CAP_SYS_ADMIN="1"))
+    played = json.loads(host.python(PLAY, str(TOP), timeout=115, env={"NVSIM_CAP_SYS_ADMIN": "1"}))
     assert played["wrong"] == []
     used = set(played["calls"])
     assert {"nvmlDeviceSetPowerManagementLimit", "nvmlDeviceResetGpuLockedClocks", "nvmlDeviceGetUUID"} <= used

@@ -376,6 +376,32 @@ def test_a_value_that_is_not_the_default_shows_that_no_initialisation_ended() ->
     assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
 
 
+def test_an_initialisation_that_is_noticed_late_makes_no_original_of_our_own_value() -> None:
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450")).turn(3)
+    stage.gpu.reinitialise()
+    stage.gpu.counters_ns = dict.fromkeys(stage.gpu.counters_ns, 0)
+    stage.turn()
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    stage.turn()
+    assert "reinitialised" in stage.said(), "the counters are read at the look after a value was put right"
+    assert (stage.row()["original"], stage.row()["written"]) == (700, True)
+    stage.ask("restore")
+    assert stage.limit_w() == 700
+
+
+def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.ask("restore")
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert stage.row()["original"] == 700
+    stage.stranger(552)
+    stage.start()
+    stage.turn(2)
+    assert (stage.row()["original"], stage.limit_w()) == (700, 450)
+
+
 # --- a precondition wider than its reason
 
 

@@ -83,6 +83,7 @@ def test_any_file_is_something_else(host: Path, what: str) -> None:
         path.write_bytes(before)
 
 
+@pytest.mark.timeout(20)
 def test_a_pipe_is_not_waited_for(host: Path) -> None:
     for name in ("dev/kmsg", "etc/docker/daemon.json", "etc/cdi/pipe.yaml", "etc/systemd/system/pipe.service"):
         path = host / name

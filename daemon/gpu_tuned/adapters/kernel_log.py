@@ -1,5 +1,5 @@
-"""The kernel's log of this boot, as far as it speaks of GPUs: from /dev/kmsg, or the journal where that lost its "
-"head."""
+"""The kernel's log of this boot, as far as it speaks of GPUs: from /dev/kmsg, or the journal where that lost its
+head."""
 
 from __future__ import annotations
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import struct
 
 from gpu_tuned.adapters.plain_files import content, text
@@ -18,6 +19,7 @@ ACS_CAPABILITY, REDIRECTS = 0x000D, 0x000C  # P2P request and completion redirec
 AER_TOTALS = {"correctable": "TOTAL_ERR_COR", "nonfatal": "TOTAL_ERR_NONFATAL", "fatal": "TOTAL_ERR_FATAL"}
 EXTENDED, CONFIG_BYTES = 0x100, 4096
 UNKNOWN_WIDTHS = (0, 255)
+_EXCLUDED = re.compile(r"^GPU Excluded:\s*Yes", re.MULTILINE)
 
 
 def pci_gpus(root: str) -> tuple[PciGpu, ...] | Unread:
@@ -43,6 +45,7 @@ def _gpu(root: str, address: str) -> PciGpu:
         pci=address,
         driver=_link(f"{device}/driver"),
         asleep=asleep,
+        excluded=bool(_EXCLUDED.search(text(f"{root}/proc/driver/nvidia/gpus/{address}/information") or "")),
         numa_node=_number(f"{device}/numa_node"),
         board_width=Unread("the link's capability is not told") if width in UNKNOWN_WIDTHS else width,
         bars=_bars(f"{device}/resource"),
@@ -87,8 +90,8 @@ def _bars(path: str) -> tuple[Bar, ...] | Unread:
 
 
 def _resize(device: str) -> tuple[int, ...] | Unread:
-    """Sizes that BAR1 can take, MiB: a bit map, bit 0 is 1 MiB (Linux 6.1, "
-    "Documentation/ABI/testing/sysfs-bus-pci)."""
+    """Sizes that BAR1 can take, MiB: a bit map, bit 0 is 1 MiB (Linux 6.1,
+    Documentation/ABI/testing/sysfs-bus-pci)."""
     found = text(f"{device}/resource1_resize")
     if found is None:
         return Unread("the kernel does not tell which sizes BAR1 can take")
@@ -124,8 +127,8 @@ def _iommu(root: str, device: str) -> str | Unread | None:
 
 
 def _redirected(device: str) -> bool | Unread:
-    """Whether any port above the device redirects peer traffic. Beyond byte 64 only root reads configuration "
-    "space."""
+    """Whether any port above the device redirects peer traffic. Beyond byte 64 only root reads configuration
+    space."""
     path = os.path.dirname(os.path.realpath(device))
     ports = 0
     while os.path.exists(f"{path}/config"):

@@ -1,5 +1,5 @@
-"""Systemd's units as files: which use GPUs, which are enabled, what they are ordered after. Nothing is asked of "
-"systemd."""
+"""Systemd's units as files: which use GPUs, which are enabled, what they are ordered after. Nothing is asked of
+systemd."""
 
 from __future__ import annotations
 

@@ -93,6 +93,7 @@ class Bar:
 @dataclass(frozen=True, slots=True)
 class PciGpu:
     """One NVIDIA display device as sysfs shows it. `driver`: name of the kernel driver that has it, None for none.
+    `excluded`: that driver was told not to use it (NVreg_ExcludedGpus).
 
     `board_width`: lanes that the board has; `resize_mib`: sizes that BAR1 can take, () for a board without Resizable
     BAR. `errors`: the kernel's AER totals since boot by kind (correctable, nonfatal, fatal). `iommu`: type of its
@@ -103,6 +104,7 @@ class PciGpu:
     pci: str
     driver: str | None
     asleep: bool = False
+    excluded: bool = False
     numa_node: int | Unread = NOT_LOOKED
     board_width: int | Unread = NOT_LOOKED
     bars: tuple[Bar, ...] | Unread = NOT_LOOKED

@@ -56,6 +56,12 @@ class Initialisation:
             return self
         return Initialisation(self.binding, {**self.counters_ns, **counters_ns})
 
+    def lasts(self, later: Initialisation) -> bool:
+        """Whether a later state of it says nothing else than that counters grew."""
+        if self.counters_ns is later.counters_ns:
+            return self.binding == later.binding
+        return self.binding == later.binding and not _ran_back(self.counters_ns, later.counters_ns)
+
     def bound(self, binding: str | None) -> Initialisation:
         """With what is known of the binding by now."""
         return self if binding is None or binding == self.binding else Initialisation(binding, self.counters_ns)

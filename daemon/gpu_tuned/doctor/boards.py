@@ -41,7 +41,8 @@ def seen(host: HostView) -> Finding:
                 "Ask again: a driver that hangs will not answer then either, and the kernel's log says why.",
                 ("gpu-tunedctl doctor", "journalctl -k -b -g NVRM"),
             )
-        if isinstance(host.pci, tuple) and host.pci and host.driver.loaded and not asleep:
+        outside = host.place is Place.CONTAINER  # which sees the host's bus, and may have been given no GPU
+        if isinstance(host.pci, tuple) and host.pci and host.driver.loaded and not asleep and not outside:
             return SEEN.trouble(
                 f"{len(host.pci)} on the PCI bus, and the driver does not answer: {host.gpus.why}",
                 "What the driver does not give, nobody can use.",
@@ -50,11 +51,10 @@ def seen(host: HostView) -> Finding:
         return SEEN.unknown(host.gpus)
     by_driver = {gpu.gpu.pci for gpu in host.gpus}
     problems += [f"GPU {index} of the driver cannot be used: {why}" for index, why in host.left_out.items()]
-    ours = {device.pci for device in host.pci if device.driver == "nvidia"} if isinstance(host.pci, tuple) else set()
-    missing = sorted(ours - by_driver)
-    if missing and not host.left_out:
+    missing = sorted(_due(host) - by_driver)
+    if missing and not host.left_out and host.root:
         problems.append(f"{listed(missing)} is on the bus, and the driver does not name it")
-    if host.expected.gpus is not None and len(by_driver) != host.expected.gpus:
+    if host.expected.gpus is not None and len(by_driver) < host.expected.gpus:
         problems.append(f"{len(by_driver)} answer where the policy expects {host.expected.gpus}")
     names = {text.lower() for gpu in host.gpus for text in (gpu.gpu.uuid, gpu.gpu.pci)}
     absent = [name for name in host.expected.named if name.lower() not in names]
@@ -70,9 +70,19 @@ def seen(host: HostView) -> Finding:
         )
     if not by_driver:
         return SEEN.unknown("the driver answers and names no GPU")
+    if missing:
+        return SEEN.unknown(f"{listed(missing)} is on the bus; this user may not be allowed to open it, root is")
     if isinstance(host.pci, Unread) and host.expected.gpus is None:
         return SEEN.ok(f"{len(by_driver)} by the driver; the PCI bus cannot be seen from here, to compare")
     return SEEN.ok(f"{len(by_driver)}")
+
+
+def _due(host: HostView) -> set[str]:
+    """Addresses that the driver has to name: those it has, but for those that it was told to leave alone. A container
+    sees the bus of its host, and has the GPUs that it was given."""
+    if isinstance(host.pci, Unread) or host.place is Place.CONTAINER:
+        return set()
+    return {device.pci for device in host.pci if device.driver == "nvidia" and not device.excluded}
 
 
 def persistence(host: HostView) -> Finding:
@@ -138,8 +148,8 @@ def _temperature(gpu: GpuView) -> One:
 
 
 def held_down(host: HostView) -> Finding:
-    """Limits and clocks that somebody outside of this host holds down: a rented board's owner, a BMC, a rack's "
-    "manager."""
+    """Limits and clocks that somebody outside of this host holds down: a rented board's owner, a BMC, a rack's
+    manager."""
     if isinstance(host.gpus, Unread):
         return HELD.unknown(host.gpus)
     return together(

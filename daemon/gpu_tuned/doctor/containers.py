@@ -19,38 +19,38 @@ OUTSIDE = "the container engine is the host's, and this is a container"
 
 
 def runtime(host: HostView) -> Finding:
-    """The legacy hook gives GPUs behind the runtime's back; with systemd's control groups a daemon-reload takes "
-    "them."""
+    """The legacy hook gives GPUs behind the runtime's back: with systemd's control groups a daemon-reload takes them.
+
+    Docker's `--gpus` with its usual runtime calls that hook whatever the mode; the mode is of NVIDIA's runtime."""
     view = host.containers
-    unread = first_unread(view.engines)
-    if unread is not None or isinstance(view.engines, Unread):
-        return MODE.unknown(OUTSIDE if host.place is Place.CONTAINER else unread or "")
+    if isinstance(view.engines, Unread):
+        return MODE.unknown(OUTSIDE if host.place is Place.CONTAINER else view.engines)
     if not view.engines:
         return MODE.ok("no container engine is installed")
-    if isinstance(view.toolkit, Unread) or isinstance(view.mode, Unread):
-        return MODE.unknown(first_unread(view.toolkit, view.mode) or "")
+    if isinstance(view.toolkit, Unread):
+        return MODE.unknown(view.toolkit)
+    engines = listed(sorted(view.engines))
     if view.toolkit is None:
-        return MODE.ok(f"{listed(sorted(view.engines))} without NVIDIA's toolkit: containers get no GPU by it")
-    mode = view.mode
-    if mode not in ("legacy", "auto"):
-        return MODE.ok(f'mode "{mode}"')
-    if mode == "auto" and _numbers(view.toolkit) >= CDI_BY_DEFAULT:
-        return MODE.ok(f'mode "auto" of toolkit {view.toolkit}, which is CDI')
-    if view.nvidia_runtime is False and "docker" not in view.engines:
-        return MODE.ok(f'mode "{mode}", and no engine is configured for it')
+        return MODE.ok(f"{engines} without NVIDIA's toolkit: containers get no GPU by it")
+    if "docker" not in view.engines:
+        return MODE.unknown(f"{engines}: only Docker's configuration is looked at")
     if view.systemd_cgroups is False:
-        return MODE.ok(f'mode "{mode}"; Docker manages its control groups itself, so a daemon-reload is harmless')
+        return MODE.ok("Docker manages its control groups itself, so a daemon-reload is harmless")
     if view.char_links is True:
-        return MODE.ok(f'mode "{mode}"; /dev/char has links to the device files, so a daemon-reload is harmless')
-    if isinstance(view.systemd_cgroups, Unread):
-        return MODE.unknown(f'mode "{mode}"; who manages control groups is not known ({view.systemd_cgroups.why})')
-    if isinstance(view.char_links, Unread):
-        return MODE.unknown(view.char_links)
+        return MODE.ok("/dev/char has links to the device files, so a daemon-reload is harmless")
+    unread = first_unread(view.mode, view.nvidia_runtime, view.systemd_cgroups, view.char_links)
+    if unread is not None:
+        return MODE.unknown(unread)
+    if view.nvidia_runtime is False:
+        return MODE.unknown("Docker knows no nvidia runtime: --gpus uses the legacy hook, devices by CDI do not")
+    if view.mode not in ("legacy", "auto"):
+        return MODE.ok(f'mode "{view.mode}"')
+    if view.mode == "auto" and _numbers(view.toolkit) >= CDI_BY_DEFAULT:
+        return MODE.ok(f'mode "auto" of toolkit {view.toolkit}, which is CDI')
     return MODE.warning(
-        f'mode "{mode}" of toolkit {view.toolkit}: GPUs are added by the legacy hook, control groups are systemd\'s',
-        'Any `systemctl daemon-reload`, a package upgrade\'s too, can take the GPUs away from running containers '
-        '("Failed '
-        'to initialize NVML: Unknown Error"; nvidia-container-toolkit#48).',
+        f'mode "{view.mode}" of toolkit {view.toolkit}: the legacy hook adds the GPUs, control groups are systemd\'s',
+        "Any `systemctl daemon-reload`, a package upgrade's too, can take the GPUs away from running containers "
+        '("Failed to initialize NVML: Unknown Error"; nvidia-container-toolkit#48).',
         "Use CDI (toolkit 1.18 does by default). Running containers keep what they have until they are made anew.",
         ("nvidia-ctk config --in-place --set nvidia-container-runtime.mode=cdi",
          "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml",

@@ -1,5 +1,5 @@
-"""PCIe: is the link as wide and as fast as board and slot allow, does it repeat itself, are the BARs where they "
-"belong."""
+"""PCIe: is the link as wide and as fast as board and slot allow, does it repeat itself, are the BARs where they
+belong."""
 
 from __future__ import annotations
 

@@ -32,12 +32,11 @@ def keepers(host: HostView) -> Finding:
     services = host.services
     if isinstance(services.running, Unread):
         return KEEPERS.unknown(OUTSIDE if host.place is Place.CONTAINER else services.running)
+    if isinstance(services.units, Unread):
+        return KEEPERS.unknown(services.units)
     running = [unit for unit in PERSISTENCED if unit in services.running]
-    units = () if isinstance(services.units, Unread) else services.units
-    own = next((u for u in units if u.name == PERSISTENCED[0] and u.path.startswith("/etc/")), None)
-    why = (
-        "Each opens the GPUs and makes the other's socket its own; a stop of one lets go what the other was to keep."
-    )
+    own = next((u for u in services.units if u.name == PERSISTENCED[0] and u.path.startswith("/etc/")), None)
+    why = "Each makes the socket of the other its own, and a stop of one lets go of what the other was to keep."
     if len(running) > 1:
         return KEEPERS.warning(
             f"{listed(running)} both run", why, "Keep the distribution's, or ours; not both.",

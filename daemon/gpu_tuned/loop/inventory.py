@@ -73,6 +73,8 @@ class Inventory:
 
     def _note(self, before: GpuState | None, after: GpuState) -> None:
         """See whether something came in that a restart must not lose."""
+        if before is not None and not before.initialisation.lasts(after.initialisation):
+            self.unsaved = True  # the next run would take the same new initialisation for one more
         if before is not None and before.tracks is after.tracks:
             return
         old = before.tracks if before is not None else {}

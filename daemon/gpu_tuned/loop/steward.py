@@ -217,7 +217,10 @@ class Steward:
         # Also where it is not as wished: what is written must have been read in the same look.
         due = self.look_at_everything or application_clocks_due(turn, known, state.telemetry)
         due = due or (track is not None and not track.in_order)
-        counters = turn % COUNTERS_EVERY == 0 or self.reconciler.counters_due(state.gpu.uuid)
+        # What was just put right may have been lost with the driver's initialisation, which the counters tell.
+        last = state.last_put_back
+        put_right = last is not None and last.at >= state.looked.wall
+        counters = turn % COUNTERS_EVERY == 0 or put_right or self.reconciler.counters_due(state.gpu.uuid)
         return Look(application_clocks=wished and due, counters=counters)
 
     def _spread(self) -> None:

@@ -1,5 +1,5 @@
-"""The words of advice: a hazard, the case that it is looked for in, and what is known of models beyond their "
-"answers."""
+"""The words of advice: a hazard, the case that it is looked for in, and what is known of models beyond their
+answers."""
 
 from __future__ import annotations
 

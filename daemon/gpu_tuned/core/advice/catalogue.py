@@ -81,8 +81,8 @@ def advise_offline(policy: Policy) -> tuple[Advice, ...]:
 
 
 def _names(match: Match) -> tuple[str, ...]:
-    """The models that a rule's name pattern speaks of; the pattern itself where it speaks of all, or of none "
-    "known."""
+    """The models that a rule's name pattern speaks of; the pattern itself where it speaks of all, or of none
+    known."""
     if match.by is not MatchBy.NAME or match.pattern == "*":
         return (match.pattern,)
     known = tuple(m.name for m in MODELS if "*" not in m.name and fnmatchcase(m.name, match.pattern))
