@@ -78,8 +78,10 @@ class _Judge:
         return isinstance(judged, Fit) or judged.doubt.kind is Kind.HARMFUL
 
     def _dead(self, effect: Effect) -> bool:
-        """A fallback for a command that every board takes never runs."""
-        return bool(effect.unless) and all(self.accepted[number] for number in effect.unless)
+        """A fallback for a command that every board takes never runs. One that sets something else than that command
+        is none: it says what happens when the driver is not ready."""
+        for_it = all(self.effects[number].setting is effect.setting for number in effect.unless)
+        return bool(effect.unless) and for_it and all(self.accepted[number] for number in effect.unless)
 
     def _doubt(self, effect: Effect) -> Doubt | None:
         if effect.doubt:

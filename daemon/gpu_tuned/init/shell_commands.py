@@ -113,8 +113,9 @@ def _call(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
     varying = frozenset(number for number, word in enumerate(words) if word.varying)
     said = nvidia_smi.call([word.text for word in words], varying)
     numbers = frozenset(walk.seen.say(here, line, each) for each in said)
-    ours = all(each.setting is not None for each in said)
-    return Status(True, numbers if ours else frozenset())
+    if all(each.setting is not None for each in said):
+        return Status(True, numbers)
+    return OPEN if any(each.gpus for each in said) else GOOD  # no board is asked for what is not held
 
 
 def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
