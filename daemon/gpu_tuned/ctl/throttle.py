@@ -15,8 +15,9 @@ from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Reason, ThrottledGpu, ThrottleReply
     from gpu_tuned.ctl.options import Options
+    from gpu_tuned.ctl.render.full import Window
 
 EXAMPLES = """\
 examples:
@@ -31,7 +32,12 @@ A power cap has a row for each whose limit it was at the time: ours, the
 board's, another's (a BMC, a rack's power manager, somebody's nvidia-smi), or
 nobody's, while the GPU was idle.
 """
-WINDOWS = (("minute_s", "minute", 8), ("hour_s", "hour", 8), ("day_s", "day", 8), ("start_s", "since start", 11))
+WINDOWS: tuple[tuple[Window, str, int], ...] = (
+    ("minute_s", "minute", 8),
+    ("hour_s", "hour", 8),
+    ("day_s", "day", 8),
+    ("start_s", "since start", 11),
+)
 WORDS = {
     **FAULTS,
     "sw_power_cap": "power cap",
@@ -60,7 +66,7 @@ def run(options: Options) -> int:
     return judge.TROUBLE if reply.get("not_answering_since") else judge.IN_ORDER
 
 
-def page(reply: Json, ink: Ink, now: float) -> list[str]:
+def page(reply: ThrottleReply, ink: Ink, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
     since = reply.get("not_answering_since")
     lines = [ink("bad", f"{silent_since(since, now)}; this was seen before")] if since else []
@@ -75,7 +81,7 @@ def page(reply: Json, ink: Ink, now: float) -> list[str]:
     return lines + [ink("dim", line) for note in notes for line in wrap(note, rest="  ")]
 
 
-def _one(gpu: Json, ink: Ink) -> list[str]:
+def _one(gpu: ThrottledGpu, ink: Ink) -> list[str]:
     lines = [ink("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
     reasons = gpu["throttle"]["reasons"]
     if not reasons:
@@ -88,7 +94,7 @@ def _one(gpu: Json, ink: Ink) -> list[str]:
     return lines + [_row(reason, ink) for reason in told]
 
 
-def _row(reason: Json, ink: Ink) -> str:
+def _row(reason: Reason, ink: Ink) -> str:
     mark = "~" if estimated(reason) else ""
     seconds = "".join(f"  {_amount(reason[key], mark):>{width}}" for key, _, width in WINDOWS)
     name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")
