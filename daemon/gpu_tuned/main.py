@@ -75,9 +75,10 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.process import was_killed
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
+    from gpu_tuned.adapters.stream import put_now
     from gpu_tuned.control.desk import Desk
     from gpu_tuned.control.server import Server
-    from gpu_tuned.core.errors import StillInDriver
+    from gpu_tuned.core.errors import AlreadyRunning, NotPermitted, StillInDriver
     from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.listener import Listener
     from gpu_tuned.loop.run import Loop
@@ -88,6 +89,12 @@ def hold(options: argparse.Namespace) -> int:
             lock.take()
     except StillInDriver as error:
         ghost = str(error)
+    except (AlreadyRunning, NotPermitted) as error:
+        if os.geteuid() == 0:
+            raise type(error)(f"{error}; stop it, or start this one with --observe") from None
+        # Whoever is not root could not write anyhow, and means to look.
+        put_now(f"gpu-tuned: observing, as with --observe, and writing nothing: {error}", sys.stderr)
+        options.observe = True
 
     def gone(pid: int | None) -> bool:
         return ghost is not None if pid is None else was_killed(pid)
@@ -345,7 +352,11 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"the policy file (default: {CONFIG})")
     parser.add_argument("--state-dir", metavar="DIR", default=STATE_DIR, help=f"saved state (default: {STATE_DIR})")
     parser.add_argument("--socket", metavar="PATH", default=SOCKET, help=f"control socket (default: {SOCKET})")
-    parser.add_argument("--observe", action="store_true", help="watch, judge and report; never write to a GPU")
+    parser.add_argument(
+        "--observe",
+        action="store_true",
+        help="watch, judge and report; never write to a GPU (without root, where another daemon runs: so anyhow)",
+    )
     parser.add_argument("--after-stop", metavar="UNIT", help="restore if UNIT was stopped, or had failed")
     parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")
     return parser.parse_args(argv)

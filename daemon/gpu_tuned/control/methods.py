@@ -98,7 +98,13 @@ class _Control:
             }
             for gpu in document["gpus"]
         ]
-        return {"format": FORMAT, "gpus": gpus, "not_answering_since": document["driver"]["not_answering_since"]}
+        driver = document["driver"]
+        return {
+            "format": FORMAT,
+            "driver": driver,
+            "gpus": gpus,
+            "not_answering_since": driver["not_answering_since"],
+        }
 
     def Watch(self, _message: dict[str, Any], _request: Call) -> Iterator[dict[str, Any]]:
         yield from ()

@@ -353,7 +353,10 @@ class ThrottleReply(TypedDict):
     """Seconds by reason."""
 
     format: int
+    # where its state is not "ok", all of this is older
+    driver: Driver
     gpus: list[ThrottledGpu]
+    # since when a call into the driver has not come back
     not_answering_since: str | None
 
 

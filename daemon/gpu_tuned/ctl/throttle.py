@@ -56,27 +56,39 @@ _STYLES = {"fault": "bad", "limit": "warn"}
 
 def run(options: Options) -> int:
     reply = client.call(options.socket, "Throttle", {}, options.timeout)
-    if options.gpu is not None:
+    away = driver_away(reply)
+    if options.gpu is not None and (reply["gpus"] or not away):
         reply = {**reply, "gpus": [pick(reply["gpus"], options.gpu)]}
     if options.json:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         say(page(reply, ink_for(sys.stdout, options.no_color), time.time()))
-    return judge.TROUBLE if reply.get("not_answering_since") else judge.IN_ORDER
+    return judge.TROUBLE if away or reply.get("not_answering_since") else judge.IN_ORDER
+
+
+def driver_away(reply: ThrottleReply) -> str:
+    """Why these seconds are not of now, in words; "" where the driver answers."""
+    driver = reply.get("driver")  # an older daemon does not say
+    if driver is None or driver["state"] == "ok":
+        return ""
+    words = f"driver {driver['state'].replace('_', ' ')}"
+    return f"{words}: {driver['message']}" if driver["message"] else words
 
 
 def page(reply: ThrottleReply, ink: Ink, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
-    since = reply.get("not_answering_since")
-    lines = [ink("bad", f"{silent_since(since, now)}; this was seen before")] if since else []
+    since, away = reply.get("not_answering_since"), driver_away(reply)
+    told = silent_since(since, now) if since else away
+    older = "; this was seen before" if reply["gpus"] else "; nothing was seen"
+    lines = [ink("bad", line) for line in wrap(told + older, rest="  ")] if told else []
     if not reply["gpus"]:
-        return [*lines, "no GPU"]
+        return lines or ["no GPU"]
     for gpu in reply["gpus"]:
         lines += [*([""] if lines else []), *_one(gpu, ink)]
-    told = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
-    notes = [SAMPLED] if any(reason["sampled"] for reason in told) else []
-    notes += [UNCOUNTED] if any(uncounted(reason) for reason in told) else []
+    reasons = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
+    notes = [SAMPLED] if any(reason["sampled"] for reason in reasons) else []
+    notes += [UNCOUNTED] if any(uncounted(reason) for reason in reasons) else []
     lines += [""] if notes else []
     return lines + [ink("dim", line) for note in notes for line in wrap(note, rest="  ")]
 
