@@ -67,9 +67,9 @@ class Commands:
 
         def reply() -> Answer:
             driver = self._away()
-            return (
-                done() if driver is None else Answer({"message": f"nothing was applied: {driver}"}, "DriverTrouble")
-            )
+            if driver is not None:
+                return Answer({"message": f"nothing was applied: {driver}"}, "DriverTrouble")
+            return done()
 
         return reply
 
