@@ -297,7 +297,7 @@ class FakeDesk:
     """`ports.Desk` whose document is at hand, and whose commands a test lays down."""
 
     def __init__(self) -> None:
-        self.document: Mapping[str, Any] = {}
+        self.document: Any = None
         self.said: list[Mapping[str, Any]] = []
         self.commands: list[Command] = []
 

@@ -23,6 +23,7 @@ from gpu_tuned.core.verdict import Diagnosis
 if TYPE_CHECKING:
     from gpu_tuned.adapters.nvml.inspect import Inspection
     from gpu_tuned.core.advice import Advice
+    from gpu_tuned.core.wire import Gpu as GpuRow
     from gpu_tuned.loop.policy_keeper import PolicyFiles
 
 PATIENCE_S = 1.5
@@ -97,7 +98,7 @@ def _old_settings(where: str) -> tuple[str, ...] | Unread:
     return at_boot
 
 
-def show(where: str, files: PolicyFiles, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
+def show(where: str, files: PolicyFiles, gpu: str | None, told: GpuRow | None) -> dict[str, Any]:
     """One GPU from close by. `told`: the same in the daemon's status document. Raises UsageError where `gpu` names
     none, or more than one; DriverError, also where looking would wake a sleeping GPU."""
     from gpu_tuned.adapters.host_files import around

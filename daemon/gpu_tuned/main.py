@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
     from gpu_tuned.core.policy import Policy
     from gpu_tuned.core.verdict import Diagnosis
+    from gpu_tuned.core.wire import Gpu as GpuRow
+    from gpu_tuned.core.wire import PlanReply
     from gpu_tuned.ctl.kinds import Environment
     from gpu_tuned.loop.policy_keeper import PolicyFiles
     from gpu_tuned.loop.world import World
-    from gpu_tuned.ports import Desk, Say, Service, Store
+    from gpu_tuned.ports import Desk, Document, Say, Service, Store
 
 CONFIG = "/etc/gpu-tuned/gpu-tuned.toml"
 STATE_DIR = "/var/lib/gpu-tuned"
@@ -32,8 +34,7 @@ def control() -> None:
     """`gpu-tunedctl`: exits with the codes of its `--help`."""
     from gpu_tuned.ctl.main import run
 
-    offline = (offline_plan, policy_problems, first_policy, probe, environment)
-    sys.exit(run(sys.argv[1:], *offline, _Looks()))
+    sys.exit(run(sys.argv[1:], _Looks()))
 
 
 def daemon() -> None:
@@ -74,9 +75,10 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.process import was_killed
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
+    from gpu_tuned.adapters.stream import put_now
     from gpu_tuned.control.desk import Desk
     from gpu_tuned.control.server import Server
-    from gpu_tuned.core.errors import StillInDriver
+    from gpu_tuned.core.errors import AlreadyRunning, NotPermitted, StillInDriver
     from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.listener import Listener
     from gpu_tuned.loop.run import Loop
@@ -87,6 +89,12 @@ def hold(options: argparse.Namespace) -> int:
             lock.take()
     except StillInDriver as error:
         ghost = str(error)
+    except (AlreadyRunning, NotPermitted) as error:
+        if os.geteuid() == 0:
+            raise type(error)(f"{error}; stop it, or start this one with --observe") from None
+        # Whoever is not root could not write anyhow, and means to look.
+        put_now(f"gpu-tuned: observing, as with --observe, and writing nothing: {error}", sys.stderr)
+        options.observe = True
 
     def gone(pid: int | None) -> bool:
         return ghost is not None if pid is None else was_killed(pid)
@@ -168,15 +176,15 @@ def policy_problems(path: str) -> tuple[list[str], str | None]:
     return [], document["driver"]["message"]
 
 
-def offline_plan(config: str | None) -> dict[str, Any]:
+def offline_plan(config: str | None) -> PlanReply:
     """What the policy file would write now, without a daemon: looks at every board once and writes nothing.
 
     Raises PolicyError, and DriverError where no board can be looked at."""
     document = _looked_once(config or CONFIG)
-    return {"format": document["format"], "mode": "offline", **document["plan"]()}
+    return {**document["plan"](), "mode": "offline"}
 
 
-def _looked_once(config: str) -> dict[str, Any]:
+def _looked_once(config: str) -> Document:
     """The status document after one look at every board; nothing is written. Raises as `offline_plan`."""
     from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
     from gpu_tuned.core.errors import DriverAbsent
@@ -186,7 +194,7 @@ def _looked_once(config: str) -> dict[str, Any]:
     files.parse(files.read())
     stores = MemoryStore(), MemoryStore()
     loop = Loop(_world(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
-    document = dict(loop.look_once())
+    document = loop.look_once()
     if document["driver"]["state"] != "ok":
         raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
     return document
@@ -216,33 +224,6 @@ def probe(gpu: str | None) -> Iterator[str]:
     return dump(gpu)
 
 
-class _Looks:
-    """`ctl.kinds.Looks`: what doctor, show and check look at; looks.py is imported by the one that looks."""
-
-    def examine(self, root: str | None, container: str | None) -> Diagnosis:
-        from gpu_tuned import looks
-
-        where = root or _sysroot()
-        if container is not None:
-            return looks.inside(container)
-        return looks.host(where, self._policy(where.rstrip("/") + CONFIG))
-
-    def show(self, gpu: str | None, told: dict[str, Any] | None) -> dict[str, Any]:
-        from gpu_tuned import looks
-
-        where = _sysroot()
-        return looks.show(where, self._policy(where.rstrip("/") + CONFIG), gpu, told)
-
-    def advice(self, path: str) -> list[str]:
-        from gpu_tuned.core.advice import advise_offline
-
-        files = self._policy(path)
-        return [str(advice) for advice in advise_offline(files.parse(files.read()))]
-
-    def _policy(self, path: str) -> PolicyFiles:
-        return _policy_files(path, _owners_of_installed(path))
-
-
 def environment() -> Environment:
     """What `gpu-tunedctl env` asks; nothing else pays for it."""
     from gpu_tuned.environment import verbs
@@ -256,6 +237,39 @@ def gpu_pids() -> tuple[int, ...]:
     from gpu_tuned.adapters.nvml.processes import gpu_pids
 
     return gpu_pids()
+
+
+class _Looks:
+    """`ctl.kinds.Looks`: what verbs look at beside the socket."""
+
+    plan = staticmethod(offline_plan)
+    problems = staticmethod(policy_problems)
+    first_policy = staticmethod(first_policy)
+    probe = staticmethod(probe)
+    environment = staticmethod(environment)
+
+    def examine(self, root: str | None, container: str | None) -> Diagnosis:
+        from gpu_tuned import looks
+
+        where = root or _sysroot()
+        if container is not None:
+            return looks.inside(container)
+        return looks.host(where, self._policy(where.rstrip("/") + CONFIG))
+
+    def show(self, gpu: str | None, told: GpuRow | None) -> dict[str, Any]:
+        from gpu_tuned import looks
+
+        where = _sysroot()
+        return looks.show(where, self._policy(where.rstrip("/") + CONFIG), gpu, told)
+
+    def advice(self, path: str) -> list[str]:
+        from gpu_tuned.core.advice import advise_offline
+
+        files = self._policy(path)
+        return [str(advice) for advice in advise_offline(files.parse(files.read()))]
+
+    def _policy(self, path: str) -> PolicyFiles:
+        return _policy_files(path, _owners_of_installed(path))
 
 
 def _owners() -> frozenset[int]:
@@ -338,7 +352,11 @@ def _options(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"the policy file (default: {CONFIG})")
     parser.add_argument("--state-dir", metavar="DIR", default=STATE_DIR, help=f"saved state (default: {STATE_DIR})")
     parser.add_argument("--socket", metavar="PATH", default=SOCKET, help=f"control socket (default: {SOCKET})")
-    parser.add_argument("--observe", action="store_true", help="watch, judge and report; never write to a GPU")
+    parser.add_argument(
+        "--observe",
+        action="store_true",
+        help="watch, judge and report; never write to a GPU (without root, where another daemon runs: so anyhow)",
+    )
     parser.add_argument("--after-stop", metavar="UNIT", help="restore if UNIT was stopped, or had failed")
     parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")
     return parser.parse_args(argv)

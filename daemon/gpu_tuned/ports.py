@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from gpu_tuned.core.events import Event
 from gpu_tuned.core.model import Board, Gpu, NumaBalancing, Reading, Seen, Setting, Value
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import PlanReply, StatusReply
+
+    class Document(StatusReply):
+        """What the loop publishes: what Status answers, and what makes the answer to Plan when somebody asks."""
+
+        plan: Callable[[], PlanReply]
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +204,7 @@ class Command(Protocol):
 class Desk(Protocol):
     """Where the loop meets the control socket: it lays down what is known and takes up what is asked."""
 
-    def publish(self, document: Mapping[str, Any]) -> None:
+    def publish(self, document: Document) -> None:
         """Replace the status document; the caller never changes it afterwards."""
 
     def say(self, event: Mapping[str, Any]) -> None: ...

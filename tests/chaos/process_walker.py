@@ -170,13 +170,13 @@ class Walk:
         self.host.clear_writes()
 
     @staticmethod
-    def code(document: dict[str, Any]) -> int:
+    def code(document: Any) -> int:
         from gpu_tuned.ctl import judge
 
         return judge.exit_code(document)
 
     @staticmethod
-    def waited(document: dict[str, Any]) -> int:
+    def waited(document: Any) -> int:
         import contextlib
         import io
 

@@ -89,7 +89,43 @@ def gpu(index: int = 0) -> dict[str, Any]:
     }
 
 
-def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
+def plan() -> dict[str, Any]:
+    return {
+        "format": 1,
+        "mode": "enforce",
+        "changes": [
+            {
+                "gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000",
+                "pci": "0000:01:00.0",
+                "name": "NVIDIA GeForce RTX 5090",
+                "setting": "power_limit_w",
+                "found": 575,
+                "wanted": 450,
+                "origin": "20-psu.toml gpu[0].power_limit_w",
+                "why": "differs",
+            }
+        ],
+        "pending": False,
+        "left": [],
+        "notes": [],
+        "advice": [],
+        "refusals": [
+            {
+                "gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000",
+                "pci": "0000:01:00.0",
+                "name": "NVIDIA GeForce RTX 5090",
+                "setting": "gpu_clock_mhz",
+                "wanted": {"min": 0, "max": 2401},
+                "why": "off the ladder",
+                "nearest": {"min": 0, "max": 2400},
+                "origin": None,
+            }
+        ],
+        "not_answering_since": None,
+    }
+
+
+def document(gpus: int = 1, sequence: int = 1) -> Any:
     return {
         "format": 1,
         "policy": {
@@ -132,36 +168,7 @@ def document(gpus: int = 1, sequence: int = 1) -> dict[str, Any]:
             "rivals": [],
             "stalled": [],
         },
-        "plan": {
-            "changes": [
-                {
-                    "gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000",
-                    "pci": "0000:01:00.0",
-                    "name": "NVIDIA GeForce RTX 5090",
-                    "setting": "power_limit_w",
-                    "found": 575,
-                    "wanted": 450,
-                    "origin": "20-psu.toml gpu[0].power_limit_w",
-                    "why": "differs",
-                }
-            ],
-            "pending": False,
-            "left": [],
-            "notes": [],
-            "advice": [],
-            "refusals": [
-                {
-                    "gpu": "GPU-5b1c9f2e-0000-0000-0000-000000000000",
-                    "pci": "0000:01:00.0",
-                    "name": "NVIDIA GeForce RTX 5090",
-                    "setting": "gpu_clock_mhz",
-                    "wanted": "2401 MHz",
-                    "why": "off the ladder",
-                    "nearest": {"min": 0, "max": 2400},
-                    "origin": None,
-                }
-            ],
-        },
+        "plan": plan,
     }
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
 import pytest
 
 from tests.contract.test_daemon_drift import WISH
@@ -61,3 +64,44 @@ def test_a_second_daemon_refuses_to_start_and_may_observe(nvsim):
         observer = Daemon(host, WISH, "--observe", folder=first.folder.parent / "observer").ready()
         assert observer.status()["policy"]["mode"] == "observe"
         observer.kill()
+
+
+class Nobodys(Daemon):
+    """A daemon without root: in a user namespace where it is nobody, and owns its files all the same."""
+
+    prefix = ("unshare", "--user")
+
+
+nobody = pytest.mark.skipif(
+    shutil.which("unshare") is None
+    or subprocess.run(["unshare", "--user", "true"], capture_output=True).returncode != 0,
+    reason="no user namespaces here",
+)
+
+
+@nobody
+def test_a_second_one_without_root_observes_by_itself_and_says_so(nvsim):
+    host = nvsim("h200")
+    with (
+        Daemon(host, WISH).ready() as first,
+        Nobodys(host, WISH, folder=first.folder.parent / "second").ready() as second,
+    ):
+        assert second.status()["policy"]["mode"] == "observe"
+        assert "observing, as with --observe, and writing nothing: another gpu-tuned writes" in second.said
+        assert f"process {first.pid}" in second.said
+        host.set(0, power_limit_w=600)
+        first.until(lambda: host.gpu()["power_limit_w"] == 500, "put back by the first")
+        assert first.status()["policy"]["mode"] == "enforce"
+
+
+@nobody
+def test_one_without_root_that_may_not_take_the_lock_observes(nvsim):
+    host = nvsim("h200")
+    folder = host.root / "run/gpu-tuned"
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o555)
+    with Nobodys(host, WISH, root=False).ready() as daemon:
+        assert daemon.status()["policy"]["mode"] == "observe"
+        assert "observing, as with --observe, and writing nothing: the writer's lock" in daemon.said
+        daemon.turns(1)
+        assert daemon.writes() == []

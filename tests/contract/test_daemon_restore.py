@@ -134,3 +134,21 @@ def test_original_can_be_wished_for(host):
         daemon.config.write_text(WISH.replace("power_limit_w = 500", 'power_limit_w = "original"'))
         assert daemon.ctl("reload").returncode == 0
         assert limit_w(host) == 600
+
+
+def test_one_setting_is_restored_by_its_name_alone(nvsim):
+    """`restore --help` offers every setting, and one of the host has no GPU that could be named before it."""
+    host = nvsim("h200", "h200")
+    knob = host.root / "proc/sys/kernel/numa_balancing"
+    policy = FAST + '[host]\nnuma_balancing = "off"\n' + rule("power_limit_w = 500\npersistence_mode = true")
+    with Daemon(host, policy).ready() as daemon:
+        assert (knob.read_text().strip(), [gpu["power_limit_w"] for gpu in host.show()["gpus"]]) == ("0", [500, 500])
+        assert "numa_balancing" in daemon.ctl("restore", "--help").stdout
+        told = daemon.ctl("restore", "0", "numa_balancing", check=False)
+        assert (told.returncode, "known: persistence_mode" in told.stderr) == (2, True), told
+        assert "numa balancing" in daemon.ctl("restore", "numa_balancing").stdout
+        assert (knob.read_text().strip(), host.gpu()["power_limit_w"]) == ("1", 500)
+        daemon.ctl("restore", "power_limit_w")
+        assert [gpu["power_limit_w"] for gpu in host.show()["gpus"]] == [700, 700]
+        assert [gpu["persistence_mode"] for gpu in host.show()["gpus"]] == [True, True]
+        assert daemon.ctl("restore", "power_limits", check=False).returncode == 2

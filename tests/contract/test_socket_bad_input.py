@@ -113,7 +113,7 @@ def test_a_document_that_cannot_be_sent_is_reported_and_ends_nothing() -> None:
     with Served() as served:
         good = served.desk.document
         assert good is not None
-        served.desk.publish({**good, "host": float("nan")})
+        served.desk.publish({**good, "host": float("nan")})  # type: ignore[typeddict-item]
         with served.connect() as client:
             client.ask("Status")
             assert client.reply() is None

@@ -206,6 +206,7 @@ def test_watch_yields_events_and_raises_when_the_daemon_goes() -> None:
         served.desk.say(event("two"))
         first, second = next(events), next(events)
         assert (first["sequence"], second["sequence"]) == (1, 2)
+        assert first["event"] is not None
         assert (first["event"]["message"], second["missed"]) == ("one", 0)
         served.server.close()
         with pytest.raises(NotReachable):

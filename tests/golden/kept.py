@@ -11,18 +11,20 @@ from calendar import timegm
 from pathlib import Path
 from typing import Any
 
+from gpu_tuned.main import environment
+
 HERE = Path(__file__).parent
 NOW = float(timegm((2026, 11, 22, 14, 2, 49)))
 """Seconds since the epoch: a second after what the documents say was seen."""
 
 
-def document(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((HERE / "documents" / f"{name}.json").read_text())
+def document(name: str) -> Any:
+    loaded = json.loads((HERE / "documents" / f"{name}.json").read_text())
     return loaded
 
 
-def reply(name: str) -> dict[str, Any]:
-    loaded: dict[str, Any] = json.loads((HERE / "replies" / f"{name}.json").read_text())
+def reply(name: str) -> Any:
+    loaded = json.loads((HERE / "replies" / f"{name}.json").read_text())
     return loaded
 
 
@@ -39,3 +41,12 @@ def compare(name: str, lines: list[str]) -> None:
         path.write_text(text)
     assert path.exists(), f"{path.name} is missing: run once with UPDATE_GOLDEN=1"
     assert text == path.read_text(), f"{path.name} differs; if that is meant, run with UPDATE_GOLDEN=1"
+
+
+class OfEnv:
+    """`ctl.kinds.Looks` for `env`, which asks for nothing else."""
+
+    environment = staticmethod(environment)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(f"env asks for {name}")

@@ -7,22 +7,17 @@ import os
 import sys
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from gpu_tuned.ctl.main import run
-from gpu_tuned.main import environment
-from tests.golden.kept import compare
+from tests.golden.kept import OfEnv, compare
 
 CORPUS = Path(__file__).parents[1] / "environment_audit"
 
 
 def audit(*argv: str) -> int:
-    def unused(*_: Any) -> Any:
-        raise AssertionError("env asks for nothing else")
-
-    return run(["env", "audit", *argv], unused, unused, unused, unused, environment)
+    return run(["env", "audit", *argv], OfEnv())
 
 
 PRINTED = {

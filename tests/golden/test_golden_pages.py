@@ -58,9 +58,10 @@ def test_throttle(name: str) -> None:
 
 
 def test_what_was_seen_before_the_driver_fell_silent_is_told_as_such() -> None:
-    since = {"not_answering_since": "2026-11-22T14:02:11Z"}
-    compare("plan_hang", plan.page({**reply("plan_changes"), **since}, PLAIN, NOW))
-    compare("throttle_hang", throttle.page({**reply("throttle"), **since}, PLAIN, NOW))
+    planned, counted = reply("plan_changes"), reply("throttle")
+    planned["not_answering_since"] = counted["not_answering_since"] = "2026-11-22T14:02:11Z"
+    compare("plan_hang", plan.page(planned, PLAIN, NOW))
+    compare("throttle_hang", throttle.page(counted, PLAIN, NOW))
 
 
 @pytest.mark.parametrize("name", documents())

@@ -124,7 +124,7 @@ def _folders(path: str) -> list[str]:
     return [str(folder) for folder in Path(path).parents]
 
 
-def _changes_only_what_was_taken(document: dict[str, Any], plan: dict[str, Any]) -> None:
+def _changes_only_what_was_taken(document: dict[str, Any], plan: Any) -> None:
     taken = {(row["gpu"], row["setting"]): row["value"] for row in document["taken"]}
     for change in plan["changes"]:
         if change["setting"] == "persistence_mode" and change["wanted"] is True:

@@ -124,17 +124,17 @@ class Stage:
     @property
     def exit_code(self) -> int:
         """What `status` and `verify` would end with."""
-        return judge.exit_code(dict(self.desk.document))
+        return judge.exit_code(self.desk.document)
 
     @property
     def wait_code(self) -> int:
         with contextlib.redirect_stderr(io.StringIO()):
-            return wait.tell(dict(self.desk.document))
+            return wait.tell(self.desk.document)
 
     @property
     def settled(self) -> bool:
         """Whether `wait` would return at once."""
-        return wait.settled(dict(self.desk.document))
+        return wait.settled(self.desk.document)
 
     def plan(self) -> Mapping[str, Any]:
         found: Mapping[str, Any] = self.desk.document["plan"]()

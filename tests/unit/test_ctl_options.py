@@ -74,7 +74,7 @@ def test_what_is_no_length_of_time_is_refused_with_an_example(text: str) -> None
         duration_s(text)
 
 
-GPUS = [
+GPUS: Any = [
     {"index": 0, "uuid": "GPU-10aaaaaa-0000", "pci": "0000:01:00.0"},
     {"index": 1, "uuid": "GPU-10bbbbbb-0000", "pci": "0000:10:00.0"},
     {"index": 10, "uuid": "GPU-20cccccc-0000", "pci": "0001:01:00.0"},

@@ -120,6 +120,6 @@ def test_every_reason_has_its_words() -> None:
 )
 def test_heat_is_not_told_twice(brake_s: float, slowdown_s: float, thermal_s: float, hardware_s: float) -> None:
     seconds = {"hw_power_brake": brake_s, "hw_slowdown": slowdown_s, "hw_thermal": thermal_s}
-    reasons = [{"reason": name, "kind": "fault", "sampled": False, "day_s": s} for name, s in seconds.items()]
+    reasons: Any = [{"reason": name, "kind": "fault", "sampled": False, "day_s": s} for name, s in seconds.items()]
     told = {who: s for who, s, _ in full.slowed_by(reasons, "day_s")}
     assert (told["heat"], told["hardware"]) == (thermal_s, hardware_s)

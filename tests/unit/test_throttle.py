@@ -19,12 +19,12 @@ OWN, OTHER, BOARD = (Capping(limiter) for limiter in (Limiter.OWN, Limiter.OTHER
 IDLE = Capping(Limiter.OWN, idle=True)
 
 
-def row(throttle: Throttle, at_s: float, reason: Reason) -> dict[str, Any]:
+def row(throttle: Throttle, at_s: float, reason: Reason) -> Mapping[str, Any]:
     (found,) = [r for r in throttle.report(at_s) if r["reason"] == reason.word]
     return found
 
 
-def caps(throttle: Throttle, at_s: float) -> dict[tuple[str, str | None], dict[str, Any]]:
+def caps(throttle: Throttle, at_s: float) -> dict[tuple[str, str | None], Mapping[str, Any]]:
     """The rows of the power cap, by kind and limiter."""
     return {(r["kind"], r["limiter"]): r for r in throttle.report(at_s) if r["reason"] == "sw_power_cap"}
 

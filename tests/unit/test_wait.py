@@ -22,7 +22,7 @@ SETTING = {
     "in_order": True,
     "message": None,
 }
-DOCUMENT = {
+DOCUMENT: Any = {
     "policy": {"state": "in_force", "error": None, "unmatched": [], "required": []},
     "driver": {"state": "ok", "message": None},
     "gpus": [{"name": "NVIDIA GeForce RTX 5090", "pci": "0000:01:00.0", "settings": [SETTING]}],
@@ -30,9 +30,9 @@ DOCUMENT = {
 }
 
 
-def document(setting: dict[str, Any] | None = None, **parts: dict[str, Any]) -> dict[str, Any]:
+def document(setting: dict[str, Any] | None = None, **parts: dict[str, Any]) -> Any:
     """DOCUMENT with other values: `setting`'s for the one setting, and for the parts named."""
-    found: dict[str, Any] = copy.deepcopy(DOCUMENT)
+    found = copy.deepcopy(DOCUMENT)
     found["gpus"][0]["settings"][0].update(setting or {})
     for name, values in parts.items():
         found[name].update(values)
@@ -78,7 +78,7 @@ LOST = {"observed": 575, "in_order": False}
         (document(policy={"state": "none", "error": "line 3"}), True),
     ],
 )
-def test_what_it_waits_for(found: dict[str, Any], settled: bool) -> None:
+def test_what_it_waits_for(found: Any, settled: bool) -> None:
     assert wait.settled(found) is settled
 
 
@@ -109,9 +109,7 @@ def test_what_it_waits_for(found: dict[str, Any], settled: bool) -> None:
         ),
     ],
 )
-def test_what_it_says_and_ends_with(
-    found: dict[str, Any], code: int, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_it_says_and_ends_with(found: Any, code: int, said: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert wait.tell(found) == code
     told = capsys.readouterr().err
     assert said in told

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.ports import Command
+
+if TYPE_CHECKING:
+    from gpu_tuned.ports import Document
 
 
 class MemoryStore:
@@ -42,7 +45,7 @@ class NoService:
 class NobodyAsks:
     """`ports.Desk` without a socket."""
 
-    def publish(self, document: Mapping[str, Any]) -> None: ...
+    def publish(self, document: Document) -> None: ...
     def say(self, event: Mapping[str, Any]) -> None: ...
     def take(self) -> Command | None:
         return None

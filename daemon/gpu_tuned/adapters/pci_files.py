@@ -16,7 +16,6 @@ DISPLAY_CLASSES = ("0x0300", "0x0302")  # VGA controller, 3D controller
 MEMORY, UNSET = 0x200, 0x20000000  # IORESOURCE_MEM, IORESOURCE_UNSET (include/linux/ioport.h)
 BARS = 6
 ACS_CAPABILITY, REDIRECTS = 0x000D, 0x000C  # P2P request and completion redirect (PCIe, ACS control register)
-AER_TOTALS = {"correctable": "TOTAL_ERR_COR", "nonfatal": "TOTAL_ERR_NONFATAL", "fatal": "TOTAL_ERR_FATAL"}
 EXTENDED, CONFIG_BYTES = 0x100, 4096
 UNKNOWN_WIDTHS = (0, 255)
 _EXCLUDED = re.compile(r"^GPU Excluded:\s*Yes", re.MULTILINE)

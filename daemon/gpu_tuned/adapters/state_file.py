@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import math
@@ -16,7 +17,7 @@ from types import TracebackType
 from typing import Any, NoReturn
 
 from gpu_tuned.adapters.process import was_killed
-from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, StillInDriver
+from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, NotPermitted, StillInDriver
 
 FORMAT = 1
 FILE = "state.json"
@@ -212,8 +213,8 @@ class WriterLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """Raises AlreadyRunning naming the holder (StillInDriver where it was killed and cannot end), GpuTunedError
-        where the file cannot be made."""
+        """Raises AlreadyRunning naming the holder (StillInDriver where it was killed and cannot end), NotPermitted
+        where this user may not, GpuTunedError where the file cannot be made for another reason."""
         if self._file is None:
             self._file = self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB)
 
@@ -228,7 +229,8 @@ class WriterLock:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             os.fchmod(file, 0o600)  # who may open it may lock it, and keep every writer away
         except OSError as error:
-            raise GpuTunedError(f"the writer's lock {self._path} cannot be made: {error.strerror}") from error
+            kind = NotPermitted if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else GpuTunedError
+            raise kind(f"the writer's lock {self._path} cannot be made: {error.strerror}") from error
         try:
             fcntl.flock(file, how)
             os.ftruncate(file, 0)
@@ -247,10 +249,7 @@ class WriterLock:
             return StillInDriver(
                 f"process {holder}, a gpu-tuned that was killed, sits in a driver call that no signal ends"
             )
-        return AlreadyRunning(
-            f"another gpu-tuned writes to this driver: process {holder} holds {self._path}; "
-            "stop it, or start this one with --observe"
-        )
+        return AlreadyRunning(f"another gpu-tuned writes to this driver: process {holder} holds {self._path}")
 
     def release(self) -> None:
         """Let go; does nothing when it is not held."""

@@ -23,7 +23,11 @@ from gpu_tuned.core.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
+    from typing import Any, Literal, overload
+
+    from gpu_tuned.core.wire import PlanReply, StatusReply, ThrottleReply, WatchReply
+
+    Given = Mapping[str, Any] | None
 
 INTERFACE = "io.gputuned.Control"
 REPLY_MAX_BYTES = 16 * 1024 * 1024
@@ -44,9 +48,23 @@ class Busy(RemoteError):
     """The daemon takes nobody more at this moment."""
 
 
-def call(
-    path: str, method: str, parameters: Mapping[str, Any] | None = None, timeout_s: float = 35.0
-) -> dict[str, Any]:
+if TYPE_CHECKING:
+
+    @overload
+    def call(
+        path: str, method: Literal["Status"], parameters: Given = ..., timeout_s: float = ...
+    ) -> StatusReply: ...
+    @overload
+    def call(path: str, method: Literal["Plan"], parameters: Given = ..., timeout_s: float = ...) -> PlanReply: ...
+    @overload
+    def call(
+        path: str, method: Literal["Throttle"], parameters: Given = ..., timeout_s: float = ...
+    ) -> ThrottleReply: ...
+    @overload
+    def call(path: str, method: str, parameters: Given = ..., timeout_s: float = ...) -> Any: ...
+
+
+def call(path: str, method: str, parameters: Given = None, timeout_s: float = 35.0) -> Any:
     """Call one method and return its reply's parameters; fields that nobody knows are left in.
 
     `method` without a dot is one of io.gputuned.Control. `timeout_s` bounds the whole call; a command waits for
@@ -61,7 +79,7 @@ def call(
         connection.close()
 
 
-def watch(path: str, timeout_s: float = 5.0) -> Iterator[dict[str, Any]]:
+def watch(path: str, timeout_s: float = 5.0) -> Iterator[WatchReply]:
     """Events as they come: {"sequence", "missed", "event"}. When this returns, watching has begun.
 
     `timeout_s` bounds the beginning; an event may take as long as it takes. The iterator ends never by itself;
@@ -78,7 +96,7 @@ def watch(path: str, timeout_s: float = 5.0) -> Iterator[dict[str, Any]]:
     return _replies(connection, path)
 
 
-def _replies(connection: _Connection, path: str) -> Iterator[dict[str, Any]]:
+def _replies(connection: _Connection, path: str) -> Iterator[WatchReply]:
     try:
         continues = True
         while continues:
@@ -98,7 +116,7 @@ def _request(method: str, parameters: Mapping[str, Any] | None, more: bool = Fal
     return json.dumps(request).encode("ascii") + b"\0"
 
 
-def _parameters(raw: bytes, path: str) -> tuple[dict[str, Any], bool]:
+def _parameters(raw: bytes, path: str) -> tuple[Any, bool]:
     """A reply's parameters, and whether more follow. Raises what an error in it stands for."""
     try:
         reply = json.loads(raw)

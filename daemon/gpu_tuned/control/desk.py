@@ -13,9 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.ports import Answer, Stall
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Driver as DriverRow
+    from gpu_tuned.core.wire import Stall as StallRow
+    from gpu_tuned.ports import Document
 
 NOT_ANSWERING_AFTER_S = 5.0
 """A pass that takes longer than this is not slow but stuck: every call of a healthy pass together takes
@@ -63,15 +68,17 @@ def stuck(busy: Busy | None, now_s: float) -> bool:
     return busy is not None and now_s - busy.monotonic_s > NOT_ANSWERING_AFTER_S
 
 
-def with_stalls(document: Mapping[str, Any], stalls: Sequence[Stall]) -> Mapping[str, Any]:
+def with_stalls(document: Document, stalls: Sequence[Stall]) -> Document:
     """The document with what stands still beside the loop, which does not know of it."""
     if not stalls:
         return document
-    rows = [{"what": stall.what, "since": rfc3339(stall.since), "message": stall.message} for stall in stalls]
+    rows: list[StallRow] = [
+        {"what": stall.what, "since": rfc3339(stall.since), "message": stall.message} for stall in stalls
+    ]
     return {**document, "host": {**document["host"], "stalled": rows}}
 
 
-def patched(document: Mapping[str, Any], busy: Busy | None, now_s: float) -> Mapping[str, Any]:
+def patched(document: Document, busy: Busy | None, now_s: float) -> Document:
     """The document as it must be told at `now_s` (monotonic): itself, or with the driver marked as not answering.
 
     A loop that hangs in a driver call cannot publish that it does. `answered_at` and everything about the GPUs
@@ -81,7 +88,7 @@ def patched(document: Mapping[str, Any], busy: Busy | None, now_s: float) -> Map
         return document
     since, before = rfc3339(busy.wall_s), document["driver"]
     known = before["message"] if before["state"] == "starting" else None  # what it was at
-    driver = {
+    driver: DriverRow = {
         **before,
         "state": "not_answering",
         "not_answering_since": since,
@@ -109,10 +116,10 @@ class Desk:
     ) -> None:
         self._on_command, self._stalls, self._monotonic, self._wall = on_command, stalls, monotonic, wall
         self._lock = Lock()
-        self._document: Mapping[str, Any] | None = None
+        self._document: Document | None = None
         self.published = Event()
         self._busy: Busy | None = None
-        self._told: tuple[tuple[Any, ...], Mapping[str, Any]] | None = None
+        self._told: tuple[tuple[Any, ...], Document] | None = None
         self._events: deque[Mapping[str, Any]] = deque(maxlen=events_kept)
         self._last = 0
         self._commands: deque[Command] = deque()
@@ -122,11 +129,8 @@ class Desk:
 
     # The loop's side
 
-    def publish(self, document: Mapping[str, Any]) -> None:
+    def publish(self, document: Document) -> None:
         """Replace the status document; the caller never changes it afterwards."""
-        host = document.get("host")
-        if isinstance(host, Mapping) and "stalled" not in host:  # what the loop does not know of
-            document = {**document, "host": {**host, "stalled": []}}
         self._document = document
         self.published.set()
 
@@ -154,11 +158,11 @@ class Desk:
     # The control thread's side
 
     @property
-    def document(self) -> Mapping[str, Any] | None:
+    def document(self) -> Document | None:
         """The last document as it was published; None before the first."""
         return self._document
 
-    def document_now(self) -> Mapping[str, Any] | None:
+    def document_now(self) -> Document | None:
         """The last document as it must be told now. The same object as long as it says the same."""
         document, busy, stalls = self._document, self._busy, tuple(self._stalls())
         now_s = self._monotonic()

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.which import Names, meant
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Gpu, StatusReply
+    from gpu_tuned.core.wire import Setting as SettingRow
 
 LETS_GO = ("Restore", "Release")
 """Methods after which a setting is no longer held."""
 
 
-def guarded(document: Mapping[str, Any], method: str, parameters: Mapping[str, Any]) -> str | None:
+def guarded(document: StatusReply, method: str, parameters: Mapping[str, Any]) -> str | None:
     """Why this call, one of `LETS_GO`, takes root: what it would let go of, by the last published document; None
     where nothing of that is required. The whole driver is let go of by a Release, whichever GPU it names."""
     if method == "Release":
         rules = [f"{_who(gpu)}{_label(row)} ({row['origin']})" for gpu, row in _required(document)]
-        rules = rules or list(document["policy"].get("required") or ())  # no GPU can be seen at the moment
+        rules = rules or list(document["policy"]["required"])  # no GPU can be seen at the moment
     else:
         gpus = _meant(document["gpus"], parameters.get("gpu"))
         rules = [
@@ -32,23 +36,23 @@ def guarded(document: Mapping[str, Any], method: str, parameters: Mapping[str, A
     return f"the policy marks {rules[0]}{more} as required"
 
 
-def _required(document: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any] | None, Mapping[str, Any]]]:
+def _required(document: StatusReply) -> Iterator[tuple[Gpu | None, SettingRow]]:
     """Every required row, with its GPU (None: the host's)."""
     for gpu in document["gpus"]:
         yield from ((gpu, row) for row in gpu["settings"] if row["required"])
     yield from ((None, row) for row in document["host"]["settings"] if row["required"])
 
 
-def _meant(gpus: list[Mapping[str, Any]], word: str | None) -> list[Mapping[str, Any]]:
+def _meant(gpus: list[Gpu], word: str | None) -> list[Gpu]:
     if word is None:
         return gpus
     return [gpus[i] for i in meant([Names(gpu["index"], gpu["uuid"], gpu["pci"]) for gpu in gpus], word)]
 
 
-def _who(gpu: Mapping[str, Any] | None) -> str:
+def _who(gpu: Gpu | None) -> str:
     return f"{gpu['name']} {gpu['pci']} " if gpu else ""
 
 
-def _label(row: Mapping[str, Any]) -> str:
+def _label(row: SettingRow) -> str:
     known = {setting.value: setting.label for setting in Setting}
     return known.get(row["setting"], str(row["setting"]))

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import varlink
 
@@ -20,13 +20,15 @@ from gpu_tuned.control.framing import decode, encode
 from gpu_tuned.control.guard import LETS_GO, guarded
 from gpu_tuned.control.peers import Doorkeeper, Peer
 from gpu_tuned.core.errors import PolicyError
+from gpu_tuned.core.status import FORMAT
 from gpu_tuned.ports import Answer
 
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import PlanReply, StatusReply, ThrottledGpu, ThrottleReply
+    from gpu_tuned.ports import Document
+
 INTERFACE = "io.gputuned.Control"
-FORMAT = 1
 RELEASE_MAX_S = 366 * 24 * 3600.0
-PRIVATE = "plan"
-"""A key of the published document that Status does not send: it makes what Plan answers, when somebody asks."""
 
 _READS = frozenset(f"{INTERFACE}.{method}" for method in ("Status", "Plan", "Throttle"))
 _NOTHING_YET = "the daemon has just started and has not published its first status yet"
@@ -63,38 +65,46 @@ class _Control:
         self._desk = desk
         self._doorkeeper = doorkeeper
 
-    def Status(self) -> dict[str, Any]:
+    def Status(self) -> StatusReply:
         document = self._document()
-        return {"format": FORMAT, **{key: value for key, value in document.items() if key != PRIVATE}}
+        return {
+            "format": FORMAT,
+            "policy": document["policy"],
+            "driver": document["driver"],
+            "gpus": document["gpus"],
+            "host": document["host"],
+        }
 
-    def Plan(self) -> dict[str, Any]:
+    def Plan(self) -> PlanReply:
         document = self._document()
         driver = document["driver"]
         if driver["state"] != "ok" and not document["gpus"]:  # "nothing to write" would be a guess
             raise _error("DriverTrouble", message=driver["message"] or f"the driver is {driver['state']}")
-        plan = document.get(PRIVATE) or {}
-        if callable(plan):
-            try:
-                plan = plan()
-            except PolicyError as error:
-                raise _error("PolicyRefused", problems=list(error.problems)) from None
+        try:
+            plan = document["plan"]()
+        except PolicyError as error:
+            raise _error("PolicyRefused", problems=list(error.problems)) from None
+        return {**plan, "not_answering_since": driver["not_answering_since"]}
+
+    def Throttle(self) -> ThrottleReply:
+        document = self._document()
+        gpus: list[ThrottledGpu] = [
+            {
+                "index": gpu["index"],
+                "uuid": gpu["uuid"],
+                "pci": gpu["pci"],
+                "name": gpu["name"],
+                "throttle": gpu["throttle"],
+            }
+            for gpu in document["gpus"]
+        ]
+        driver = document["driver"]
         return {
             "format": FORMAT,
-            "mode": document["policy"]["mode"],
-            "pending": plan.get("pending", False),
-            "changes": plan.get("changes", []),
-            "refusals": plan.get("refusals", []),
-            "left": plan.get("left", []),
-            "notes": plan.get("notes", []),
-            "advice": plan.get("advice", []),
+            "driver": driver,
+            "gpus": gpus,
             "not_answering_since": driver["not_answering_since"],
         }
-
-    def Throttle(self) -> dict[str, Any]:
-        keys = ("index", "uuid", "pci", "name", "throttle")
-        document = self._document()
-        gpus = [{key: gpu[key] for key in keys} for gpu in document["gpus"]]
-        return {"format": FORMAT, "gpus": gpus, "not_answering_since": document["driver"]["not_answering_since"]}
 
     def Watch(self, _message: dict[str, Any], _request: Call) -> Iterator[dict[str, Any]]:
         yield from ()
@@ -117,7 +127,7 @@ class _Control:
     def Resume(self, gpu: str | None, _request: Call) -> Iterator[dict[str, Any]]:
         return self._ask(_request, "Resume", gpu=gpu)
 
-    def _document(self) -> Mapping[str, Any]:
+    def _document(self) -> Document:
         document = self._desk.document_now()
         if document is None:
             raise _error("DriverTrouble", message=_NOTHING_YET)

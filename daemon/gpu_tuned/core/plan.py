@@ -7,14 +7,19 @@ for the reload.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, TypedDict
 
 from gpu_tuned.core.goal import Refusal, satisfies
 from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState
-from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Unread, Value, watts, wire
+from gpu_tuned.core.model import Gpu, PowerLimit, Reading, Setting, Unread, Value, watts, wire
+from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.track import Moment, State, Track
 from gpu_tuned.core.transitions import wished
-from gpu_tuned.core.wish import Percent, Wish, target_text
+from gpu_tuned.core.wish import Percent, Wish, target_wire
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Change, Left, PlanReply
+    from gpu_tuned.core.wire import Refusal as RefusalRow
 
 Wishes = Mapping[Setting, Wish]
 
@@ -27,12 +32,21 @@ FORGETS = (
 def plan_of(
     states: Iterable[GpuState],
     wishes_of: Callable[[GpuState], Wishes],
-    pending: bool,
     moment: Moment,
-) -> dict[str, Any]:
-    """What the Varlink method Plan replies with, for these GPUs and the host. `wishes_of` gives the wishes, watched
-    where the policy says so."""
-    rows: dict[str, Any] = {"pending": pending, "changes": [], "refusals": [], "left": [], "notes": []}
+) -> PlanReply:
+    """What the Varlink method Plan replies with, for these GPUs and the host: as if enforcing a policy in force, and
+    without advice. `wishes_of` gives the wishes, watched where the policy says so."""
+    rows: PlanReply = {
+        "format": FORMAT,
+        "mode": "enforce",
+        "pending": False,
+        "changes": [],
+        "refusals": [],
+        "left": [],
+        "notes": [],
+        "advice": [],
+        "not_answering_since": None,
+    }
     for state in states:
         wishes = wishes_of(state)
         if not state.here:
@@ -54,14 +68,15 @@ def plan_of(
     return rows
 
 
-def _add(rows: dict[str, Any], state: GpuState, after: GpuState, setting: Setting) -> None:
+def _add(rows: PlanReply, state: GpuState, after: GpuState, setting: Setting) -> None:
     now, track = state.tracks.get(setting), after.tracks[setting]
     observed = now.observed if now is not None else None
     gpu = None if setting.of_host else state.gpu
     wish, goal = track.wish, track.goal
     if wish is None:
         if track.left:
-            rows["left"].append(_row(gpu, setting, {"found": _found(observed)}))
+            left: Left = {**_who(gpu), "setting": setting.value, "found": _found(observed)}
+            rows["left"].append(left)
         return
     if track.restored is not None:
         rows["notes"].append(f"{state.title} {setting.label}: {track.restored}")
@@ -71,9 +86,15 @@ def _add(rows: dict[str, Any], state: GpuState, after: GpuState, setting: Settin
     elif track is now and track.state is State.REFUSED:
         rows["refusals"].append(_refusal(gpu, setting, Refusal(track.message or "the driver refused it"), wish))
     elif goal is not None and not wish.watched and observed is not None and not _done(track, wish, goal, observed):
-        change = {"found": _found(observed), "wanted": wire(goal), "origin": str(wish.origin)}
-        why = _share_above_default(state, wish, goal, observed) or _why(now, track, wish, observed)
-        rows["changes"].append(_row(gpu, setting, {**change, "why": why}))
+        change: Change = {
+            **_who(gpu),
+            "setting": setting.value,
+            "found": _found(observed),
+            "wanted": wire(goal),
+            "origin": str(wish.origin),
+            "why": _share_above_default(state, wish, goal, observed) or _why(now, track, wish, observed),
+        }
+        rows["changes"].append(change)
 
 
 def _forgets(state: GpuState, wishes: Wishes) -> bool:
@@ -83,14 +104,14 @@ def _forgets(state: GpuState, wishes: Wishes) -> bool:
     return track is not None and track.observed is False and not turned_on
 
 
-def _done(track: Track, wish: Wish, goal: Value, observed: Any) -> bool:
+def _done(track: Track, wish: Wish, goal: Value, observed: Reading) -> bool:
     if not wish.setting.readable:
         return track.accepted == goal
     # What the driver made of this very goal counts as the goal.
     return satisfies(wish, goal if track.accepted is None else track.accepted, observed)
 
 
-def _why(now: Track | None, track: Track, wish: Wish, observed: Any) -> str:
+def _why(now: Track | None, track: Track, wish: Wish, observed: object) -> str:
     if track is now and track.message:
         return track.message
     if not wish.setting.readable:
@@ -98,7 +119,7 @@ def _why(now: Track | None, track: Track, wish: Wish, observed: Any) -> str:
     return "cannot be read" if isinstance(observed, Unread) else "differs from the policy"
 
 
-def _share_above_default(state: GpuState, wish: Wish, goal: Value, observed: Any) -> str:
+def _share_above_default(state: GpuState, wish: Wish, goal: Value, observed: object) -> str:
     """A share is of the board's maximum, which may lie above its default: then "80%" raises the limit."""
     allowed = state.board.power if state.board is not None else None
     if not isinstance(wish.target, Percent) or not isinstance(goal, PowerLimit) or allowed is None:
@@ -110,29 +131,28 @@ def _share_above_default(state: GpuState, wish: Wish, goal: Value, observed: Any
     return f"RAISES the limit above the board's default of {watts(allowed.default_mw)} W: a share is of the maximum"
 
 
-def _found(observed: Any) -> Any:
+def _found(observed: Reading | None) -> object:
     return None if observed is None or isinstance(observed, Unread) else wire(observed)
 
 
-def _row(gpu: Gpu | None, setting: Setting, more: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "gpu": gpu.uuid if gpu else None,
-        "pci": gpu.pci if gpu else None,
-        "name": gpu.name if gpu else None,
-        "setting": setting.value,
-        **more,
-    }
+class _Who(TypedDict):
+    gpu: str | None
+    pci: str | None
+    name: str | None
 
 
-def _refusal(gpu: Gpu | None, setting: Setting, refusal: Refusal, wish: Wish) -> dict[str, Any]:
+def _who(gpu: Gpu | None) -> _Who:
+    """None: the host."""
+    return {"gpu": gpu.uuid, "pci": gpu.pci, "name": gpu.name} if gpu else {"gpu": None, "pci": None, "name": None}
+
+
+def _refusal(gpu: Gpu | None, setting: Setting, refusal: Refusal, wish: Wish) -> RefusalRow:
     """One wish that cannot be met, or that the driver refused."""
-    return _row(
-        gpu,
-        setting,
-        {
-            "wanted": target_text(wish.target),
-            "why": refusal.why,
-            "nearest": wire(refusal.nearest),
-            "origin": str(wish.origin),
-        },
-    )
+    return {
+        **_who(gpu),
+        "setting": setting.value,
+        "wanted": target_wire(wish.target),
+        "why": refusal.why,
+        "nearest": wire(refusal.nearest),
+        "origin": str(wish.origin),
+    }

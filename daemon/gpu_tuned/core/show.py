@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core.advice import Advice
 from gpu_tuned.core.board_view import BoardView, Process
 from gpu_tuned.core.model import GPU_SETTINGS, Board, Setting, Unread, watts, wire
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.throttle import Reason
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Gpu as GpuRow
 
 FORMAT = 1
 COST_PAGES = {
@@ -23,7 +26,7 @@ COST_PAGES = {
 """Where it is told what a setting costs, and from where that is known."""
 
 
-def document_of(view: BoardView, told: Mapping[str, Any] | None, advice: Iterable[Advice]) -> dict[str, Any]:
+def document_of(view: BoardView, told: GpuRow | None, advice: Iterable[Advice]) -> dict[str, Any]:
     """`told`: this GPU in the daemon's status document, None where no daemon answers. A fact that could not be had is
     null, and `unread` says why, by its key."""
     unread: dict[str, str] = {}
@@ -99,9 +102,7 @@ def _process(process: Process) -> dict[str, Any]:
     }
 
 
-def _setting(
-    view: BoardView, setting: Setting, told: Mapping[str, Any] | None, unread: dict[str, str]
-) -> dict[str, Any]:
+def _setting(view: BoardView, setting: Setting, told: GpuRow | None, unread: dict[str, str]) -> dict[str, Any]:
     """One setting: by the driver what it is and may be, by the daemon what is wished and what was there before."""
     board, reading = view.board, view.seen.readings.get(setting)
     if isinstance(reading, Unread):

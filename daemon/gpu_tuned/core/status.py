@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, overload
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.goal import Refusal
@@ -27,7 +28,14 @@ from gpu_tuned.core.model import (
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.throttle import Capping, capping
 from gpu_tuned.core.track import State, Track
-from gpu_tuned.core.wish import Auto, Ceiling, MatchBy, Percent, Symbol, Wish, target_text
+from gpu_tuned.core.wish import Ceiling, MatchBy, Wish, target_wire
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Gpu as GpuRow
+    from gpu_tuned.core.wire import Policy as PolicyRow
+    from gpu_tuned.core.wire import Setting as SettingRow
+    from gpu_tuned.core.wire import StatusReply, Throttling
+    from gpu_tuned.core.wire import Telemetry as TelemetryRow
 
 FORMAT = 1
 BUSY_PERCENT = 5
@@ -45,15 +53,29 @@ _AWAY = {
 _GPU_WORDS = {Presence.UNBOUND: "waiting"}
 
 
-@lru_cache(maxsize=256)  # most of a document's times stand in the one before too
+@overload
+def timestamp(wall_s: float) -> str: ...
+
+
+@overload
+def timestamp(wall_s: None) -> None: ...
+
+
+@overload
+def timestamp(wall_s: float | None) -> str | None: ...
+
+
 def timestamp(wall_s: float | None) -> str | None:
     """RFC 3339 in UTC, to the second."""
-    if wall_s is None:
-        return None
+    return None if wall_s is None else _rfc3339(wall_s)
+
+
+@lru_cache(maxsize=256)  # most of a document's times stand in the one before too
+def _rfc3339(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) -> dict[str, Any]:
+def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) -> SettingRow:
     """One setting: wished, accepted, observed, where the wish comes from, and why not if not. `short`: fewer GPUs are
     here than the policy says there must be."""
     wish, original, here = track.wish, track.original, state.here
@@ -97,17 +119,12 @@ def wanted_away(state: GpuState, short: bool) -> bool:
     return state.presence in ON_PURPOSE and not (state.named or short)
 
 
-def _wished(track: Track, wish: Wish | None) -> Any:
+def _wished(track: Track, wish: Wish | None) -> object:
     if wish is None or wish.target is None:
         return None
-    if isinstance(wish.target, Ceiling):
-        return {"max": wire(wish.target.limit)}
-    if track.goal is None or isinstance(track.goal, Refusal):
-        if isinstance(wish.target, (Symbol, Percent, Auto)):
-            return target_text(wish.target)
-        return wire(wish.target)
-    if isinstance(wish.target, ClockLock):
-        return wire(wish.target)  # as written: min 0 is "no minimum", where the goal has the board's lowest clock
+    # A ceiling and a lock stand as written: min 0 is "no minimum", where the goal has the board's lowest clock.
+    if track.goal is None or isinstance(track.goal, Refusal) or isinstance(wish.target, (Ceiling, ClockLock)):
+        return target_wire(wish.target)
     return wire(track.goal)
 
 
@@ -127,7 +144,7 @@ def shown(setting: Setting, track: Track, state: GpuState) -> bool:
     return not drift.silent(setting, track)
 
 
-def rows(state: GpuState, short: bool = False) -> list[dict[str, Any]]:
+def rows(state: GpuState, short: bool = False) -> list[SettingRow]:
     """Every setting of a GPU, or of the host, of which something can be said."""
     return [
         setting_row(setting, track, state, short)
@@ -142,9 +159,7 @@ def gpu_in_order(state: GpuState, short: bool) -> bool:
     return all(track.in_order for setting, track in state.tracks.items() if shown(setting, track, state))
 
 
-def gpu_row(
-    state: GpuState, settings: list[dict[str, Any]], throttle: Mapping[str, Any], short: bool
-) -> dict[str, Any]:
+def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, short: bool) -> GpuRow:
     last = state.last_put_back
     return {
         "index": state.board.index if state.board else -1,
@@ -176,7 +191,7 @@ def gpu_row(
     }
 
 
-def telemetry_row(telemetry: Telemetry) -> dict[str, Any]:
+def telemetry_row(telemetry: Telemetry) -> TelemetryRow:
     def in_watts(milliwatts: int | None) -> int | float | None:
         return None if milliwatts is None else watts(milliwatts)
 
@@ -219,12 +234,23 @@ def exceptions(states: Mapping[str, GpuState], short: bool) -> list[str]:
     return found
 
 
-def policy_rows(policy: Policy | None, states: Mapping[str, GpuState], met: bool) -> dict[str, Any]:
-    """What the document says of a policy's rules. `met`: the driver was, so it is known what a rule matches."""
+def mode(observing: bool) -> str:
+    return "observe" if observing else "enforce"
+
+
+def policy_row(policy: Policy | None, states: Mapping[str, GpuState], met: bool, standing: Standing) -> PolicyRow:
+    """The document's `policy`. `met`: the driver was, so it is known what a rule matches."""
     known = [state.gpu for state in states.values()]
     unmatched = policy.unmatched(known) if policy and (known or met) else ()
     budget_mw = policy.gpu_power_budget_mw if policy else None
     return {
+        "state": standing.state,
+        "mode": mode(standing.observing),
+        "files": list(policy.files) if policy else [],
+        "digest": policy.digest if policy else None,
+        "loaded_at": timestamp(standing.loaded_at),
+        "error": "\n".join(standing.problems) or None,
+        "pending": standing.pending,
         "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
         "unmatched": [
             {
@@ -248,6 +274,18 @@ def policy_rows(policy: Policy | None, states: Mapping[str, GpuState], met: bool
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a policy came to be in force. `state`: a word of the document's; `loaded_at`: wall clock, seconds;
+    `problems`: why the newest files were refused; `pending`: the digest of a policy that is not loaded yet."""
+
+    state: str
+    observing: bool
+    loaded_at: float | None
+    problems: Sequence[str]
+    pending: str | None
+
+
 def counted(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:
     """How many GPUs are here, asleep ones among them, and why that is not in order."""
     here = sum(state.presence in (Presence.HERE, Presence.ASLEEP) for state in states.values())
@@ -257,7 +295,7 @@ def counted(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int,
     return here, f"{here} of the {wanted} GPUs are here that [host] gpus asks for"
 
 
-def one_line(document: Mapping[str, Any]) -> str:
+def one_line(document: StatusReply) -> str:
     """STATUS= for the service manager: how many settings are as wished. ASCII. Never "held": some cannot be read."""
     if document["policy"]["state"] == "none":
         return "No policy in force: nothing is written"
@@ -273,5 +311,5 @@ def one_line(document: Mapping[str, Any]) -> str:
         where = f"driver {driver['state']}: {driver['message'] or 'not met yet'}; {where}"
     if document["policy"]["error"]:
         where += "; newest policy file refused, the one before is in force"
-    mode = "observing, " if document["policy"]["mode"] == "observe" else ""
-    return (mode + where).encode("ascii", "replace").decode()
+    how = "observing, " if document["policy"]["mode"] == "observe" else ""
+    return (how + where).encode("ascii", "replace").decode()

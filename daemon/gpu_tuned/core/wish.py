@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from fnmatch import fnmatchcase
 
-from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Value, text
+from gpu_tuned.core.model import Gpu, PowerLimit, Setting, Value, text, wire
 
 
 class Symbol(str, Enum):
@@ -53,6 +53,14 @@ def target_text(target: Target | None) -> str:
     if isinstance(target, (Symbol, Auto)):
         return str(target.value)
     return text(target)
+
+
+def target_wire(target: Target | None) -> object:
+    """A target as JSON: a value in the unit of its setting's key, {"max": 450} for a ceiling; what only a board can
+    tell the value of as the word that it is."""
+    if isinstance(target, Ceiling):
+        return {"max": wire(target.limit)}
+    return target_text(target) if isinstance(target, (Symbol, Percent, Auto)) else wire(target)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 def run(options: Options) -> int:
     code = judge.IN_ORDER
     for file in options.files:
-        problems, not_judged = options.problems(file)
+        problems, not_judged = options.looks.problems(file)
         for problem in problems:
             print(clean(problem) if file in problem else f"{file}: {clean(problem)}", file=sys.stderr)
         if problems:

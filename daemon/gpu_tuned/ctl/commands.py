@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   gpu-tunedctl restore 01:00.0 power_limit_w    one setting, as it was found
+  gpu-tunedctl restore numa_balancing           the same of the host
   gpu-tunedctl apply                            take what was restored up again
   gpu-tunedctl release 0 --for 10m              let go for ten minutes
   gpu-tunedctl resume                           take everything back now
@@ -28,15 +29,21 @@ These need root or membership in the group gpu-tuned. NVML cannot let go of one
 GPU alone: while one is released, the others wait.
 """
 _SETTINGS = (
-    "persistence_mode, power_limit_w, gpu_clock_mhz, memory_clock_mhz, application_clocks_mhz, compute_mode, "
-    "numa_balancing"
+    "persistence_mode",
+    "power_limit_w",
+    "gpu_clock_mhz",
+    "memory_clock_mhz",
+    "application_clocks_mhz",
+    "compute_mode",
+    "numa_balancing",
 )
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     if verb == "restore":
-        parser.add_argument("setting", nargs="?", metavar="SETTING", help=f"this setting alone: {_SETTINGS}")
+        names = ", ".join(_SETTINGS)
+        parser.add_argument("setting", nargs="?", metavar="SETTING", help=f"this setting alone: {names}")
     else:
         parser.add_argument(
             "--for", dest="for_s", metavar="TIME", type=duration_s, help="and take it back after 10m, 1h ..."
@@ -64,8 +71,11 @@ def parameters(options: Options) -> Json:
         raise UsageError("a GPU and --all contradict each other")
     if wanted == "":
         raise UsageError("an empty GPU names none")
+    setting = getattr(options, "setting", None)
+    if options.verb == "restore" and setting is None and wanted in _SETTINGS:
+        wanted, setting = None, wanted  # no GPU is called that
     given: Json = {"gpu": _uuid(options, wanted) if wanted else None}
-    given |= {"setting": getattr(options, "setting", None), "for_s": getattr(options, "for_s", None)}
+    given |= {"setting": setting, "for_s": getattr(options, "for_s", None)}
     return {key: value for key, value in given.items() if value is not None}
 
 

@@ -64,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: Options) -> int:
     if not options.paths and not options.pid and not options.gpu_processes:
         raise UsageError("nothing to audit: name a file, a folder, --pid PID or --gpu-processes")
-    environment = options.environment()
+    environment = options.looks.environment()
     pids = [*options.pid, *(environment.gpu_pids() if options.gpu_processes else ())]
     found = environment.audit(
         options.paths,

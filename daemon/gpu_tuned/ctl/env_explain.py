@@ -54,7 +54,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    found = options.environment().explain(options.name, options.component)
+    found = options.looks.environment().explain(options.name, options.component)
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:

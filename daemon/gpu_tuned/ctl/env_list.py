@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    found = options.environment().listing(options.pattern)
+    found = options.looks.environment().listing(options.pattern)
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif options.pattern is None:

@@ -49,7 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: Options) -> int:
-    environment = options.environment()
+    environment = options.looks.environment()
     if not options.write:
         sys.stdout.write(environment.show(options.profile, options.format, bare=options.bare))
         return judge.IN_ORDER

@@ -2,10 +2,11 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Protocol
 
     from gpu_tuned.core.verdict import Diagnosis
+    from gpu_tuned.core.wire import Gpu, PlanReply
 
     Json = dict[str, Any]
 
@@ -31,12 +32,30 @@ if TYPE_CHECKING:
         ) -> Json: ...
 
     class Looks(Protocol):
-        """What some verbs look at beside the socket. Each method raises errors of core.errors."""
+        """What verbs look at beside the socket, as main hands it to them: one method each. A method raises errors of
+        core.errors, and imports what it needs when it is called."""
+
+        def plan(self, config: str | None) -> PlanReply:
+            """The reply that `Plan` would give, from one look at the boards without a daemon (None: the usual
+            policy file). Raises PolicyError, and DriverError where no board can be looked at."""
+
+        def problems(self, path: str) -> tuple[list[str], str | None]:
+            """What is wrong with a policy file, a sentence each, [] for a good one; and why its power budget could
+            not be judged (None: it was, or there is none)."""
+
+        def first_policy(self, root: str | None, write: bool, replace: bool) -> Json:
+            """What `init` proposes, and does when told to write, as a document."""
+
+        def probe(self, gpu: str | None) -> Iterator[str]:
+            """The dump of one GPU, line by line. Raises UsageError and DriverError."""
+
+        def environment(self) -> Environment:
+            """What `env` asks."""
 
         def examine(self, root: str | None, container: str | None) -> Diagnosis:
             """What the doctor finds on the host below `root` (None: this one), or in a container by its name."""
 
-        def show(self, gpu: str | None, told: Json | None) -> Json:
+        def show(self, gpu: str | None, told: Gpu | None) -> Json:
             """The document of `show`; `told`: this GPU in the daemon's document, None without a daemon."""
 
         def advice(self, path: str) -> list[str]:

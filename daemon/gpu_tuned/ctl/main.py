@@ -16,29 +16,11 @@ from gpu_tuned.ctl.verbs import module_of
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from gpu_tuned.ctl.kinds import Environment, Json, Looks
+    from gpu_tuned.ctl.kinds import Looks
 
 
-def run(
-    argv: list[str],
-    offline_plan: Callable[[str | None], Json],
-    problems: Callable[[str], tuple[list[str], str | None]],
-    first_policy: Callable[[str | None, bool, bool], Json],
-    probe: Callable[[str | None], Iterator[str]],
-    environment: Callable[[], Environment],
-    looks: Looks | None = None,
-) -> int:
-    """Run one command line and return its exit code.
-
-    `offline_plan(config)` looks at the boards without a daemon and gives the reply that `Plan` would (None: the
-    usual policy file); it raises errors of core.errors. `problems(path)` is what is wrong with a policy
-    file, and why its power budget could not be judged (None: it was, or there is none).
-    `first_policy(root, write, replace)` is what `init` proposes, and does when told to write, as a document.
-    `probe(gpu)` is the dump of one GPU, line by line; it raises UsageError and DriverError.
-    `environment()` is what `env` asks (environment/verbs.py), `looks` what `doctor`, `show` and `check` do.
-    """
+def run(argv: list[str], looks: Looks) -> int:
+    """Run one command line and return its exit code. `looks`: what verbs look at beside the socket."""
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
     try:
@@ -52,11 +34,7 @@ def run(
             from gpu_tuned.ctl.parser import parser_of
 
             options = parser_of(verb).parse_args([*before, *after], Options())
-        options.offline_plan, options.problems = offline_plan, problems
-        options.first_policy, options.probe = first_policy, probe
-        options.environment = environment
-        if looks is not None:
-            options.looks = looks
+        options.looks = looks
         _prepare_output()
         run_once = module_of(verb).run
         if options.every_s is not None:

@@ -8,8 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from gpu_tuned.ctl.kinds import Json
-
 EXCLUSIVE = "exclusive_process"
 FOLDERS = ("/run/nvidia-mps", "/tmp/nvidia-mps")
 """Where gpu-tuned-mps.service has its pipes, and where NVIDIA's default is."""
@@ -21,11 +19,10 @@ def runs(environment: Mapping[str, str] | None = None) -> bool:
     return any(os.path.exists(os.path.join(folder, "control")) for folder in (*([own] if own else ()), *FOLDERS))
 
 
-def warning(rows: Iterable[Json], key: str) -> str | None:
-    """A sentence where one of these rows makes, or has, a GPU exclusive (`key`: "wanted" or "observed") and nothing
-    serves several processes."""
-    exclusive = any(row["setting"] == "compute_mode" and row[key] == EXCLUSIVE for row in rows)
-    if not exclusive or runs():
+def warning(modes: Iterable[object]) -> str | None:
+    """A sentence where one of these compute modes, as found or as wanted, makes a GPU exclusive and nothing serves
+    several processes."""
+    if EXCLUSIVE not in modes or runs():
         return None
     return (
         "warning: in exclusive process mode a GPU takes one process, and refuses the next (error 46, devices "

@@ -13,9 +13,7 @@ from gpu_tuned.ctl.verbs import VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from gpu_tuned.ctl.kinds import Environment, Json, Looks
+    from gpu_tuned.ctl.kinds import Looks
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 
@@ -36,13 +34,9 @@ class Options:
     offline: bool
     config: str | None
     files: list[str]
-    offline_plan: Callable[[str | None], Json]
-    problems: Callable[[str], tuple[list[str], str | None]]
     root: str | None
     write: bool
     replace: bool
-    first_policy: Callable[[str | None, bool, bool], Json]
-    probe: Callable[[str | None], Iterator[str]]
     every_s: float | None = None
     looks: Looks
     fix: bool
@@ -56,7 +50,6 @@ class Options:
     format: str
     bare: bool
     folder: str
-    environment: Callable[[], Environment]
     paths: list[str]
     reader: str | None
     pid: list[int]

@@ -7,10 +7,14 @@ from gpu_tuned.core.which import Names, listed, meant
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from typing import TypeVar
+
+    from gpu_tuned.core.wire import Gpu, ThrottledGpu
+
+    AnyGpu = TypeVar("AnyGpu", Gpu, ThrottledGpu)
 
 
-def pick(gpus: list[Json], wanted: str) -> Json:
+def pick(gpus: list[AnyGpu], wanted: str) -> AnyGpu:
     """The one GPU that `wanted` names. Raises UsageError where it names none, or more than one."""
     names = [Names(gpu["index"], gpu["uuid"], gpu["pci"]) for gpu in gpus]
     found = meant(names, wanted)

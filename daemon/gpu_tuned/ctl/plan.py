@@ -10,15 +10,28 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import judge, mps
 from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, silent_since, value
+from gpu_tuned.ctl.render.words import (
+    LOCKS,
+    label,
+    origin,
+    quantity,
+    short_name,
+    short_pci,
+    short_uuid,
+    silent_since,
+    value,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable
+    from typing import TypeVar
 
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Advice, Change, Left, PlanReply, Refusal
     from gpu_tuned.ctl.options import Options
+
+    Row = TypeVar("Row", Change, Refusal, Left)
 
 EXAMPLES = """\
 examples:
@@ -43,27 +56,27 @@ def run(options: Options) -> int:
             offline = True
             print(f"gpu-tunedctl: {WITHOUT_DAEMON}", file=sys.stderr)
     if offline:
-        plan = options.offline_plan(options.config)
+        plan = options.looks.plan(options.config)
     if options.json:
         json.dump(plan, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         ink = ink_for(sys.stdout, options.no_color)
-        told = mps.warning(plan["changes"], "wanted")
+        told = mps.warning([row["wanted"] for row in plan["changes"] if row["setting"] == "compute_mode"])
         say(page(plan, ink, time.time()) + (["", *(ink("warn", line) for line in wrap(told))] if told else []))
     if plan.get("not_answering_since"):
         return judge.TROUBLE
     return judge.DIFFERS if plan["changes"] or plan["refusals"] else judge.IN_ORDER
 
 
-def page(plan: Json, ink: Ink, now: float) -> list[str]:
+def page(plan: PlanReply, ink: Ink, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
     since = plan.get("not_answering_since")
     old = [ink("bad", f"{silent_since(since, now)}; this was planned before"), ""] if since else []
     return [*old, *_rows(plan, ink)]
 
 
-def _rows(plan: Json, ink: Ink) -> list[str]:
+def _rows(plan: PlanReply, ink: Ink) -> list[str]:
     changes, refusals, left = plan["changes"], plan["refusals"], plan.get("left", [])
     pending = ink("warn", "the policy files were changed and are not loaded yet: gpu-tunedctl reload")
     if not changes:
@@ -83,9 +96,9 @@ def _rows(plan: Json, ink: Ink) -> list[str]:
     return [*lines, "", pending] if plan.get("pending") else lines
 
 
-def advice(rows: list[Json], ink: Ink) -> list[str]:
+def advice(rows: list[Advice], ink: Ink) -> list[str]:
     """What is known to go wrong, each with its id; the same on several GPUs is told once."""
-    told: dict[tuple[str, str], list[Json]] = {}
+    told: dict[tuple[str, str], list[Advice]] = {}
     for row in rows:
         told.setdefault((row["id"], row["message"]), []).append(row)
     lines = []
@@ -97,7 +110,7 @@ def advice(rows: list[Json], ink: Ink) -> list[str]:
     return lines
 
 
-def _by_gpu(rows: list[Json], show: Callable[[Json, Ink], list[str]], ink: Ink) -> list[str]:
+def _by_gpu(rows: list[Row], show: Callable[[Row, Ink], list[str]], ink: Ink) -> list[str]:
     lines: list[str] = []
     before: object = ()
     for row in rows:
@@ -108,7 +121,7 @@ def _by_gpu(rows: list[Json], show: Callable[[Json, Ink], list[str]], ink: Ink) 
     return lines
 
 
-def _who(row: Json) -> str:
+def _who(row: Change | Refusal | Left) -> str:
     if not row["gpu"]:
         return "host"
     name, pci = row.get("name"), row.get("pci")
@@ -127,7 +140,7 @@ def _line(key: str, text: str, source: str | None, ink: Ink) -> list[str]:
     return [*wrap(text, f"  {label(key):<15}"), *(ink("dim", more) for more in wrap(where, "    from "))]
 
 
-def _change(row: Json, ink: Ink) -> list[str]:
+def _change(row: Change, ink: Ink) -> list[str]:
     key = row["setting"]
     unread = "not readable" if key in LOCKS else "not known"
     found = unread if row["found"] is None else value(key, row["found"])
@@ -137,21 +150,19 @@ def _change(row: Json, ink: Ink) -> list[str]:
     return lines + ([ink("dim", line) for line in wrap(why, "    ")] if why and why != OBVIOUS else [])
 
 
-def _raises(row: Json) -> bool:
+def _raises(row: Change) -> bool:
     """Whether a power limit goes up: what a supply and a cooler have to bear."""
-    limits = (row["found"], row["wanted"])
-    return (
-        row["setting"] == "power_limit_w" and all(type(v) in (int, float) for v in limits) and limits[1] > limits[0]
-    )
+    found, wanted = quantity(row["found"]), quantity(row["wanted"])
+    return row["setting"] == "power_limit_w" and found is not None and wanted is not None and wanted > found
 
 
-def _left(row: Json, ink: Ink) -> list[str]:
+def _left(row: Left, ink: Ink) -> list[str]:
     key = row["setting"]
     found = "not readable" if row["found"] is None else value(key, row["found"])
     return [f"  {label(key):<15}{found}"]
 
 
-def _refusal(row: Json, ink: Ink) -> list[str]:
+def _refusal(row: Refusal, ink: Ink) -> list[str]:
     key = row["setting"]
     lines = _line(key, value(key, row["wanted"]), row["origin"], ink)
     why = row["why"]

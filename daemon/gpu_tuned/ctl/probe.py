@@ -29,7 +29,7 @@ you send it. With this project's source:
 
 def run(options: Options) -> int:
     calls = fields = 0
-    for line in options.probe(options.gpu):
+    for line in options.looks.probe(options.gpu):
         print(line)
         calls += line.startswith("call = ")
         fields += line.startswith("field = ")

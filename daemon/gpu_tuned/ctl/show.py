@@ -18,6 +18,9 @@ from gpu_tuned.ctl.throttle import LIMITERS, WORDS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
+    from gpu_tuned.core.wire import Gpu
     from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
 
@@ -51,7 +54,7 @@ def run(options: Options) -> int:
     return judge.IN_ORDER
 
 
-def _told(options: Options) -> tuple[Json | None, str]:
+def _told(options: Options) -> tuple[Gpu | None, str]:
     """This GPU in the daemon's document; without a daemon None, and a word about it."""
     try:
         document = client.call(options.socket, "Status", {}, options.timeout)
@@ -68,7 +71,7 @@ def page(shown: Json, ink: Ink, now: float) -> list[str]:
     lines += _slowed(shown, ink) + _heat(shown, ink) + _memory(shown) + _link(shown) + _processes(shown)
     if shown["put_back"] is not None:
         # What slowed it stands above already.
-        calm = {**shown, "throttle": {"fault": shown["throttle"]["fault"], "reasons": []}}
+        calm: Any = {**shown, "throttle": {"fault": shown["throttle"]["fault"], "reasons": []}}
         lines += history(calm, now, ink)
     told = advice_lines(shown["advice"], ink)
     return [*lines, *([""] if told else []), *told]

@@ -13,7 +13,7 @@ from gpu_tuned.ctl.render.ink import Ink, ink_for, say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import StatusReply
     from gpu_tuned.ctl.options import Options
 
 EXAMPLES = """\
@@ -36,11 +36,12 @@ def run(options: Options) -> int:
         ink = ink_for(sys.stdout, options.no_color)
         lines = page(document, time.time(), ink, options.all or options.gpu is not None)
         rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["setting"] == "compute_mode"]
-        if any(row["observed"] == "exclusive_process" for row in rows):
+        modes = [row["observed"] for row in rows]
+        if "exclusive_process" in modes:
             from gpu_tuned.ctl.mps import warning
             from gpu_tuned.ctl.render.ink import wrap
 
-            told = warning(rows, "observed")
+            told = warning(modes)
             lines += ["", *(ink("warn", line) for line in wrap(told))] if told else []
         if options.advice:
             from gpu_tuned.ctl.plan import advice
@@ -53,7 +54,7 @@ def run(options: Options) -> int:
     return judge.exit_code(document)
 
 
-def page(document: Json, now: float, ink: Ink, in_full: bool = False) -> list[str]:
+def page(document: StatusReply, now: float, ink: Ink, in_full: bool = False) -> list[str]:
     """The whole of `status` as lines. `now`: seconds since the epoch, which ages are counted from."""
     from gpu_tuned.ctl.render.head import head
 

@@ -15,8 +15,9 @@ from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, silent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Reason, ThrottledGpu, ThrottleReply
     from gpu_tuned.ctl.options import Options
+    from gpu_tuned.ctl.render.full import Window
 
 EXAMPLES = """\
 examples:
@@ -31,7 +32,12 @@ A power cap has a row for each whose limit it was at the time: ours, the
 board's, another's (a BMC, a rack's power manager, somebody's nvidia-smi), or
 nobody's, while the GPU was idle.
 """
-WINDOWS = (("minute_s", "minute", 8), ("hour_s", "hour", 8), ("day_s", "day", 8), ("start_s", "since start", 11))
+WINDOWS: tuple[tuple[Window, str, int], ...] = (
+    ("minute_s", "minute", 8),
+    ("hour_s", "hour", 8),
+    ("day_s", "day", 8),
+    ("start_s", "since start", 11),
+)
 WORDS = {
     **FAULTS,
     "sw_power_cap": "power cap",
@@ -50,32 +56,44 @@ _STYLES = {"fault": "bad", "limit": "warn"}
 
 def run(options: Options) -> int:
     reply = client.call(options.socket, "Throttle", {}, options.timeout)
-    if options.gpu is not None:
+    away = driver_away(reply)
+    if options.gpu is not None and (reply["gpus"] or not away):
         reply = {**reply, "gpus": [pick(reply["gpus"], options.gpu)]}
     if options.json:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
         say(page(reply, ink_for(sys.stdout, options.no_color), time.time()))
-    return judge.TROUBLE if reply.get("not_answering_since") else judge.IN_ORDER
+    return judge.TROUBLE if away or reply.get("not_answering_since") else judge.IN_ORDER
 
 
-def page(reply: Json, ink: Ink, now: float) -> list[str]:
+def driver_away(reply: ThrottleReply) -> str:
+    """Why these seconds are not of now, in words; "" where the driver answers."""
+    driver = reply.get("driver")  # an older daemon does not say
+    if driver is None or driver["state"] == "ok":
+        return ""
+    words = f"driver {driver['state'].replace('_', ' ')}"
+    return f"{words}: {driver['message']}" if driver["message"] else words
+
+
+def page(reply: ThrottleReply, ink: Ink, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
-    since = reply.get("not_answering_since")
-    lines = [ink("bad", f"{silent_since(since, now)}; this was seen before")] if since else []
+    since, away = reply.get("not_answering_since"), driver_away(reply)
+    told = silent_since(since, now) if since else away
+    older = "; this was seen before" if reply["gpus"] else "; nothing was seen"
+    lines = [ink("bad", line) for line in wrap(told + older, rest="  ")] if told else []
     if not reply["gpus"]:
-        return [*lines, "no GPU"]
+        return lines or ["no GPU"]
     for gpu in reply["gpus"]:
         lines += [*([""] if lines else []), *_one(gpu, ink)]
-    told = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
-    notes = [SAMPLED] if any(reason["sampled"] for reason in told) else []
-    notes += [UNCOUNTED] if any(uncounted(reason) for reason in told) else []
+    reasons = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
+    notes = [SAMPLED] if any(reason["sampled"] for reason in reasons) else []
+    notes += [UNCOUNTED] if any(uncounted(reason) for reason in reasons) else []
     lines += [""] if notes else []
     return lines + [ink("dim", line) for note in notes for line in wrap(note, rest="  ")]
 
 
-def _one(gpu: Json, ink: Ink) -> list[str]:
+def _one(gpu: ThrottledGpu, ink: Ink) -> list[str]:
     lines = [ink("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
     reasons = gpu["throttle"]["reasons"]
     if not reasons:
@@ -88,7 +106,7 @@ def _one(gpu: Json, ink: Ink) -> list[str]:
     return lines + [_row(reason, ink) for reason in told]
 
 
-def _row(reason: Json, ink: Ink) -> str:
+def _row(reason: Reason, ink: Ink) -> str:
     mark = "~" if estimated(reason) else ""
     seconds = "".join(f"  {_amount(reason[key], mark):>{width}}" for key, _, width in WINDOWS)
     name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")

@@ -13,8 +13,34 @@ from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_p
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from typing import TypedDict
+
+    from gpu_tuned.core.wire import Gpu, Setting, StatusReply
     from gpu_tuned.ctl.options import Options
+
+    class Difference(TypedDict):
+        """One setting that is not as wished; the fields are those of Setting, and whose it is."""
+
+        gpu: str | None
+        pci: str | None
+        name: str | None
+        setting: str
+        wished: object
+        accepted: object
+        observed: object
+        state: str
+        origin: str | None
+        required: bool
+        message: str | None
+
+    class Report(TypedDict):
+        """What `verify --json` prints."""
+
+        format: int
+        in_order: bool
+        differs: list[Difference]
+        problems: list[str]
+
 
 EXAMPLES = """\
 examples:
@@ -36,7 +62,7 @@ def run(options: Options) -> int:
     return judge.exit_code(document)
 
 
-def compare(document: Json) -> Json:
+def compare(document: StatusReply) -> Report:
     """What keeps a document from being in order: settings in `differs`, sentences about the rest in `problems`."""
     differs = []
     for gpu in document["gpus"]:
@@ -50,15 +76,23 @@ def compare(document: Json) -> Json:
     }
 
 
-def _row(gpu: Json | None, setting: Json) -> Json:
-    who = (
-        {"gpu": gpu["uuid"], "pci": gpu["pci"], "name": gpu["name"]} if gpu else dict.fromkeys(("gpu", "pci", "name"))
-    )
-    keys = ("setting", "wished", "accepted", "observed", "state", "origin", "required", "message")
-    return {**who, **{key: setting[key] for key in keys}}
+def _row(gpu: Gpu | None, setting: Setting) -> Difference:
+    return {
+        "gpu": gpu["uuid"] if gpu else None,
+        "pci": gpu["pci"] if gpu else None,
+        "name": gpu["name"] if gpu else None,
+        "setting": setting["setting"],
+        "wished": setting["wished"],
+        "accepted": setting["accepted"],
+        "observed": setting["observed"],
+        "state": setting["state"],
+        "origin": setting["origin"],
+        "required": setting["required"],
+        "message": setting["message"],
+    }
 
 
-def _problems(document: Json) -> list[str]:
+def _problems(document: StatusReply) -> list[str]:
     driver, policy = document["driver"], document["policy"]
     problems = []
     if driver["state"] != "ok":
@@ -69,8 +103,9 @@ def _problems(document: Json) -> list[str]:
         problems.append("no policy is in force")
     for rule in judge.unmatched(document):
         problems.append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
-    if document["host"].get("message"):
-        problems.append(document["host"]["message"])
+    message = document["host"].get("message")
+    if message:
+        problems.append(message)
     for gpu in judge.out_of_order(document):
         if gpu["state"] != "ok":
             who = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
@@ -82,7 +117,7 @@ def _told(message: str | None) -> str:
     return f": {message}" if message else ""
 
 
-def page(document: Json, report: Json, ink: Ink) -> list[str]:
+def page(document: StatusReply, report: Report, ink: Ink) -> list[str]:
     if report["in_order"]:
         away = [gpu for gpu in document["gpus"] if gpu["state"] != "ok"]
         told = [f"{short_name(g['name'])} {short_pci(g['pci'])} {g['state']}{_told(g['message'])}" for g in away]
@@ -92,24 +127,20 @@ def page(document: Json, report: Json, ink: Ink) -> list[str]:
     lines = [ink("bad", "NOT IN ORDER" if document["driver"]["state"] == "ok" else "NOT VERIFIED")]
     for problem in report["problems"]:
         lines += wrap(problem, "  ", "    ")
-    before: object = ()
+    before: str | None = ""
     told_of = {gpu["uuid"] for gpu in document["gpus"] if gpu["state"] != "ok"}  # told above, in one line each
     for row in report["differs"]:
         if row["gpu"] in told_of:
             continue
         if row["gpu"] != before:
             before = row["gpu"]
-            who = (
-                f"{short_name(row['name'])}  {short_pci(row['pci'])}  {short_uuid(row['gpu'])}"
-                if row["gpu"]
-                else "host"
-            )
-            lines += ["", ink("bold", who)]
+            who = [short_name(row["name"] or ""), short_pci(row["pci"] or ""), short_uuid(row["gpu"] or "")]
+            lines += ["", ink("bold", "  ".join(who) if row["gpu"] else "host")]
         lines += _difference(row, ink)
     return lines
 
 
-def _difference(row: Json, ink: Ink) -> list[str]:
+def _difference(row: Difference, ink: Ink) -> list[str]:
     key = row["setting"]
     unread = row["observed"] is None
     found = (
@@ -127,7 +158,7 @@ def _difference(row: Json, ink: Ink) -> list[str]:
     return lines + (wrap(row["message"], "    ") if row["message"] else [])
 
 
-def _counted(document: Json) -> str:
+def _counted(document: StatusReply) -> str:
     every = [s for gpu in document["gpus"] for s in gpu["settings"]] + document["host"]["settings"]
     settings = [setting for setting in every if setting["origin"] is not None]
     locks = sum(s["state"] == "requested" for s in settings)

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Gpu, Setting, StatusReply
     from gpu_tuned.ctl.options import Options
 
 FOR_S = 15.0
@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     until_s = time.monotonic() + (FOR_S if options.for_s is None else options.for_s)
     while True:
         left_s = until_s - time.monotonic()
-        document: Json | None = None
+        document: StatusReply | None = None
         why = ""
         try:
             document = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
@@ -58,7 +58,7 @@ def run(options: Options) -> int:
         time.sleep(min(AGAIN_S, max(0.0, left_s)))
 
 
-def settled(document: Json) -> bool:
+def settled(document: StatusReply) -> bool:
     """Whether waiting longer changes nothing: every setting is in force or refused."""
     if document["driver"]["state"] != "ok":
         return False
@@ -69,7 +69,7 @@ def settled(document: Json) -> bool:
     return not any(row["state"] in _PENDING and not row["in_order"] for _, row in _rows(document))
 
 
-def tell(document: Json) -> int:
+def tell(document: StatusReply) -> int:
     """Say what is missing, and whether that is bad: 1 where something `required` is not in force."""
     bad, missing = [], []
     policy, driver = document["policy"], document["driver"]
@@ -84,8 +84,9 @@ def tell(document: Json) -> int:
     for gpu, row in _rows(document):
         if not row["in_order"]:
             (bad if row["required"] else missing).append(_sentence(gpu, row))
-    if document["host"].get("message"):
-        bad.append(document["host"]["message"])
+    message = document["host"].get("message")
+    if message:
+        bad.append(message)
     for gpu in _unknown(document):
         words = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])} {gpu['state']}: {gpu['message']}"
         missing.append(words)
@@ -98,19 +99,19 @@ def tell(document: Json) -> int:
     return judge.DIFFERS if bad else judge.IN_ORDER
 
 
-def _unknown(document: Json) -> list[Json]:
+def _unknown(document: StatusReply) -> list[Gpu]:
     """The GPUs that ought to be here, and of which not even the name is known."""
     return [gpu for gpu in document["gpus"] if gpu.get("uuid") == "" and not gpu["in_order"]]
 
 
-def _rows(document: Json) -> list[tuple[Json | None, Json]]:
+def _rows(document: StatusReply) -> list[tuple[Gpu | None, Setting]]:
     """Every setting that a rule wishes for, with its GPU (None: the host's)."""
-    found: list[tuple[Json | None, Json]] = [(gpu, row) for gpu in document["gpus"] for row in gpu["settings"]]
+    found: list[tuple[Gpu | None, Setting]] = [(gpu, row) for gpu in document["gpus"] for row in gpu["settings"]]
     found += [(None, row) for row in document["host"]["settings"]]
     return [(gpu, row) for gpu, row in found if row["origin"] is not None]
 
 
-def _sentence(gpu: Json | None, row: Json) -> str:
+def _sentence(gpu: Gpu | None, row: Setting) -> str:
     key = row["setting"]
     where = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}: " if gpu else ""
     required = "required, and not in force" if row["required"] else "not in force"

@@ -13,7 +13,7 @@ from gpu_tuned.ctl.render.words import epoch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import WatchReply
     from gpu_tuned.ctl.options import Options
 
 EXAMPLES = """\
@@ -43,7 +43,7 @@ def run(options: Options) -> int:
     return 0
 
 
-def lines(reply: Json, ink: Ink) -> list[str]:
+def lines(reply: WatchReply, ink: Ink) -> list[str]:
     """One reply of `Watch` as text: what was missed, if something was, then the event with its local time."""
     told = []
     missed = reply.get("missed") or 0

@@ -42,7 +42,8 @@ class Commands:
 
     def _done(self, text: str) -> Reply:
         def reply() -> Answer:
-            exceptions = self._steward.exceptions()
+            driver = self._away()
+            exceptions = [*([driver] if driver else []), *self._steward.exceptions()]
             return Answer(
                 {
                     "format": FORMAT,
@@ -53,9 +54,24 @@ class Commands:
 
         return reply
 
+    def _away(self) -> str | None:
+        """Why no GPU can be looked at or written to; None where the driver answers."""
+        fleet = self._steward.fleet
+        if fleet.state is DriverState.OK:
+            return None
+        return f"driver {fleet.state.value}: {fleet.message or 'not met yet'}"
+
     def _apply(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         self._take_up()
-        return self._done("observed, nothing is written" if self._steward.observing else "applied")
+        done = self._done("observed, nothing is written" if self._steward.observing else "applied")
+
+        def reply() -> Answer:
+            driver = self._away()
+            if driver is not None:
+                return Answer({"message": f"nothing was applied: {driver}"}, "DriverTrouble")
+            return done()
+
+        return reply
 
     def _take_up(self) -> None:
         """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
@@ -81,9 +97,10 @@ class Commands:
         if isinstance(states, Answer):
             return states
         wanted = parameters.get("setting")
-        settings = [s for s in Setting if wanted in (None, s.value, s.label)]
+        known = [s for s in Setting if parameters.get("gpu") is None or not s.of_host]
+        settings = [s for s in known if wanted in (None, s.value, s.label)]
         if not settings:
-            return Answer({"setting": wanted, "known": [s.value for s in Setting]}, "NoSuchSetting")
+            return Answer({"setting": wanted, "known": [s.value for s in known]}, "NoSuchSetting")
         of_gpus = [setting for setting in settings if not setting.of_host]
         if of_gpus and not steward.fleet.attached:
             return Answer({"message": f"the driver is away: {steward.fleet.message}"}, "DriverTrouble")

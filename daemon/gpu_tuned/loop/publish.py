@@ -4,8 +4,8 @@ for whoever asks."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from gpu_tuned import __version__
 from gpu_tuned.core import budget, status
@@ -21,10 +21,16 @@ from gpu_tuned.loop.world import World
 if TYPE_CHECKING:
     from gpu_tuned.core.advice import Advice
     from gpu_tuned.core.policy import Policy
+    from gpu_tuned.core.wire import Advice as AdviceRow
+    from gpu_tuned.core.wire import Driver as DriverRow
+    from gpu_tuned.core.wire import Gpu as GpuRow
+    from gpu_tuned.core.wire import PlanReply
+    from gpu_tuned.core.wire import Policy as PolicyRow
+    from gpu_tuned.core.wire import Setting as SettingRow
     from gpu_tuned.loop.steward import Steward
+    from gpu_tuned.ports import Document
 
-Plan = Callable[[], Mapping[str, Any]]
-Row = tuple[Track, GpuState, bool, dict[str, Any]]
+    Row = tuple[Track, GpuState, bool, SettingRow]
 
 
 class Publisher:
@@ -34,18 +40,23 @@ class Publisher:
         self._world, self._steward = world, steward
         self._started_at = world.clock.now()
         self._rows: dict[tuple[str, Setting], Row] = {}
-        self._planned: tuple[object, Mapping[str, Any]] | None = None
-        self.document: Mapping[str, Any] = {}
+        self._planned: tuple[object, PlanReply] | None = None
+        self._published: Document | None = None
 
     def publish(self) -> str:
         """Lay down what is known now; returns the one line for the service manager."""
-        self.document = self._document()
-        self._world.desk.publish(self.document)
-        line = status.one_line(self.document)
+        document = self._published = self._document()
+        self._world.desk.publish(document)
+        line = status.one_line(document)
         self._world.service.status(line)
         return line
 
-    def plan(self) -> Mapping[str, Any]:
+    @property
+    def document(self) -> Document:
+        """The last one that was published; before that, one of this moment."""
+        return self._published if self._published is not None else self._document()
+
+    def plan(self) -> PlanReply:
         """What the policy files, as they lie on the disk now, would have written. Raises PolicyError."""
         steward, files = self._steward, self._world.policy_files
         states, host = tuple(steward.inventory.states.values()), steward.inventory.host
@@ -64,12 +75,13 @@ class Publisher:
         def wishes_of(state: GpuState) -> WishesOf:
             return wishes.of_host(policy, False) if state is host else wishes.of(policy, state, False)
 
-        rows = plan_of([*states, host], wishes_of, pending, steward.inventory.moment())
+        plan = plan_of([*states, host], wishes_of, steward.inventory.moment())
+        plan["mode"], plan["pending"] = status.mode(steward.observing), pending
         held = {s for state in states for s, wish in wishes_of(state).items() if not wish.watched}
-        rows["notes"] += steward.rivals.beside(lambda: held)
-        rows["advice"] = [advice_row(advice) for advice in self._advice(policy, states)]
-        self._planned = (key, rows)
-        return rows
+        plan["notes"] += steward.rivals.beside(lambda: held)
+        plan["advice"] = [advice_row(advice) for advice in self._advice(policy, states)]
+        self._planned = (key, plan)
+        return plan
 
     def _advice(self, policy: Policy, states: Iterable[GpuState]) -> tuple[Advice, ...]:
         """What is known to go wrong with what a policy wishes of these boards, as they were seen last."""
@@ -83,7 +95,7 @@ class Publisher:
         around = Around(driver=self._driver_row()["library"], laptop=self._world.kernel.on_battery_host())
         return advise_policy(policy, [state.board for state in here if state.board is not None], found, around)
 
-    def _document(self) -> dict[str, Any]:
+    def _document(self) -> Document:
         """The whole status document; "plan" beside it is served by its own method."""
         steward, policy = self._steward, self._steward.keeper.policy
         states = steward.inventory.states
@@ -110,23 +122,20 @@ class Publisher:
                 "poll_interval_s": steward.interval_s,
                 "sequence": steward.turns,
                 "rivals": steward.rivals.rows,
+                "stalled": [],  # the loop does not know of it; whoever answers does
             },
             "plan": self.plan,
         }
 
-    def _gpu_row(self, state: GpuState, short: bool) -> dict[str, Any]:
+    def _gpu_row(self, state: GpuState, short: bool) -> GpuRow:
         rows = [
             self._row(state, setting, track, short)
             for setting in Setting
             if (track := state.tracks.get(setting)) is not None and status.shown(setting, track, state)
         ]
-        throttle = dict(self._steward.reconciler.throttle_row(state))
-        fault = throttle["fault"]
-        if isinstance(fault, Mapping):
-            throttle["fault"] = {**fault, "since": status.timestamp(fault["since"])}
-        return status.gpu_row(state, rows, throttle, short)
+        return status.gpu_row(state, rows, self._steward.reconciler.throttle_row(state), short)
 
-    def _row(self, state: GpuState, setting: Setting, track: Track, short: bool) -> dict[str, Any]:
+    def _row(self, state: GpuState, setting: Setting, track: Track, short: bool) -> SettingRow:
         """The row of the document before, where nothing it is made of was replaced since: documents never change."""
         key = (key_of(state), setting)
         known = self._rows.get(key)
@@ -138,22 +147,19 @@ class Publisher:
         self._rows[key] = (track, state, short, row)
         return row
 
-    def _policy_row(self) -> dict[str, Any]:
+    def _policy_row(self) -> PolicyRow:
         steward, keeper = self._steward, self._steward.keeper
         keeper.notice_change()
-        policy = keeper.policy
-        return {
-            "state": keeper.state.value,
-            "mode": "observe" if steward.observing else "enforce",
-            "files": list(policy.files) if policy else [],
-            "digest": policy.digest if policy else None,
-            "loaded_at": status.timestamp(keeper.loaded_at),
-            "error": "\n".join(keeper.problems) or None,
-            "pending": keeper.pending.digest if keeper.pending else None,
-            **status.policy_rows(policy, steward.inventory.states, steward.fleet.counts),
-        }
+        standing = status.Standing(
+            keeper.state.value,
+            steward.observing,
+            keeper.loaded_at,
+            keeper.problems,
+            keeper.pending.digest if keeper.pending else None,
+        )
+        return status.policy_row(keeper.policy, steward.inventory.states, steward.fleet.counts, standing)
 
-    def _driver_row(self) -> dict[str, Any]:
+    def _driver_row(self) -> DriverRow:
         fleet, kernel = self._steward.fleet, self._world.kernel
         return {
             "state": fleet.state.value,
@@ -166,7 +172,7 @@ class Publisher:
         }
 
 
-def advice_row(advice: Advice) -> dict[str, Any]:
+def advice_row(advice: Advice) -> AdviceRow:
     """One piece of advice, for `plan`."""
     return {
         "id": advice.id,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import HANDED_BACK, TAKES_UP
@@ -40,11 +40,14 @@ from gpu_tuned.core.model import (
 )
 from gpu_tuned.core.originals import Original
 from gpu_tuned.core.settings import ROWS
-from gpu_tuned.core.status import capping_of
+from gpu_tuned.core.status import capping_of, timestamp
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
 from gpu_tuned.core.track import Note, State, Track
 from gpu_tuned.loop.inventory import Inventory, key_of
 from gpu_tuned.ports import Clock, Device, Look, Say
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Throttling
 
 EVERYTHING = Look(application_clocks=True, counters=True)
 Save = Callable[[], None]
@@ -242,16 +245,17 @@ class Reconciler:
         detail = {"found": reading_text(found)}
         self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
 
-    def throttle_row(self, state: GpuState) -> Mapping[str, object]:
+    def throttle_row(self, state: GpuState) -> Throttling:
         """What slowed this GPU down, for the document."""
         throttle = self.throttles.get(state.gpu.uuid)
         if throttle is None:
             return {"reasons": [], "fault": None}
         fault = throttle.fault
-        since_s = None if fault is None else state.wall_of(fault.since_s)
         return {
             "reasons": throttle.report(self._clock.monotonic()),
-            "fault": None if fault is None else {"reason": fault.reason.word, "since": since_s},
+            "fault": None
+            if fault is None
+            else {"reason": fault.reason.word, "since": timestamp(state.wall_of(fault.since_s))},
         }
 
     def _prove(self, state: GpuState, seen: Seen) -> Mapping[Setting, Verdict]:

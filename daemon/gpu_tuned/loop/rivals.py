@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.rivals import UNITS, Overlap, overlaps, suspects
 from gpu_tuned.ports import Clock, Kernel, Say
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Rival as RivalRow
 
 Held = Callable[[], Collection[Setting]]
 """Asked only where somebody runs: to gather the settings costs more than everything else here."""
@@ -41,7 +44,7 @@ class Rivals:
         return overlaps(self._running, held()) if self._running else ()
 
     @property
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[RivalRow]:
         """For the status document."""
         return [
             {

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING
 
 from gpu_tuned import __version__
 from gpu_tuned.core import transitions
@@ -18,6 +18,9 @@ from gpu_tuned.loop.commands import Commands
 from gpu_tuned.loop.steward import Steward
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import DriverEvent
+
+if TYPE_CHECKING:
+    from gpu_tuned.ports import Document
 
 SETTLE_S = 2.5
 """After a resume the driver answers with values it is about to change; reading earlier was seen to mislead."""
@@ -99,7 +102,7 @@ class Loop:
             self._pause(began_s)
         self._finish()
 
-    def look_once(self) -> Mapping[str, Any]:
+    def look_once(self) -> Document:
         """One turn in this thread, without `run`: the document as it then is. Lets go of the driver again."""
         self.steward.start()
         self.steward.turn()

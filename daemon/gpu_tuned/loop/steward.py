@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
@@ -263,8 +262,3 @@ class Steward:
             if (state := known(one.uuid)) is not None:
                 said = Said(Note(EventKind.XID, cause=one.cause, detail={"xid": one.xid, "count": one.count}))
                 self.inventory.take(Change(state, said=(said,)))
-
-
-def plan_now(steward: Steward) -> Mapping[str, Any]:
-    """The plan as `Plan` would answer it; for whoever has no socket."""
-    return steward.publisher.plan()

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core.throttle.faults import Fault, FaultChange, FaultWatch
 from gpu_tuned.core.throttle.meter import Meter
 from gpu_tuned.core.throttle.power_cap import BOARDS_OWN, Capping, Limiter
 from gpu_tuned.core.throttle.reasons import Kind, Reason
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Reason as ReasonRow
 
 MAX_GAP_S = 30.0  # a longer time between two samples (suspended, hung, released) says nothing about the time between
 
@@ -90,7 +93,7 @@ class Throttle:
         """Whether the counters should be read at the next look, out of turn: a fault is on."""
         return self.fault is not None
 
-    def report(self, at_s: float) -> list[dict[str, Any]]:
+    def report(self, at_s: float) -> list[ReasonRow]:
         """The rows of `throttle.reasons`, seconds to the millisecond. A power cap has a row for each limiter that it
         was: their seconds belong to the state of then."""
         return [row for meter in self._meters for row in meter.rows(at_s, self.capping)]

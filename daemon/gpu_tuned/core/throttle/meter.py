@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core.throttle.power_cap import Capping, Limiter
 from gpu_tuned.core.throttle.reasons import Kind, Reason
 from gpu_tuned.core.throttle.windows import Windows
+
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Reason as ReasonRow
 
 FASTEST = 100
 """A counter that grew by more than this many times the time that passed tells nothing. Time itself passes once; a
@@ -30,7 +33,6 @@ _KINDS_OF_A_CAP: Mapping[Account, str] = {
     Limiter.OTHER: Kind.LIMIT.value,
     Limiter.BOARD: Kind.LIMIT.value,
 }
-_NO_SECONDS = dict.fromkeys(("uncounted_s", "minute_s", "hour_s", "day_s", "start_s"), 0.0)
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ class Meter:
     def uncounted_ns(self) -> int:
         return sum(stretch.ns for stretch in self._waiting)
 
-    def rows(self, at_s: float, capping: Capping) -> list[dict[str, Any]]:
+    def rows(self, at_s: float, capping: Capping) -> list[ReasonRow]:
         """One row for each account that has seconds, and one for the reason as it is now."""
         if self.reason is not Reason.SW_POWER_CAP:
             return [self._row(None, at_s, self.bit)]
@@ -156,17 +158,22 @@ class Meter:
         waits = bool(self._waiting) and any(stretch.account is account for stretch in self._waiting)
         return waits or (windows is not None and (windows.total_ns > 0 or windows.seconds(at_s)[-1] > 0))
 
-    def _row(self, account: Account, at_s: float, active: bool) -> dict[str, Any]:
+    def _row(self, account: Account, at_s: float, active: bool) -> ReasonRow:
         windows = self._accounts.get(account)
-        row = {
+        row: ReasonRow = {
             "reason": self.reason.word,
             "kind": self._kinds[account],
             "limiter": account.value if account is not None else None,
             "active": active,
             "sampled": not self.counted,
+            "uncounted_s": 0.0,
+            "minute_s": 0.0,
+            "hour_s": 0.0,
+            "day_s": 0.0,
+            "start_s": 0.0,
         }
         if windows is None and not self._waiting:  # as nearly always
-            return row | _NO_SECONDS
+            return row
         minute_s, hour_s, day_s = windows.seconds(at_s) if windows else (0.0, 0.0, 0.0)
         uncounted_s = 0.0
         if self._waiting:
@@ -175,13 +182,10 @@ class Meter:
             minute_s = min(60.0, minute_s + sum(stretch.within(at_s, 60.0) for stretch in waiting))
             hour_s = min(3600.0, hour_s + sum(stretch.within(at_s, 3600.0) for stretch in waiting))
             day_s = min(86400.0, day_s + sum(stretch.within(at_s, 86400.0) for stretch in waiting))
-        return row | {
-            "uncounted_s": round(uncounted_s, 3),
-            "minute_s": round(minute_s, 3),
-            "hour_s": round(hour_s, 3),
-            "day_s": round(day_s, 3),
-            "start_s": round((windows.total_ns if windows else 0) / 1e9 + uncounted_s, 3),
-        }
+        row["uncounted_s"] = round(uncounted_s, 3)
+        row["minute_s"], row["hour_s"], row["day_s"] = round(minute_s, 3), round(hour_s, 3), round(day_s, 3)
+        row["start_s"] = round((windows.total_ns if windows else 0) / 1e9 + uncounted_s, 3)
+        return row
 
     def _wait(self, from_s: float, to_s: float, account: Account) -> None:
         last = self._waiting[-1] if self._waiting else None

@@ -9,13 +9,13 @@ from gpu_tuned.ctl.render.words import label, moment, number, origin, short_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Gpu, Policy, Setting, StatusReply
 
 MOST_GROUPS = 4  # more than this many different wishes are no summary any more
 _SHORT = {"power_limit_w": "power", "gpu_clock_mhz": "clock", "memory_clock_mhz": "memory"}
 
 
-def fleet(document: Json, now: float, ink: Ink) -> list[str]:
+def fleet(document: StatusReply, now: float, ink: Ink) -> list[str]:
     gpus = document["gpus"]
     names = [short_name(gpu["name"]) for gpu in gpus]
     models = [_model(name) for name in names]
@@ -38,7 +38,7 @@ def _model(name: str) -> str:
     return " ".join(words[: sizes[0]]) if sizes and sizes[0] else name
 
 
-def _common(gpus: list[Json], policy: Json, names: list[str], ink: Ink) -> list[str]:
+def _common(gpus: list[Gpu], policy: Policy, names: list[str], ink: Ink) -> list[str]:
     """What is wished of all, or of each model, where that can be said in a few lines."""
     groups: dict[str, list[int]] = {}
     sources: dict[str, dict[str, None]] = {}  # in the order of their rows
@@ -67,7 +67,7 @@ def _label(setting: str) -> str:
     return _SHORT.get(setting) or label(setting)
 
 
-def _file(setting: Json) -> str:
+def _file(setting: Setting) -> str:
     source = origin(setting["origin"], setting["setting"])
     words = source.split()
     return " ".join(words[:2]) if words[0] == "profile" else words[0]
@@ -79,13 +79,15 @@ def _who(members: list[int], names: list[str]) -> str:
     return model.pop() if whole else "gpu " + ",".join(map(str, members))
 
 
-def _one(gpu: Json, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str]:
+def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str]:
     """The line of one GPU, and one below it for each exception."""
     words, style = state_of(gpu)
     here = gpu["state"] == "ok"
-    doing = gpu["telemetry"] if here else {}
-    draw = f"{number(doing.get('power_w'))}/{number(doing.get('power_limit_w'))}"
-    clock, heat = number(doing.get("gpu_clock_mhz")), number(doing.get("temperature_c"))
+    doing = gpu["telemetry"]
+    draw, clock, heat = "-/-", "-", "-"
+    if here:
+        draw = f"{number(doing['power_w'])}/{number(doing['power_limit_w'])}"
+        clock, heat = number(doing["gpu_clock_mhz"]), number(doing["temperature_c"])
     own, fault = _seconds(gpu)
     line = f"{who}{draw:>11}  {clock:>4} {heat:>3}  {ink(style, words)}"
     lines = [line + f"{'':<{9 - len(words)}} {own:>14} {fault:>5}" if here else line]
@@ -108,7 +110,7 @@ def _one(gpu: Json, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str
     return lines
 
 
-def _seconds(gpu: Json) -> tuple[str, str]:
+def _seconds(gpu: Gpu) -> tuple[str, str]:
     rows = slowed_by(gpu["throttle"]["reasons"], "hour_s")
     if not rows:
         return "-", "-"
@@ -117,7 +119,7 @@ def _seconds(gpu: Json) -> tuple[str, str]:
     return own[2] + span(own[1]), worst[2] + span(worst[1])
 
 
-def state_of(gpu: Json) -> tuple[str, str]:
+def state_of(gpu: Gpu) -> tuple[str, str]:
     """The one word for a GPU among many, and its style."""
     if gpu["state"] != "ok":
         style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
@@ -134,7 +136,7 @@ def state_of(gpu: Json) -> tuple[str, str]:
     return "ok", "good"
 
 
-def exception(setting: Json) -> tuple[str, str]:
+def exception(setting: Setting) -> tuple[str, str]:
     """A setting that is not as wished, in one sentence, and its style."""
     key = setting["setting"]
     text = f"{_label(key)} wished {value(key, setting['wished'])}"

@@ -11,6 +11,7 @@ from gpu_tuned.ctl.render.words import (
     moment,
     number,
     origin,
+    quantity,
     short_name,
     short_pci,
     short_uuid,
@@ -21,8 +22,11 @@ from gpu_tuned.ctl.render.words import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Literal
 
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Gpu, Reason, Setting, StatusReply
+
+    Window = Literal["minute_s", "hour_s", "day_s", "start_s"]
 
 HEADS = ("setting", "wished", "found", "state", "since", "from")
 NOTE = "    "
@@ -43,7 +47,7 @@ _LOUD = {
 }
 
 
-def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = False) -> list[str]:
+def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, ink: Ink, every: bool = False) -> list[str]:
     """`every`: also what no rule speaks of."""
     observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
     lines = _who(gpu, ink)
@@ -58,7 +62,7 @@ def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = F
     settings = [setting for setting in gpu["settings"] if spoken_of(setting)]
     if settings:
         # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
-        told = settings if here else [{**setting, "message": None} for setting in settings]
+        told: list[Setting] = settings if here else [{**setting, "message": None} for setting in settings]
         lines += setting_table(told, now, ink, observing)
     else:
         lines.append(ink("dim", "  no rule speaks of this GPU"))
@@ -69,12 +73,12 @@ def gpu_in_full(document: Json, gpu: Json, now: float, ink: Ink, every: bool = F
     return lines + history(gpu, now, ink)
 
 
-def spoken_of(setting: Json) -> bool:
+def spoken_of(setting: Setting) -> bool:
     """Whether a rule wishes it, or did: what the policy never knew is no part of the answer."""
     return setting["origin"] is not None or (setting["state"] == "unmanaged" and setting["message"] is not None)
 
 
-def _who(gpu: Json, ink: Ink) -> list[str]:
+def _who(gpu: Gpu, ink: Ink) -> list[str]:
     name = f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}"
     doing = gpu["telemetry"]
     if gpu["state"] != "ok":
@@ -90,9 +94,9 @@ def _who(gpu: Json, ink: Ink) -> list[str]:
     return [ink("bold", name), "  " + "  ".join(parts)]
 
 
-def limited_elsewhere(gpu: Json) -> str:
+def limited_elsewhere(gpu: Gpu) -> str:
     """That something holds the board below the limit that was asked for, in words; "" where nothing does."""
-    asked = next((s["observed"] for s in gpu["settings"] if s["setting"] == "power_limit_w"), None)
+    asked = quantity(next((s["observed"] for s in gpu["settings"] if s["setting"] == "power_limit_w"), None))
     enforced = gpu["telemetry"]["power_limit_w"]
     # A watt is what two readings of one limit may differ by.
     if gpu["state"] != "ok" or asked is None or enforced is None or enforced >= asked - 1:
@@ -103,7 +107,7 @@ def limited_elsewhere(gpu: Json) -> str:
     )
 
 
-def setting_table(settings: list[Json], now: float, ink: Ink, observing: bool = False) -> list[str]:
+def setting_table(settings: list[Setting], now: float, ink: Ink, observing: bool = False) -> list[str]:
     """The rows of one GPU, or of the host, each with its notes below it."""
     rows = [_cells(setting, now) for setting in settings]
     widths = [max(len(row[i]) for row in [HEADS, *rows]) for i in range(5)]
@@ -137,7 +141,7 @@ def _row(cells: tuple[str, ...], widths: list[int], last: str) -> str:
     return ("  " + "".join(cell.ljust(width + 2) for cell, width in zip(cells, widths, strict=False)) + last).rstrip()
 
 
-def _cells(setting: Json, now: float) -> list[str]:
+def _cells(setting: Setting, now: float) -> list[str]:
     key = setting["setting"]
     since = epoch(setting["since"])
     observed = setting["observed"]
@@ -150,7 +154,7 @@ def _cells(setting: Json, now: float) -> list[str]:
     ]
 
 
-def state_words(setting: Json, now: float) -> str:
+def state_words(setting: Setting, now: float) -> str:
     """The state of a setting, with what qualifies it: "held, required", "confirmed 14:02". A watched setting
     that is not as wished "differs": that it is only watched, the mode or a note says."""
     state = str(setting["state"])
@@ -163,13 +167,13 @@ def state_words(setting: Json, now: float) -> str:
     return f"{state}, required" if setting["required"] and state in _ROOMY else state
 
 
-def _style(setting: Json) -> str:
+def _style(setting: Setting) -> str:
     if setting["state"] in ("held", "requested") and setting["in_order"]:
         return "good"
     return _LOUD.get(setting["state"], "" if setting["in_order"] else "warn")
 
 
-def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple[str, str]]:
+def notes(setting: Setting, given: set[str], observing: bool = False) -> list[tuple[str, str]]:
     """What a row cannot hold, as (style, sentence): why it is not so, what it was before, why it is wished.
     Reasons in `given` were told already."""
     key = setting["setting"]
@@ -192,17 +196,13 @@ def notes(setting: Json, given: set[str], observing: bool = False) -> list[tuple
     return found
 
 
-def raised(setting: Json) -> bool:
+def raised(setting: Setting) -> bool:
     """Whether a limit stands above the value that was found before the first write."""
-    original, now_is = setting["original"], setting["observed"]
-    return (
-        setting.get("written", True)
-        and all(type(v) in (int, float) for v in (original, now_is))
-        and now_is > original
-    )
+    original, now_is = quantity(setting["original"]), quantity(setting["observed"])
+    return setting.get("written", True) and original is not None and now_is is not None and now_is > original
 
 
-def history(gpu: Json, now: float, ink: Ink) -> list[str]:
+def history(gpu: Gpu, now: float, ink: Ink) -> list[str]:
     """What was put back, how long the GPU was slowed down and by what, and its last Xid."""
     lines = []
     last = gpu["put_back"]["last"]
@@ -249,17 +249,17 @@ def fault_words(reason: str) -> str:
     return FAULTS.get(reason) or reason.replace("_", " ")
 
 
-def uncounted(reason: Json) -> bool:
+def uncounted(reason: Reason) -> bool:
     """Whether some of its seconds come from the bit alone, until the driver's counter is read again."""
     return bool(reason.get("uncounted_s"))
 
 
-def estimated(reason: Json) -> bool:
+def estimated(reason: Reason) -> bool:
     """Whether its seconds are not the driver's alone: they get a "~"."""
     return reason["sampled"] or uncounted(reason)
 
 
-def slowed_by(reasons: list[Json], window: str) -> list[tuple[str, float, str]]:
+def slowed_by(reasons: list[Reason], window: Window) -> list[tuple[str, float, str]]:
     """Seconds of `window` by who is to blame, as (words, seconds, "~" where not all of them were counted).
 
     Hardware slowdown is the sum of the hardware's own brakes, heat among them, so heat is taken off it.
@@ -274,7 +274,7 @@ def slowed_by(reasons: list[Json], window: str) -> list[tuple[str, float, str]]:
     def mark(*names: str) -> str:
         return marked(known[name] for name in names if name in known)
 
-    def marked(rows: Iterable[Json]) -> str:
+    def marked(rows: Iterable[Reason]) -> str:
         return "~" if any(estimated(row) and row[window] for row in rows) else ""
 
     own = [reason for reason in reasons if reason["kind"] == "own"]

@@ -8,10 +8,10 @@ from gpu_tuned.ctl.render.words import ago, epoch, moment, silent_since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.core.wire import Driver, StatusReply
 
 
-def head(document: Json, now: float, ink: Ink) -> list[str]:
+def head(document: StatusReply, now: float, ink: Ink) -> list[str]:
     """The verdict's line and one paragraph for each thing that is wrong with the whole."""
     words, style = judge.verdict(document)
     mode, seen, driver = _mode(document), _seen(document, now), _driver(document["driver"])
@@ -29,18 +29,18 @@ def head(document: Json, now: float, ink: Ink) -> list[str]:
     return lines
 
 
-def _mode(document: Json) -> str:
+def _mode(document: StatusReply) -> str:
     if document["policy"]["mode"] == "observe":
         return "observing, never writing"
     return "enforcing"
 
 
-def _seen(document: Json, now: float) -> str:
+def _seen(document: StatusReply, now: float) -> str:
     seen = epoch(document["host"]["seen_at"])
     return "not seen yet" if seen is None else ago(now - seen)
 
 
-def _driver(driver: Json) -> str:
+def _driver(driver: Driver) -> str:
     # WSL and sandboxes: the kernel shows no driver, and the library speaks to one all the same.
     loaded, installed = driver["loaded"] or driver.get("library"), driver["installed"]
     if not loaded:
@@ -50,7 +50,7 @@ def _driver(driver: Json) -> str:
     return f"driver {loaded} (= installed)" if loaded == installed else f"driver {loaded}, {installed} installed"
 
 
-def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
+def _troubles(document: StatusReply, now: float) -> list[tuple[str, str]]:
     policy, driver = document["policy"], document["driver"]
     troubles = []
     since = driver["not_answering_since"]
@@ -80,8 +80,9 @@ def _troubles(document: Json, now: float) -> list[tuple[str, str]]:
         troubles.append(("warn", "policy: the last good one is in force"))
     if policy.get("pending"):
         troubles.append(("warn", "policy: the files were changed and are not loaded yet: gpu-tunedctl reload"))
-    if document["host"].get("message"):
-        troubles.append(("bad", document["host"]["message"]))
+    of_host = document["host"].get("message")
+    if of_host:
+        troubles.append(("bad", of_host))
     troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
     troubles += [("warn", f"warning: {rival['message']}") for rival in document["host"].get("rivals", [])]
     for stall in document["host"].get("stalled", []):

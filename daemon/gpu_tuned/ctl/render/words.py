@@ -6,10 +6,6 @@ import time
 
 from gpu_tuned.ctl.render.ink import clean
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from typing import Any
-
 LABELS = {
     "power_limit_w": "power limit",
     "gpu_clock_mhz": "gpu clock",
@@ -28,7 +24,7 @@ def label(setting: str) -> str:
     return LABELS.get(setting) or setting.removesuffix("_w").removesuffix("_mhz").replace("_", " ")
 
 
-def value(setting: str, raw: Any, unit: bool = True) -> str:
+def value(setting: str, raw: object, unit: bool = True) -> str:
     """A setting's value as it stands in a document. `unit` False leaves MHz out, for columns that need the room."""
     if raw is None:
         return "-"
@@ -47,9 +43,14 @@ def value(setting: str, raw: Any, unit: bool = True) -> str:
     return clean(str(raw)).replace("_", " ")
 
 
-def number(raw: Any, unit: str = "") -> str:
+def number(raw: object, unit: str = "") -> str:
     """A reading rounded to a whole number, "-" where there is none."""
     return f"{round(raw)}{unit}" if isinstance(raw, (int, float)) else "-"
+
+
+def quantity(raw: object) -> float | None:
+    """A value that is a number, and no bool; None for any other."""
+    return raw if isinstance(raw, (int, float)) and not isinstance(raw, bool) else None
 
 
 def epoch(stamp: str | None) -> float | None:

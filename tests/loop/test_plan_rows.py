@@ -1,0 +1,32 @@
+"""What a plan's rows say of a wish: a value in the unit of its key, or the word that the policy has for it."""
+
+from __future__ import annotations
+
+import pytest
+
+from gpu_tuned.core.errors import DriverRefused
+from gpu_tuned.core.model import PowerLimit, Setting
+from tests.loop.stage import Stage, policy
+
+
+@pytest.mark.parametrize(
+    ("wish", "wanted", "nearest"),
+    [
+        ("power_limit_w = 9000", 9000, 700),
+        ("power_limit_w = 20.5", 20.5, 200),
+        ("power_limit_w = { max = 20 }", {"max": 20}, 200),
+        ("gpu_clock_mhz = 9999", {"min": 9999, "max": 9999}, {"min": 2100, "max": 2100}),
+    ],
+)
+def test_what_cannot_be_had_is_told_as_the_value_that_was_wished(wish: str, wanted: object, nearest: object) -> None:
+    (row,) = Stage(policy(wish)).turn(2).plan()["refusals"]
+    assert (row["wanted"], row["nearest"]) == (wanted, nearest)
+
+
+@pytest.mark.parametrize(("wish", "wanted"), [('"max"', "max"), ('"80%"', "80 %"), ("450", 450)])
+def test_a_word_stays_a_word(wish: str, wanted: object) -> None:
+    stage = Stage(policy(f"power_limit_w = {wish}"))
+    stage.gpu.values[Setting.POWER_LIMIT] = PowerLimit(300_000)
+    stage.gpu.refuses[Setting.POWER_LIMIT] = DriverRefused("not permitted")
+    (row,) = stage.turn(2).plan()["refusals"]
+    assert row["wanted"] == wanted
