@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gpu_tuned.core.advice import Advice
 from gpu_tuned.core.model import text, wire
 from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.edit import Action, Change
@@ -27,7 +28,9 @@ class Target:
     written: tuple[str, str] | None
 
 
-def document(host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target) -> dict[str, Any]:
+def document(
+    host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target, advice: Iterable[Advice]
+) -> dict[str, Any]:
     """Everything that `init` found and proposes. Fields are only ever added."""
     writers = [*scan.writers, *_controllers(decision, scan)]
     return {
@@ -44,6 +47,7 @@ def document(host: Host, scan: Scan, decision: Decision, changes: Sequence[Chang
         "target": {"path": target.path, "present": target.present, "drop_ins": list(target.drop_ins)},
         "unread": [{"path": path, "reason": why} for path, why in scan.unread],
         "written": {"backup": target.written[0], "undo": target.written[1]} if target.written else None,
+        "advice": [one.wire() for one in advice],
         "next": list(_next(scan, decision, changes, target)),
     }
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from gpu_tuned.core.advice import Around, advise_policy
 from gpu_tuned.core.errors import DriverTrouble, GpuLost, GpuTunedError, PolicyError, UsageError
 from gpu_tuned.core.model import Board, Reading, Setting
 from gpu_tuned.core.policy import DaemonOptions, Policy
@@ -47,7 +48,8 @@ def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, re
         host = Host(boards, readings, shipped, kernel.numa_balancing(), kernel.memory_nodes(), found.mps, silent)
         decision = decide(host, found.effects)
         policy = policy_text.write(host, decision)
-        _checked(parse, policy)
+        around = Around(laptop=kernel.on_battery_host(), mps=found.mps or None)
+        advice = advise_policy(_checked(parse, policy), boards, readings, around)
         present = _present(files, parse)
         planned = changes(found, decision)
         drop_ins = [f"{DROP_INS}/{name}" for name in files.names(DROP_INS) if name.endswith(".toml")]
@@ -61,7 +63,7 @@ def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, re
             stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
             written = carry_out(files, POLICY, policy, planned, stamp)
         target = document.Target(POLICY, policy, present or "", tuple(drop_ins), written)
-        return document.document(host, found, decision, planned, target)
+        return document.document(host, found, decision, planned, target, advice)
 
 
 def _look(gpus: Gpus) -> tuple[tuple[Board, ...], dict[str, dict[Setting, Reading]]]:
@@ -88,9 +90,9 @@ def _profile(parse: Parse, name: str) -> Policy | None:
         return None
 
 
-def _checked(parse: Parse, policy: str) -> None:
+def _checked(parse: Parse, policy: str) -> Policy:
     try:
-        parse(policy)
+        return parse(policy)
     except PolicyError as error:
         raise GpuTunedError(f"a mistake in `init`: what it proposes is no policy: {error}") from error
 

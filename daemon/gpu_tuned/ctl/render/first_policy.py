@@ -23,6 +23,7 @@ def lines(document: Json) -> list[str]:
     mark = "" if written else "# "
     head = [*_summary(document, mark), *_enforced(document, mark), *_left(document, mark)]
     head += [*_writers(document, mark), *_files(document, mark), *_further(document, mark)]
+    head += _advice(document, mark)
     if written:
         return [*head, *_done(document)]
     return [*head, "#", "# ---- the policy", *document["policy"].rstrip("\n").split("\n"), *_next(document, "# ")]
@@ -153,6 +154,22 @@ def _further(document: Json, mark: str) -> list[str]:
         out += _row("keep", f"{path}, which is read after this policy and wins over it", mark)
     for entry in document["unread"]:
         out += _row("not read", f"{entry['path']}: {entry['reason']}", mark)
+    return out
+
+
+def _advice(document: Json, mark: str) -> list[str]:
+    """What is known to go wrong with what is taken over; the same of several GPUs is told once."""
+    told: dict[tuple[str, str], list[Json]] = {}
+    for row in document["advice"]:
+        told.setdefault((row["id"], row["says"]), []).append(row)
+    if not told:
+        return []
+    out = [mark.rstrip(), f"{mark}KNOWN OF THESE SETTINGS (`accept` in the policy silences one)"]
+    numbers = {gpu["uuid"]: gpu["index"] for gpu in document["gpus"]}
+    for (name, says), rows in told.items():
+        where = ",".join(str(numbers[row["gpu"]]) for row in rows)
+        text = f"{rows[0]['severity']}: GPU {where} {_label(rows[0]['setting'])}: {says} [{name}]"
+        out += wrap(text, f"{mark}  ", f"{mark}      ")
     return out
 
 
