@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from gpu_tuned import __version__
-from gpu_tuned.core import policy_parser
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.policy_words import Problems, Reader, Spot
+from gpu_tuned.core.policy import parser as policy_parser
+from gpu_tuned.core.policy.words import Problems, Reader, Spot
 
 HERE = Path(__file__).resolve().parent
 TABLES: Mapping[str, Mapping[str, Reader]] = {

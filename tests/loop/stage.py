@@ -13,7 +13,7 @@ import tomli
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.model import Board, Gpu, PowerLimit, PowerRange, Setting
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.policy_parser import Document, parse
+from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.ctl import judge, wait
 from gpu_tuned.loop.commands import Commands
 from gpu_tuned.loop.policy_keeper import PolicyFiles

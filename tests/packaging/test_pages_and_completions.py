@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tuned.core import policy_parser
-from gpu_tuned.core.policy_words import Problems, Spot
+from gpu_tuned.core.policy import parser as policy_parser
+from gpu_tuned.core.policy.words import Problems, Spot
 from gpu_tuned.ctl.verbs import VERBS
 from tests.packaging.built import ENVIRONMENT, TOP
 from tests.packaging.conftest import Package

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from gpu_tuned.adapters.policy_file import Source, Sources, load, parse_sources
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.policy_parser import Document, parse
+from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.core.settings import ROWS
 
 WORDS = ["daemon", "host", "gpu", "match", "name", "uuid", "pci", "index", "profile", "required", "watch", "reason"]

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.model import UNLOCKED, ClockLock, ComputeMode, Gpu, PowerLimit
-from gpu_tuned.core.policy_parser import Document, parse
+from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.core.wish import Auto, Ceiling, Percent, Symbol
 
 BOARDS = [

@@ -33,7 +33,7 @@ from gpu_tuned.core.model import (
     Unread,
 )
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.policy_parser import Document, parse
+from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.core.wish import Auto, Ceiling, Origin, Percent, Symbol, Target, Wish
 
 PAGES = Path(__file__).parents[2] / "docs" / "advice"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tuned.core.policy_expected import CHECK_IDS
+from gpu_tuned.core.policy.expected import CHECK_IDS
 from gpu_tuned.ctl.verbs import VERBS
 from tests.guide import read
 

@@ -12,7 +12,7 @@ import pytest
 from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, Late, LinkSample, Place
 from gpu_tuned.core.model import ComputeMode, PowerRange, Unread
 from gpu_tuned.core.policy import Expected
-from gpu_tuned.core.policy_expected import CHECK_IDS
+from gpu_tuned.core.policy.expected import CHECK_IDS
 from gpu_tuned.core.verdict import Finding, Verdict
 from gpu_tuned.doctor.examine import examine
 from tests.doctor_views import (

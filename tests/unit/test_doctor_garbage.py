@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned.adapters.host_files import look
-from gpu_tuned.core.policy_expected import CHECK_IDS
+from gpu_tuned.core.policy.expected import CHECK_IDS
 from gpu_tuned.core.verdict import Verdict
 from gpu_tuned.doctor.examine import examine
 from tests.doctor_host import healthy

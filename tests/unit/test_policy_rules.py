@@ -9,7 +9,7 @@ import pytest
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.model import ClockLock, ComputeMode, Gpu, PowerLimit, Setting
 from gpu_tuned.core.policy import DaemonOptions, Mode, Policy
-from gpu_tuned.core.policy_parser import Document, parse
+from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.core.wish import Symbol, Wish
 
 BOARD = Gpu("GPU-5b1c9f2e-8d3a-4c1f-9a57-0e6b2d4f7c11", "0000:01:00.0", "NVIDIA GeForce RTX 5090")

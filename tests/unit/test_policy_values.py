@@ -17,7 +17,7 @@ from gpu_tuned.core.model import (
     PowerLimit,
 )
 from gpu_tuned.core.policy import DaemonOptions, Mode, OnStop, Policy
-from gpu_tuned.core.policy_parser import Document, parse
+from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.core.wish import Auto, Ceiling, Match, MatchBy, Percent, Symbol
 
 EVERY = {"name": "*"}

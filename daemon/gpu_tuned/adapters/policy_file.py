@@ -20,7 +20,7 @@ import tomli
 from gpu_tuned.adapters.safe_path import printable, unsafe
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.policy_parser import Document, parse, profile_names
+from gpu_tuned.core.policy.parser import Document, parse, profile_names
 
 LARGEST_FILE = 1 << 20
 """Bytes. A policy of a thousand rules takes a tenth of it; whatever is larger was put there by mistake."""

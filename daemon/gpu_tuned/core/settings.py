@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpu_tuned.core import goal as goals
-from gpu_tuned.core import policy_values
 from gpu_tuned.core.goal import Found, Goal, Pending, Refusal
 from gpu_tuned.core.model import (
     UNLOCKED,
@@ -23,7 +22,8 @@ from gpu_tuned.core.model import (
     Setting,
     Value,
 )
-from gpu_tuned.core.policy_words import Reader
+from gpu_tuned.core.policy import values as policy_values
+from gpu_tuned.core.policy.words import Reader
 from gpu_tuned.core.wish import Symbol, Wish
 
 

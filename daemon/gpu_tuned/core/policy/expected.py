@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.policy_words import Spot, shown
+from gpu_tuned.core.policy.words import Spot, shown
 
 LANES = (1, 2, 4, 8, 12, 16, 32)
 """Widths that PCIe has."""

@@ -12,10 +12,10 @@ from typing import Any
 
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
 from gpu_tuned.core.policy import DaemonOptions, Mode, OnStop, Policy, Rule
-from gpu_tuned.core.policy_expected import accepted, lanes
-from gpu_tuned.core.policy_numbers import numeric, watts_of
-from gpu_tuned.core.policy_values import MOST_BUDGET_W, Leave, numa_balancing, word
-from gpu_tuned.core.policy_words import Problems, Reader, Spot, nearest, read_table, shown
+from gpu_tuned.core.policy.expected import accepted, lanes
+from gpu_tuned.core.policy.numbers import numeric, watts_of
+from gpu_tuned.core.policy.values import MOST_BUDGET_W, Leave, numa_balancing, word
+from gpu_tuned.core.policy.words import Problems, Reader, Spot, nearest, read_table, shown
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.wish import Match, MatchBy, Origin, Wish
 

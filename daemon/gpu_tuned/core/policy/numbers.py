@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from gpu_tuned.core.policy_words import Spot, plain
+from gpu_tuned.core.policy.words import Spot, plain
 
 _QUANTITY = re.compile(r"\s*([0-9]{1,12}(?:\.[0-9]{1,6})?)\s*([A-Za-z]*)\s*")
 _FACTORS: dict[str, int | Decimal] = {"": 1, "w": 1, "watt": 1, "watts": 1, "mw": Decimal("0.001"), "kw": 1000}

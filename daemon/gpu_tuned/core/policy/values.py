@@ -19,8 +19,8 @@ from gpu_tuned.core.model import (
     NumaBalancing,
     PowerLimit,
 )
-from gpu_tuned.core.policy_numbers import number, numeric, quantity, watts_of
-from gpu_tuned.core.policy_words import Spot, plain, shown
+from gpu_tuned.core.policy.numbers import number, numeric, quantity, watts_of
+from gpu_tuned.core.policy.words import Spot, plain, shown
 from gpu_tuned.core.wish import Auto, Ceiling, Percent, Symbol, Target
 
 MOST_W = 10_000
