@@ -372,6 +372,7 @@ def test_a_value_that_is_not_the_default_shows_that_no_initialisation_ended() ->
     stage.stranger(411)
     stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.DEFAULT
     stage.gpu.values[Setting.PERSISTENCE_MODE] = False
+    stage.start()  # a start looks whether the initialisation is the one that is known
     stage.turn(2)
     assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
 
@@ -400,6 +401,15 @@ def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> N
     stage.start()
     stage.turn(2)
     assert (stage.row()["original"], stage.limit_w()) == (700, 450)
+
+
+def test_what_the_driver_made_of_a_goal_is_known_after_a_restart() -> None:
+    stage = Stage(policy("power_limit_w = 450.5")).turn(2)
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    writes = len(stage.gpu.writes)
+    stage.start()
+    stage.turn(2)
+    assert (len(stage.gpu.writes), stage.row()["state"], stage.row()["accepted"]) == (writes, "held", 450)
 
 
 # --- a precondition wider than its reason

@@ -59,6 +59,8 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
         return replace(lasts, left=track.ours or track.left)
     lasts = replace(lasts, wish=wish, goal=goal)
     before = track.before
+    if goal is None and not wish.watched:
+        return lasts  # its board is not known yet, so neither is what the goal will be
     if wish.watched or before is None or before.goal != goal or before.rule != str(wish.origin):
         return replace(lasts, before=None)
     # What a driver made of this very goal, in an earlier run or before the GPU went away; of a lock nobody knows.
