@@ -15,9 +15,9 @@ from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence
-from gpu_tuned.core.model import Board, Gpu, Setting
-from gpu_tuned.core.saved import SEEN_BEFORE
-from gpu_tuned.loop.inventory import Inventory, key_of
+from gpu_tuned.core.model import Board, Setting
+from gpu_tuned.loop.away import Away, described
+from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.loop.pause import Pause
 from gpu_tuned.loop.reconcile import Reconciler
 from gpu_tuned.ports import Clock, Gpus, Kernel, Look, Say
@@ -31,7 +31,6 @@ MISSING_RETRY_S = 30.0
 ends it."""
 REATTACH_MAX_S = 600.0
 """The longest pause between two inits for the sake of a GPU that is lost, where the others lose nothing by it."""
-UNUSABLE = "bound to the driver, which cannot use it (a GPU reset or a reboot may help)"
 
 
 class DriverState(str, Enum):
@@ -55,10 +54,8 @@ class Fleet:
         self._reconciler, self._clock, self._say = reconciler, clock, say
         self.state = DriverState.STARTING
         self.message: str | None = None
-        self.sees_kernel = True
-        """Whether the kernel shows a driver at all: sandboxes and WSL have one that /proc and /sys do not show."""
         self._signature: tuple[str | None, Mapping[str, str]] | None = None
-        self._off_bus: set[str] = set()
+        self._away = Away(gpus, kernel, inventory)
         self._unmet: dict[str, Board] = {}  # described while they sleep: looked at when they wake
         self._retry = Pause(clock, RETRY_MAX_S)
         self._missing = Pause(clock, MISSING_RETRY_S)
@@ -92,8 +89,8 @@ class Fleet:
                 return False
             return self._attach(poll_interval_s)
         if changed:
-            self._mark_unbound(signature[1])
-        back = self._bus.over and self._back_on_bus()
+            self._away.mark_unbound(signature[1])
+        back = self._bus.over and self._away.back_on_bus()
         if back:
             self._bus.longer(poll_interval_s)
         if back or self._rebound(signature[1], changed):
@@ -134,7 +131,7 @@ class Fleet:
     def lose(self, state: GpuState, why: str) -> None:
         """One GPU is away; the others go on."""
         if not self._kernel.on_bus(state.gpu.pci):
-            self._off_bus.add(state.gpu.pci)
+            self._away.off_bus(state.gpu.pci)
         self._inventory.take(transitions.away(state, Presence.LOST, why, self._inventory.moment()))
 
     def trouble(self, state: DriverState, why: str, poll_interval_s: float) -> None:
@@ -191,16 +188,16 @@ class Fleet:
         moment = self._inventory.moment()
         for state in list(self._inventory.states.values()):
             if state.presence is Presence.UNBOUND:
-                self._not_bound(state, why)  # a driver that is unloaded lets go of its GPUs first: that is no purpose
+                # A driver that is unloaded lets go of its GPUs first: that is no purpose.
+                self._away.not_bound(state, why)
             else:
                 self._inventory.take(transitions.away(state, presence, why, moment))
 
     def _welcome(self, boards: tuple[Board, ...], bound: Mapping[str, str], poll_interval_s: float) -> None:
-        self._off_bus.clear()
+        self._away.begin(bound)
         self._unmet.clear()
         self.state, self.message = DriverState.OK, None
         self._attached_at_s = self._clock.monotonic()
-        self.sees_kernel = bool(bound) or self._kernel.driver_loaded() is not None
         version = self._gpus.driver_version() or "unknown"
         if self._told != (version, len(boards)):
             self._told = (version, len(boards))
@@ -208,11 +205,12 @@ class Fleet:
             self._say(Event(EventKind.DRIVER_READY, self._clock.now(), detail=detail))
         listed = {board.gpu.uuid for board in boards}
         for state in list(self._inventory.states.values()):
-            if self._described(state) and state.gpu.uuid not in listed:
-                self._absent(state.gpu, "not among the driver's GPUs any more")
+            if described(state) and state.gpu.uuid not in listed:
+                self._away.absent(state.gpu, "not among the driver's GPUs any more")
         for board in boards:
             self._come(board, bound, poll_interval_s)
-        self._account_for(bound)
+        self._away.account_for(bound)
+        self.message = self._away.message()
         self._missing.longer(poll_interval_s)
 
     def describe(self, uuid: str) -> Board:
@@ -258,88 +256,15 @@ class Fleet:
         except DriverError as error:
             self.lose(_described(state, board), f"does not answer as it should: {error}")
 
-    # --- those that are not here
-
-    def _account_for(self, bound: Mapping[str, str]) -> None:
-        """A state for every GPU that ought to be here and that the driver does not describe."""
-        moment = self._inventory.moment()
-        here = {state.gpu.pci for state in self._inventory.states.values() if self._described(state)}
-        missing = [pci for pci in sorted(set(bound) - here) if not self._known_without_address(pci)]
-        reasons = [why for _, why in sorted(self._gpus.left_out.items())]
-        paired = len(reasons) == len(missing)
-        accounted = set()
-        for number, pci in enumerate(missing):
-            if not self._kernel.on_bus(pci):
-                self._off_bus.add(pci)
-            why = f"{UNUSABLE}: {reasons[number]}" if paired else UNUSABLE
-            accounted.add(self._absent(self._kernel.identity(pci) or self._remembered(pci) or Gpu("", pci, ""), why))
-        if not paired:
-            for index, why in sorted(self._gpus.left_out.items())[len(missing) :]:
-                accounted.add(self._absent(Gpu("", "", f"GPU {index} of the driver's"), why))
-        for key, state in list(self._inventory.states.items()):
-            if key in accounted or self._described(state):
-                continue
-            if not state.gpu.uuid:
-                self._inventory.drop(key)  # counted or bound before, and not any more
-            elif state.presence is not Presence.UNBOUND:
-                self._not_bound(state, SEEN_BEFORE)
-        self._inventory.sort()
-        self._tell_missing(moment.wall)
-
-    def _known_without_address(self, pci: str) -> bool:
-        """Whether this is a GPU that the driver describes under no address, or under one that makes no sense."""
-        gpu = self._kernel.identity(pci)
-        state = self._inventory.states.get(gpu.uuid) if gpu else None
-        return state is not None and self._described(state)
-
-    def _absent(self, gpu: Gpu, why: str) -> str:
-        known = self._inventory.states.get(key_of(GpuState(gpu)))
-        change = transitions.away(known or GpuState(gpu), Presence.ABSENT, why, self._inventory.moment())
-        return key_of(self._inventory.take(change))
-
-    def _remembered(self, pci: str) -> Gpu | None:
-        return next((state.gpu for state in self._inventory.states.values() if state.gpu.pci == pci), None)
-
-    def _described(self, state: GpuState) -> bool:
-        """Whether the driver has this GPU on the present connection."""
-        return state.presence in (Presence.HERE, Presence.LOST, Presence.ASLEEP)
-
-    def _tell_missing(self, wall_s: float) -> None:
-        """The driver's own line where GPUs are missing: which, and what may help."""
-        away = [state for state in self._inventory.states.values() if state.presence is Presence.ABSENT]
-        self.message = None
-        if away:
-            self.message = "; ".join(f"{state.title}: {state.why}" for state in away)
-
-    def _mark_unbound(self, bound: Mapping[str, str]) -> None:
-        for state in list(self._inventory.states.values()):
-            if state.gpu.pci and state.gpu.pci not in bound and self.sees_kernel and self._is_bound_by_tokens(state):
-                self._not_bound(state, "gone: no longer bound to the driver")
-
-    def _is_bound_by_tokens(self, state: GpuState) -> bool:
-        return state.initialisation.binding is not None and state.presence is not Presence.UNBOUND
-
-    def _not_bound(self, state: GpuState, otherwise: str) -> None:
-        """A GPU that the kernel does not bind to the NVIDIA driver: on purpose, where it is on the bus all the
-        same."""
-        driver = self._kernel.driver_of(state.gpu.pci) if state.gpu.pci else None
-        anothers = driver not in (None, "", "nvidia")
-        on_purpose = anothers or (driver == "" and self._kernel.driver_loaded() is not None)
-        presence = Presence.UNBOUND if on_purpose else Presence.ABSENT
-        why = otherwise
-        if presence is Presence.UNBOUND:
-            why = f"bound to the driver {driver}, not to NVIDIA's" if driver else "unbound from the driver"
-        self._inventory.take(transitions.away(state, presence, why, self._inventory.moment()))
-
     def _rebound(self, bound: Mapping[str, str], changed: bool) -> bool:
         """Whether a GPU is there that NVML does not know in this binding. A binding that was not seen when the driver
         was attached is learned, and is no sign of anything."""
         came = False
-        known = {state.gpu.pci: state for state in self._inventory.states.values() if self._described(state)}
+        known = {state.gpu.pci: state for state in self._inventory.states.values() if described(state)}
         for pci, token in bound.items():
             state = known.get(pci)
             if state is None:
-                gone = self._remembered(pci)
+                gone = self._away.remembered(pci)
                 before = self._inventory.states.get(gone.uuid) if gone else None
                 came |= changed and (
                     before is None or before.presence is not Presence.ABSENT or self._moved(before, token)
@@ -353,10 +278,6 @@ class Fleet:
     @staticmethod
     def _moved(state: GpuState, token: str) -> bool:
         return state.initialisation.binding != token
-
-    def _back_on_bus(self) -> bool:
-        """Whether a GPU that had fallen off the bus answers there again; NVML sees that at its next init alone."""
-        return any(self._kernel.on_bus(pci) for pci in self._off_bus)
 
     def _find_missing(self, changed: bool, poll_interval_s: float) -> bool:
         """Ask again for GPUs that the driver counts and did not describe: on the same connection, and by a new init
@@ -373,7 +294,8 @@ class Fleet:
         for board in boards:
             self._come(board, bound, poll_interval_s)
         if boards:
-            self._account_for(bound)
+            self._away.account_for(bound)
+            self.message = self._away.message()
             return True
         if not self._reattach.started:
             self._reattach.longer(MISSING_RETRY_S)
