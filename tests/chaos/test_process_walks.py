@@ -9,7 +9,7 @@ import pytest
 
 from tests.chaos.process_walker import walk_one
 
-STEPS = 8
+STEPS = 6
 
 
 @pytest.mark.parametrize("seed", range(1, 21))
