@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -209,6 +211,12 @@ class Daemon:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self.gone and "COVERAGE_PROCESS_CONFIG" in os.environ:
+            # A process that is killed writes down nothing of what it ran.
+            assert self.process is not None
+            self.process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(10)
         if not self.gone:
             self.kill()
         self.manager.close()
