@@ -248,6 +248,14 @@ def test_apply_attaches_again_for_a_lost_gpu_without_waiting_for_the_pause() -> 
     assert (stage.gpus.attaches, stage.exit_code, stage.limit_w()) == (attaches + 1, 0, 450)
 
 
+def test_a_gpu_that_a_rule_names_and_that_is_missing_fails_a_wait_where_its_cap_is_required() -> None:
+    named = 'match = { uuid = "GPU-0badcafe-0000-4000-8000-000000000000" }'
+    stage = Stage(f'{CAP}\n[[gpu]]\n{named}\ncompute_mode = "default"\n').turn(2)
+    assert (stage.limit_w(), stage.wait_code) == (450, 1)
+    stage = Stage(f'{policy("power_limit_w = 450")}\n[[gpu]]\n{named}\ncompute_mode = "default"\n').turn(2)
+    assert stage.wait_code == 0, "nothing is required"
+
+
 # --- originals
 
 
@@ -388,6 +396,32 @@ def test_an_initialisation_that_is_noticed_late_makes_no_original_of_our_own_val
     assert (stage.row()["original"], stage.row()["written"]) == (700, True)
     stage.ask("restore")
     assert stage.limit_w() == 700
+
+
+def test_what_cannot_be_read_just_now_does_not_show_that_an_initialisation_ended() -> None:
+    stage = Stage(policy('compute_mode = "prohibited"')).turn(2)
+    stage.gpu.unreadable[POWER] = "timed out"
+    stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.DEFAULT
+    stage.start()
+    stage.turn(2)
+    stage.stranger(411)
+    stage.gpu.unreadable.clear()
+    stage.turn(2)
+    assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
+    assert "reinitialised" not in stage.said()
+
+
+def test_the_first_reading_of_an_initialisation_is_the_original_although_it_comes_late() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.gpu.unreadable[POWER] = "timed out"
+    stage.turn()
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert stage.row()["original"] is None
+    stage.gpu.unreadable.clear()
+    stage.turn()
+    assert (stage.limit_w(), stage.row()["original"], stage.row()["original_late"]) == (450, 700, True)
 
 
 def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> None:

@@ -113,12 +113,13 @@ def _ran_back(before_ns: Mapping[int, int], now_ns: Mapping[int, int]) -> int:
 
 def _all_back_at_default(written: Mapping[Setting, Value], board: Board, seen: Seen) -> bool:
     """Everything of ours gone at once is what the last client's leaving does; a value that is not the default, be it
-    ours or not, shows that it was no such thing. Persistence mode says nothing here: a service turns it on again."""
+    ours or not, shows that it was no such thing, and one that cannot be read just now could be such a value.
+    Persistence mode says nothing here: a service turns it on again."""
     telling = [s for s, value in written.items() if s.readable and value != factory_default(board, s)]
     if not telling or any(seen.readings.get(s) != factory_default(board, s) for s in telling):
         return False
     return all(
-        isinstance(reading, Unread) or factory_default(board, setting) in (None, reading)
+        reading is NO_GETTER or setting in board.absent or factory_default(board, setting) in (None, reading)
         for setting, reading in seen.readings.items()
         if setting is not Setting.PERSISTENCE_MODE
     )

@@ -25,7 +25,7 @@ from gpu_tuned.core.model import (
     watts,
     wire,
 )
-from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.policy import Policy, Rule
 from gpu_tuned.core.throttle import Capping, capping
 from gpu_tuned.core.track import State, Track
 from gpu_tuned.core.wish import Ceiling, MatchBy, Wish, target_wire
@@ -110,6 +110,13 @@ def _rounded(track: Track, state: GpuState) -> str | None:
     rungs = gpu_rungs(board) if wish.setting is Setting.GPU_CLOCK else board.memory_ladder_mhz
     fitted = lock_on(rungs, wish.target)
     return fitted.rounded if isinstance(fitted, Fitted) else None
+
+
+def _may_require(policy: Policy | None, named: Rule) -> bool:
+    """Whether a rule by pattern may require something of the GPU that `named` asks for: its name is not known."""
+    if policy is None or named.match.by is MatchBy.NAME:
+        return False
+    return any(rule.required for rule in policy.rules if rule.match.by is MatchBy.NAME)
 
 
 def wanted_away(state: GpuState, short: bool) -> bool:
@@ -258,7 +265,7 @@ def policy_row(policy: Policy | None, states: Mapping[str, GpuState], met: bool,
                 "match": str(rule.match),
                 # A UUID or an address names one GPU that must be there; a pattern may be meant for other hosts.
                 "fails": rule.match.by is not MatchBy.NAME,
-                "required": bool(rule.required),
+                "required": bool(rule.required) or _may_require(policy, rule),
             }
             for rule in unmatched
         ],

@@ -139,8 +139,10 @@ def _with_originals(state: GpuState, seen: Seen, late: bool, moment: Moment) -> 
     new = {}
     for setting, reading in seen.readings.items():
         track = state.tracks.get(setting) or drift.new_track(moment)
-        # Once something of ours was in force in this initialisation, what is read is no original any more.
-        ours = late and (track.ours or track.accepted is not None or track.before is not None)
+        # Once something of ours was in force in this initialisation, what is read is no original any more. A first
+        # reading since it began (`met`) that is not our value shows that nothing of ours was.
+        first = track.met is None and track.before is None and reading != track.accepted
+        ours = late and not first and (track.ours or track.accepted is not None or track.before is not None)
         original = track.original if ours else track.original or originals.get(setting)
         met = reading if track.met is None and not isinstance(reading, Unread) else track.met
         if original is not track.original or met is not track.met:
