@@ -82,6 +82,8 @@ def test_an_env_file_means_what_python_dotenv_says(pairs: list[tuple[str, str]])
         'A="a\\nb"',
         "A=x # y",
         "A=x#y",
+        "A=#x",
+        "A= #x",
         "export A=1",
         "A= 1 ",
         "A=",

@@ -95,7 +95,11 @@ VERBS = {
     ),
     "reload": Verb("read the policy files anew", "commands", flags=_ANSWER, timeout_s=COMMAND_S, plain=True),
     "restore": Verb(
-        "put back what was found before the first write", "commands", gpu=_ONE, flags=_ANSWER, timeout_s=COMMAND_S
+        "put back what was found at first; `apply` takes it up again",
+        "commands",
+        gpu=_ONE,
+        flags=_ANSWER,
+        timeout_s=COMMAND_S,
     ),
     "release": Verb(
         "let go of a GPU: for a reset, a MIG change, a driver upgrade",

@@ -167,11 +167,9 @@ def _compose(lines: list[str], number: int) -> _Taken:
         return _Taken("", None, "env-file-line")
     if not equals:
         return _Taken(name)
-    rest = rest.lstrip()
-    if rest[:1] in ("'", '"'):
-        return _quoted(name, rest, lines, number)
-    value = re.split(r"(?:^|\s)#", rest, maxsplit=1)[0].rstrip()
-    return _Taken(name, value)
+    if rest.lstrip()[:1] in ("'", '"'):
+        return _quoted(name, rest.lstrip(), lines, number)
+    return _Taken(name, re.split(r"\s#", rest, maxsplit=1)[0].strip())
 
 
 def _quoted(name: str, rest: str, lines: list[str], number: int) -> _Taken:
