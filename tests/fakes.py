@@ -293,8 +293,8 @@ class FakeService:
     def alive(self) -> None: ...
 
 
-class FakeDesk:
-    """`ports.Desk` whose document is at hand, and whose commands a test lays down."""
+class FakeMailbox:
+    """`ports.Mailbox` whose document is at hand, and whose commands a test lays down."""
 
     def __init__(self) -> None:
         self.document: Any = None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from gpu_tuned.adapters.nvml.inspect import Inspection
     from gpu_tuned.core.advice import Advice
     from gpu_tuned.core.wire import Gpu as GpuRow
-    from gpu_tuned.loop.policy_keeper import PolicyFiles
+    from gpu_tuned.loop.policy_in_force import PolicyFiles
 
 PATIENCE_S = 1.5
 """Seconds for the driver and for the search of old scripts, side by side; the doctor may take two in all."""

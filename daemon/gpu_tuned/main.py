@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.core.wire import Gpu as GpuRow
     from gpu_tuned.core.wire import PlanReply
-    from gpu_tuned.ctl.kinds import Environment
-    from gpu_tuned.loop.policy_keeper import PolicyFiles
+    from gpu_tuned.ctl.protocols import Environment
+    from gpu_tuned.loop.policy_in_force import PolicyFiles
     from gpu_tuned.loop.world import World
-    from gpu_tuned.ports import Desk, Document, Say, Service, Store
+    from gpu_tuned.ports import Document, Mailbox, Say, Service, Store
 
 CONFIG = "/etc/gpu-tuned/gpu-tuned.toml"
 STATE_DIR = "/var/lib/gpu-tuned"
@@ -61,7 +61,7 @@ def daemon() -> None:
 
 def hold(options: argparse.Namespace) -> int:
     """The daemon itself, from its first signal handler to its exit status."""
-    from gpu_tuned.loop.life import Life
+    from gpu_tuned.loop.main_thread import Life
 
     life = Life()
     life.listen_to_signals()  # before the other imports: until then SIGHUP ends a process
@@ -76,11 +76,11 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.adapters.stream import put_now
-    from gpu_tuned.control.desk import Desk
+    from gpu_tuned.control.mailbox import Mailbox
     from gpu_tuned.control.server import Server
     from gpu_tuned.core.errors import AlreadyRunning, NotPermitted, StillInDriver
     from gpu_tuned.core.events import Event, EventKind
-    from gpu_tuned.loop.listener import Listener
+    from gpu_tuned.loop.driver_events import DriverEvents
     from gpu_tuned.loop.run import Loop
 
     lock, ghost = WriterLock(os.path.join(_sysroot(), "run/gpu-tuned/writer.lock")), None
@@ -108,18 +108,18 @@ def hold(options: argparse.Namespace) -> int:
 
     # The socket before the driver: a missing or hanging driver must not silence `gpu-tunedctl status`.
     woken: list[Loop] = []
-    desk = Desk(
+    mailbox = Mailbox(
         on_command=lambda: woken[0].wake() if woken else None,
         stalls=lambda: [stall for stall in (say.stall(), lasting.stall()) if stall is not None],
     )
-    server = Server(desk, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
+    server = Server(mailbox, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
     server.open()
     try:
         service = systemd.SystemdService()
         files = _policy_files(options.config, _owners())
-        world = _world(files, (this_boot, lasting), service, desk, say, observe=options.observe)
+        world = _world(files, (this_boot, lasting), service, mailbox, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
-        Listener(world.gpus, loop.heard).start()
+        DriverEvents(world.gpus, loop.heard).start()
         woken.append(loop)
         loop.prepare()
         if ghost is not None:
@@ -142,7 +142,7 @@ def after_stop(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.loop.after_stop import only_restores, put_back
-    from gpu_tuned.loop.steward import Steward
+    from gpu_tuned.loop.supervisor import Supervisor
 
     if not systemd_job.stopped(options.after_stop):
         return 0
@@ -151,7 +151,7 @@ def after_stop(options: argparse.Namespace) -> int:
         files, stores = _policy_files(options.config, _owners()), _stores(options)
         world = _world(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
         try:
-            put_back(Steward(world, world.say), world, say)
+            put_back(Supervisor(world, world.say), world, say)
         finally:
             say.close()
     return 0
@@ -240,7 +240,7 @@ def gpu_pids() -> tuple[int, ...]:
 
 
 class _Looks:
-    """`ctl.kinds.Looks`: what verbs look at beside the socket."""
+    """`ctl.protocols.Looks`: what verbs look at beside the socket."""
 
     plan = staticmethod(offline_plan)
     problems = staticmethod(policy_problems)
@@ -287,7 +287,7 @@ def _policy_files(config: str, owners: frozenset[int] | None) -> PolicyFiles:
     from pathlib import Path
 
     from gpu_tuned.adapters import policy_file
-    from gpu_tuned.loop.policy_keeper import PolicyFiles
+    from gpu_tuned.loop.policy_in_force import PolicyFiles
 
     return PolicyFiles(
         lambda: policy_file.load_sources(Path(config), owners).to_json(),
@@ -302,7 +302,7 @@ def _sysroot() -> str:
 
 
 def _world(
-    files: PolicyFiles, stores: tuple[Store, Store], service: Service, desk: Desk, say: Say, *, observe: bool
+    files: PolicyFiles, stores: tuple[Store, Store], service: Service, mailbox: Mailbox, say: Say, *, observe: bool
 ) -> World:
     """`stores`: for this boot, and for what outlives it."""
     from gpu_tuned.adapters.clock import SystemClock
@@ -318,7 +318,7 @@ def _world(
         this_boot=this_boot,
         lasting=lasting,
         service=service,
-        desk=desk,
+        mailbox=mailbox,
         say=say,
         policy_files=files,
         observe=observe,

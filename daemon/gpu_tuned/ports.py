@@ -201,7 +201,7 @@ class Command(Protocol):
         """Reply, once; from any thread."""
 
 
-class Desk(Protocol):
+class Mailbox(Protocol):
     """Where the loop meets the control socket: it lays down what is known and takes up what is asked."""
 
     def publish(self, document: Document) -> None:

@@ -171,9 +171,9 @@ class Walk:
 
     @staticmethod
     def code(document: Any) -> int:
-        from gpu_tuned.ctl import judge
+        from gpu_tuned.ctl import verdict
 
-        return judge.exit_code(document)
+        return verdict.exit_code(document)
 
     @staticmethod
     def waited(document: Any) -> int:

@@ -124,7 +124,7 @@ class Walk:
             if setting is POWER and isinstance(value, PowerLimit)
         ]
         for i, (gpu, truth) in enumerate(zip(self.gpus, self.truths, strict=True)):
-            state = stage.steward.inventory.states.get(gpu.uuid)
+            state = stage.supervisor.inventory.states.get(gpu.uuid)
             truth.seen = gpu.uuid in looked and state is not None and state.here
             truth.readable = POWER not in gpu.unreadable
             if gpu.uuid in looked:
@@ -144,7 +144,9 @@ class Walk:
 
     def check_others(self, gpu: FakeGpu) -> None:
         """Whatever is called held is what the board has. Application clocks are read at every fifth look alone."""
-        rows = [row for one in self.stage.desk.document["gpus"] if one["uuid"] == gpu.uuid for row in one["settings"]]
+        rows = [
+            row for one in self.stage.mailbox.document["gpus"] if one["uuid"] == gpu.uuid for row in one["settings"]
+        ]
         for row in rows:
             setting = Setting(row["setting"])
             must(row["in_order"] or row["message"], "a row that is not in order says why", row)
@@ -170,7 +172,7 @@ class Walk:
 
     def row(self, index: int) -> dict[str, object]:
         uuid = self.gpus[index].uuid
-        rows = [row for gpu in self.stage.desk.document["gpus"] if gpu["uuid"] == uuid for row in gpu["settings"]]
+        rows = [row for gpu in self.stage.mailbox.document["gpus"] if gpu["uuid"] == uuid for row in gpu["settings"]]
         return next((row for row in rows if row["setting"] == POWER.value), {})
 
     def calm(self) -> None:
@@ -413,7 +415,7 @@ def settle_after_command(walk: Walk) -> None:
     """A command is served by a turn of its own, in which originals may have been taken."""
     looked = walk.looked()
     for gpu, truth in zip(walk.gpus, walk.truths, strict=True):
-        state = walk.stage.steward.inventory.states.get(gpu.uuid)
+        state = walk.stage.supervisor.inventory.states.get(gpu.uuid)
         known = state.original(POWER) if state else None
         if gpu.uuid in looked and known is not None and isinstance(known.value, PowerLimit):
             truth.readable = POWER not in gpu.unreadable

@@ -96,7 +96,9 @@ def lived(days: float, interval_s: float, seed: int = 1) -> Figures:
             for gpu in gpus:
                 gpu.writes.clear()
             saved = max(saved, *(len(json.dumps(one)) for one in stage.this_boot.saves))
-            document = max(document, len(json.dumps({k: v for k, v in stage.desk.document.items() if k != "plan"})))
+            document = max(
+                document, len(json.dumps({k: v for k, v in stage.mailbox.document.items() if k != "plan"}))
+            )
         if turn % (8 * hour_turns) == 0 and chance.random() < 0.5:
             stage.start()  # an upgrade
         if turn % max(1, turns // 4) == 0:

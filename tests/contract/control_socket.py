@@ -1,4 +1,4 @@
-"""A control socket on a desk with a document made by hand: what the daemon's clients see, without the daemon."""
+"""A control socket on a mailbox with a document made by hand: what the daemon's clients see, without the daemon."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Any
 
 from gpu_tuned.control.connection import Limits
-from gpu_tuned.control.desk import Desk
+from gpu_tuned.control.mailbox import Mailbox
 from gpu_tuned.control.places import Room
 from gpu_tuned.control.server import Server
 from gpu_tuned.ports import Answer
@@ -72,7 +72,7 @@ class Raw:
 
 
 class Served:
-    """A desk and a server in a thread of its own; `troubles` is what the server had to complain of."""
+    """A mailbox and a server in a thread of its own; `troubles` is what the server had to complain of."""
 
     def __init__(
         self,
@@ -90,11 +90,11 @@ class Served:
         self.path = path or str(Path(self._folder.name) / "io.gputuned.Control")
         self.troubles: list[str] = []
         self.asked = threading.Event()
-        self.desk = Desk(self.asked.set, monotonic=clock)
+        self.mailbox = Mailbox(self.asked.set, monotonic=clock)
         if published:
-            self.desk.publish(document())
+            self.mailbox.publish(document())
         self.server = Server(
-            self.desk,
+            self.mailbox,
             None if inherited else self.path,
             inherited or (),
             group,
@@ -132,7 +132,7 @@ class Served:
             while not ending:
                 self.asked.wait(WAIT_S)
                 self.asked.clear()
-                while (command := self.desk.take()) is not None:
+                while (command := self.mailbox.take()) is not None:
                     command.answer(answer(command.name, dict(command.parameters)))
 
         thread = threading.Thread(target=loop, daemon=True)

@@ -18,7 +18,7 @@ import pynvml
 from gpu_tuned.adapters.nvml import Nvml
 from gpu_tuned.adapters.nvml.errors import FOR_GOOD, MEANINGS
 from gpu_tuned.core.model import Board
-from tests.fakes import FakeClock, FakeDesk, FakeGpu, FakeGpus, FakeKernel, FakeService, FakeStore, Heard
+from tests.fakes import FakeClock, FakeGpu, FakeGpus, FakeKernel, FakeMailbox, FakeService, FakeStore, Heard
 from tests.loop.stage import Stage, policy
 
 POWER_W, STRANGERS_W, COMPUTE_MODE, PROHIBITED = 450, 500, 3, 2
@@ -78,7 +78,7 @@ class RealStage(Stage):
         self.kernel = FakeKernel(FakeGpus(*(FakeGpu(board) for board in boards)))
         self.gpus: Any = Nvml()
         self.this_boot, self.lasting = FakeStore(), FakeStore()
-        self.heard, self.service, self.desk = Heard(), FakeService(), FakeDesk()
+        self.heard, self.service, self.mailbox = Heard(), FakeService(), FakeMailbox()
         self.start()
 
     def found(self, index: int) -> tuple[float, int, int]:
@@ -108,7 +108,7 @@ class RealStage(Stage):
 
     def untrue(self) -> Iterator[str]:
         """What the document says and is not so."""
-        document = self.desk.document
+        document = self.mailbox.document
         wished = True
         for index, board in enumerate(self.boards):
             watts, mode, persists = self.found(index)
@@ -132,7 +132,7 @@ class RealStage(Stage):
 
     def stated(self) -> bool:
         """Whether everything is as wished, or it is said why not."""
-        document = self.desk.document
+        document = self.mailbox.document
         reasons = [document["driver"]["message"]] + [gpu["message"] for gpu in document["gpus"]]
         reasons += [row["message"] for gpu in document["gpus"] for row in gpu["settings"] if not row["in_order"]]
         return self.exit_code == 0 or any(reasons)
@@ -154,7 +154,7 @@ class Table:
     def began(self) -> RealStage:
         stage = RealStage(self.library, self.boards)
         stage.turn(12)  # the costly getters take turns
-        assert stage.exit_code == 0, stage.steward.exceptions()
+        assert stage.exit_code == 0, stage.supervisor.exceptions()
         return stage
 
     def running(self, call: str, code: int) -> None:
@@ -204,7 +204,7 @@ class Table:
             self.check(case, stage)
             if stage.exit_code == 0:
                 return
-        self.wrong.append(f"{case}: long over, and still: {'; '.join(stage.steward.exceptions())}")
+        self.wrong.append(f"{case}: long over, and still: {'; '.join(stage.supervisor.exceptions())}")
         if stage is self.stage:
             stage.gpus.detach()
             self.stage = self.began()

@@ -21,7 +21,7 @@ def served() -> Iterator[Served]:
             client.ask("Status")
             reply = client.reply()
             assert reply is not None and "host" in reply["parameters"]
-        assert served.desk.take() is None
+        assert served.mailbox.take() is None
 
 
 GARBAGE = {
@@ -111,13 +111,13 @@ def test_a_watcher_that_goes_away_or_talks_is_let_go(served: Served) -> None:
 
 def test_a_document_that_cannot_be_sent_is_reported_and_ends_nothing() -> None:
     with Served() as served:
-        good = served.desk.document
+        good = served.mailbox.document
         assert good is not None
-        served.desk.publish({**good, "host": float("nan")})  # type: ignore[typeddict-item]
+        served.mailbox.publish({**good, "host": float("nan")})  # type: ignore[typeddict-item]
         with served.connect() as client:
             client.ask("Status")
             assert client.reply() is None
-        served.desk.publish(good)
+        served.mailbox.publish(good)
         with served.connect() as client:
             client.ask("Status")
             assert client.reply() is not None

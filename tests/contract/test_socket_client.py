@@ -64,7 +64,7 @@ def test_a_call_returns_the_parameters() -> None:
 
 def test_a_large_reply_comes_whole() -> None:
     with Served() as served:
-        served.desk.publish(document(gpus=200))
+        served.mailbox.publish(document(gpus=200))
         assert len(client.call(served.path, "Status")["gpus"]) == 200
 
 
@@ -202,8 +202,8 @@ def test_a_closed_socket_is_not_permitted(tmp_path: Path) -> None:
 def test_watch_yields_events_and_raises_when_the_daemon_goes() -> None:
     with Served() as served:
         events = client.watch(served.path)
-        served.desk.say(event("one"))
-        served.desk.say(event("two"))
+        served.mailbox.say(event("one"))
+        served.mailbox.say(event("two"))
         first, second = next(events), next(events)
         assert (first["sequence"], second["sequence"]) == (1, 2)
         assert first["event"] is not None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gpu_tuned.control.connection import Limits
-from gpu_tuned.control.desk import NOT_ANSWERING_AFTER_S, Busy, patched
+from gpu_tuned.control.mailbox import NOT_ANSWERING_AFTER_S, Busy, patched
 from gpu_tuned.ports import Answer
 from tests.contract.control_socket import Raw, Served, Time
 from tests.contract.sample_document import document
@@ -62,7 +62,7 @@ def driver_of(served: Served) -> dict[str, Any]:
 
 
 def test_status_says_since_when_and_recovers(served: Served, clock: Time) -> None:
-    served.desk.entered(clock())
+    served.mailbox.entered(clock())
     clock.now_s += NOT_ANSWERING_AFTER_S
     assert driver_of(served)["state"] == "ok"
     clock.now_s += 0.1
@@ -71,35 +71,35 @@ def test_status_says_since_when_and_recovers(served: Served, clock: Time) -> Non
     assert driver["not_answering_since"] is not None
     clock.now_s += 1000
     assert driver_of(served) == driver, "since when does not move"
-    served.desk.left()
+    served.mailbox.left()
     assert driver_of(served)["state"] == "ok"
 
 
 def test_a_command_is_refused_at_once_while_the_driver_hangs(served: Served, clock: Time) -> None:
-    served.desk.entered(clock())
+    served.mailbox.entered(clock())
     clock.now_s += NOT_ANSWERING_AFTER_S + 1
     with served.connect() as client:
         for method in ("Apply", "Reload", "Restore", "Release", "Resume"):
             reply = ask(client, method)
             assert reply["error"] == "io.gputuned.Control.NotAnswering"
-            assert reply["parameters"]["since"] == served.desk.not_answering_since()
+            assert reply["parameters"]["since"] == served.mailbox.not_answering_since()
         for method in ("Plan", "Throttle"):
-            assert ask(client, method)["parameters"]["not_answering_since"] == served.desk.not_answering_since()
-    assert served.desk.take() is None
+            assert ask(client, method)["parameters"]["not_answering_since"] == served.mailbox.not_answering_since()
+    assert served.mailbox.take() is None
 
 
 def test_a_command_that_nobody_takes_is_answered_in_time_and_taken_back(served: Served, clock: Time) -> None:
     with served.connect() as client:
         client.ask("Apply")
         assert served.asked.wait(10)
-        served.desk.entered(clock())
+        served.mailbox.entered(clock())
         clock.now_s += Limits().command_s + 1
-        served.desk.wake()
+        served.mailbox.wake()
         reply = client.reply()
         assert reply is not None
         assert reply["error"] == "io.gputuned.Control.NotAnswering"
-        assert reply["parameters"]["since"] == served.desk.not_answering_since()
-        assert served.desk.take() is None, "told that it was not done, and so it is not done later"
+        assert reply["parameters"]["since"] == served.mailbox.not_answering_since()
+        assert served.mailbox.take() is None, "told that it was not done, and so it is not done later"
         assert "parameters" in ask(client)
 
 
@@ -107,16 +107,16 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_another_commands(served:
     with served.connect() as client:
         client.ask("Apply")
         assert served.asked.wait(10)
-        first = served.desk.take()
+        first = served.mailbox.take()
         assert first is not None
         clock.now_s += Limits().command_s + 1
-        served.desk.wake()
+        served.mailbox.wake()
         reply = client.reply()
         assert reply is not None and reply["error"] == "io.gputuned.Control.NotAnswering"
         served.asked.clear()
         client.ask("Reload")
         assert served.asked.wait(10)
-        second = served.desk.take()
+        second = served.mailbox.take()
         assert second is not None
         first.answer(Answer({"message": "first"}))
         second.answer(Answer({"message": "second"}))

@@ -34,7 +34,7 @@ def answers(served: Served) -> None:
 def later(served: Served, clock: Time, seconds: float) -> None:
     """Let time pass, and the server notice."""
     clock.now_s += seconds
-    served.desk.wake()
+    served.mailbox.wake()
 
 
 def test_one_byte_a_second_does_not_hold_a_place() -> None:
@@ -67,7 +67,7 @@ def test_a_watcher_may_listen_for_ever() -> None:
         assert watcher.reply() is not None
         later(served, clock, 1_000_000.0)
         answers(served)
-        served.desk.say(event())
+        served.mailbox.say(event())
         reply = watcher.reply()
         assert reply is not None and reply["parameters"]["sequence"] == 1
 
@@ -75,7 +75,7 @@ def test_a_watcher_may_listen_for_ever() -> None:
 def test_a_client_that_never_reads_is_dropped_and_bounded() -> None:
     clock = Time()
     with Served(clock=clock) as served:
-        served.desk.publish(document(gpus=8))
+        served.mailbox.publish(document(gpus=8))
         with served.connect() as client:
             client.sock.setblocking(False)
             sent = blocked = 0
@@ -105,7 +105,7 @@ def test_a_client_that_never_reads_is_dropped_and_bounded() -> None:
 
 def test_a_client_that_reads_slowly_gets_everything() -> None:
     with Served() as served:
-        served.desk.publish(document(gpus=8))
+        served.mailbox.publish(document(gpus=8))
         with served.connect() as client:
             client.send(STATUS * 300)
             for _ in range(300):
@@ -120,7 +120,7 @@ def test_a_slow_watcher_loses_events_and_is_told_how_many() -> None:
             assert watcher.reply() is not None
         said = 3000
         for number in range(1, said + 1):
-            served.desk.say(event("x" * 1000))
+            served.mailbox.say(event("x" * 1000))
             reply = quick.reply()
             assert reply is not None
             assert (reply["parameters"]["sequence"], reply["parameters"]["missed"]) == (number, 0)
@@ -205,7 +205,7 @@ def test_what_all_clients_send_is_bounded_and_the_largest_goes_first() -> None:
 
 def test_one_reply_at_a_time_is_made_for_a_client_that_does_not_read() -> None:
     with Served() as served:
-        served.desk.publish(document(gpus=8))
+        served.mailbox.publish(document(gpus=8))
         with served.connect() as client:
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             client.send(STATUS * 400)
@@ -288,7 +288,7 @@ def crowd(served: Served) -> list[Raw]:
 
 def test_among_200_clients_that_all_ask_status_comes_within_100_ms() -> None:
     with Served() as served:
-        served.desk.publish(document(gpus=8))
+        served.mailbox.publish(document(gpus=8))
         clients = crowd(served)
         for client in clients:
             client.send(STATUS * 5)
@@ -312,7 +312,7 @@ def test_among_200_clients_that_behave_badly_status_comes_within_100_ms() -> Non
             else:
                 client.send(json.dumps({"method": "org.varlink.service.GetInfo"}).encode() + b"\0")
         for _ in range(20):
-            served.desk.say(event())
+            served.mailbox.say(event())
         assert slowest_status(served) < 0.1
         for client in clients:
             client.sock.close()

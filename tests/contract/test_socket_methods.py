@@ -40,7 +40,7 @@ def test_status_is_the_published_document_without_the_plan(served: Served) -> No
     with served.connect() as client:
         for sequence in (2, 3):
             published = document(gpus=8, sequence=sequence)
-            served.desk.publish(published)
+            served.mailbox.publish(published)
             client.ask("Status")
             reply = client.reply()
             assert reply is not None
@@ -70,7 +70,7 @@ def test_before_the_first_document_reading_says_so() -> None:
 def test_who_comes_a_moment_before_the_first_document_gets_it() -> None:
     with Served(published=False) as served, served.connect() as client:
         client.ask("Status")
-        served.desk.publish(document())
+        served.mailbox.publish(document())
         held_to_the_file("Status", client.reply())
 
 
@@ -146,7 +146,7 @@ def test_replies_keep_the_order_of_requests_also_across_a_command(served: Served
         # While this one waits for the loop, others are served.
         other.ask("Status")
         assert other.reply() is not None
-        command = served.desk.take()
+        command = served.mailbox.take()
         assert command is not None
         command.answer(Answer({"message": "first"}))
         first, second = client.reply(), client.reply()
@@ -159,7 +159,7 @@ def test_a_second_answer_and_one_for_a_client_that_left_are_dropped(served: Serv
     with served.connect() as client:
         client.ask("Apply")
         assert served.asked.wait(10)
-    command = served.desk.take()
+    command = served.mailbox.take()
     assert command is not None
     command.answer(Answer({"message": "late"}))
     command.answer(Answer({"message": "later"}))
@@ -194,13 +194,13 @@ def test_one_way_asks_and_hears_nothing(served: Served) -> None:
         assert reply is not None
         assert "gpus" in reply["parameters"]
         assert "host" not in reply["parameters"]
-    command = served.desk.take()
+    command = served.mailbox.take()
     assert command is not None
     assert command.name == "apply"
 
 
 def test_watch_begins_at_once_and_numbers_events(served: Served) -> None:
-    served.desk.say(event("before"))
+    served.mailbox.say(event("before"))
     with served.connect() as client:
         client.ask("Watch", more=True)
         begun = client.reply()
@@ -209,7 +209,7 @@ def test_watch_begins_at_once_and_numbers_events(served: Served) -> None:
             "continues": True,
         }
         for number in (2, 3):
-            served.desk.say(event(f"event {number}"))
+            served.mailbox.say(event(f"event {number}"))
             reply = client.reply()
             parameters = held_to_the_file("Watch", reply)
             assert reply is not None and reply["continues"] is True

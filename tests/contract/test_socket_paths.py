@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned.control import listen
-from gpu_tuned.control.desk import Desk
+from gpu_tuned.control.mailbox import Mailbox
 from gpu_tuned.control.server import Server
 from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, UsageError
 from tests.contract.control_socket import Served
@@ -28,7 +28,7 @@ def answers(served: Served) -> None:
 def refused(path: str | Path, kind: type[GpuTunedError]) -> str:
     """The message with which opening this path fails; nothing at the path has changed after it."""
     before = os.lstat(path).st_ino if os.path.lexists(path) else None
-    server = Server(Desk(), str(path))
+    server = Server(Mailbox(), str(path))
     with pytest.raises(kind) as error:
         server.open()
     server.close()
@@ -140,7 +140,7 @@ def test_inherited_sockets_are_served_all_and_their_paths_stay(short: Path) -> N
 def test_a_path_that_was_inherited_is_not_opened_again(short: Path) -> None:
     path = short / "one"
     served = Served(str(path))
-    served.server = Server(served.desk, str(path), [listening(path)])
+    served.server = Server(served.mailbox, str(path), [listening(path)])
     served.thread = type(served.thread)(target=served.server.serve, daemon=True)
     with served:
         answers(served)
@@ -151,7 +151,7 @@ def test_what_cannot_be_served_is_refused_by_number(short: Path) -> None:
     file = os.open(short / "file", os.O_CREAT | os.O_RDWR)
     udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     for fd in (pair[0].detach(), file, udp.detach(), 999):
-        server = Server(Desk(), None, [fd])
+        server = Server(Mailbox(), None, [fd])
         with pytest.raises(UsageError, match=f"inherited descriptor {fd} "):
             server.open()
         server.close()

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from gpu_tuned.control.peers import Doorkeeper, Peer, peer_of
+from gpu_tuned.control.peers import Access, Peer, peer_of
 from gpu_tuned.ports import Answer
 from tests.contract.control_socket import Served
 from tests.contract.sample_document import document
@@ -75,7 +75,7 @@ def test_a_stranger_may_change_nothing_and_hears_what_it_takes() -> None:
         assert [reply["error"] for reply in replies] == ["io.gputuned.Control.NotPermitted"] * len(WRITING)
         assert [reply["parameters"]["method"] for reply in replies] == WRITING
         assert {r["parameters"]["needed"] for r in replies} == {f"root or a member of the group {group}"}
-        assert served.desk.take() is None
+        assert served.mailbox.take() is None
 
 
 @as_root
@@ -94,7 +94,7 @@ def test_a_member_of_the_group_may(primary: bool) -> None:
         found["policy"]["required"] = []
         for row in found["gpus"][0]["settings"]:
             row["required"] = False
-        served.desk.publish(found)
+        served.mailbox.publish(found)
         gid, groups = (member.gr_gid, ()) if primary else (NOBODY, (NOBODY, member.gr_gid))
         replies = call_as(served, WRITING, NOBODY, gid, groups)
         assert [r["parameters"]["message"] for r in replies] == [method.lower() for method in WRITING]
@@ -126,7 +126,7 @@ def test_what_is_required_is_let_go_of_by_root_alone() -> None:
         found = document(gpus=2)
         for row in found["gpus"][1]["settings"]:
             row["required"] = False
-        served.desk.publish(found)
+        served.mailbox.publish(found)
         told = [release_or_restore(reply) for reply in call_as(served, list(calls), NOBODY, member.gr_gid)]
         why = "root: the policy marks NVIDIA GeForce RTX 5090 0000:01:00.0 power limit (20-psu.toml "
         assert told == [why + "gpu[0].power_limit_w) as required" if w == "root" else w for w in calls.values()]
@@ -141,7 +141,7 @@ def test_what_is_required_is_not_released_either_while_no_gpu_can_be_seen() -> N
     with Served(group=member.gr_name) as served, served.answering(lambda name, _: Answer({"message": name})):
         found = document(gpus=0)
         found["policy"]["required"] = ["20-psu.toml gpu[0].power_limit_w"]
-        served.desk.publish(found)
+        served.mailbox.publish(found)
         (reply,) = call_as(served, ["Release"], NOBODY, member.gr_gid)
         assert reply["parameters"]["needed"] == "root: the policy marks 20-psu.toml gpu[0].power_limit_w as required"
 
@@ -152,7 +152,7 @@ def test_before_the_first_status_nobody_but_root_lets_go() -> None:
     with Served(group=member.gr_name, published=False) as served:
         replies = call_as(served, ["Release", "Restore"], NOBODY, member.gr_gid)
         assert [reply["error"] for reply in replies] == ["io.gputuned.Control.DriverTrouble"] * 2
-        assert served.desk.take() is None
+        assert served.mailbox.take() is None
 
 
 def test_who_runs_the_daemon_may() -> None:
@@ -163,13 +163,13 @@ def test_who_runs_the_daemon_may() -> None:
 
 def test_uid_and_groups_decide_and_the_process_id_does_not() -> None:
     member = next(g for g in grp.getgrall() if g.gr_gid not in (0, NOBODY))
-    doorkeeper = Doorkeeper(member.gr_name)
+    access = Access(member.gr_name)
     stranger = NOBODY if os.geteuid() != NOBODY else NOBODY - 1
-    assert doorkeeper.admits(Peer(1, 0, frozenset()))
-    assert doorkeeper.admits(Peer(1, os.geteuid(), frozenset()))
-    assert doorkeeper.admits(Peer(1, stranger, frozenset({member.gr_gid})))
-    assert not doorkeeper.admits(Peer(0, stranger, frozenset({0, NOBODY})))
-    assert not Doorkeeper("gpu-tuned-no-such-group").admits(Peer(1, stranger, frozenset({member.gr_gid})))
+    assert access.admits(Peer(1, 0, frozenset()))
+    assert access.admits(Peer(1, os.geteuid(), frozenset()))
+    assert access.admits(Peer(1, stranger, frozenset({member.gr_gid})))
+    assert not access.admits(Peer(0, stranger, frozenset({0, NOBODY})))
+    assert not Access("gpu-tuned-no-such-group").admits(Peer(1, stranger, frozenset({member.gr_gid})))
 
 
 def test_the_kernel_names_our_own_groups() -> None:

@@ -92,7 +92,7 @@ def test_what_is_not_served_is_refused_by_name_and_the_connection_goes_on(
         assert client.reply() == {"error": f"org.varlink.service.{error}", "parameters": parameters}
         client.ask("Status", new_key_of_varlink=1)
         held_to_the_file("Status", client.reply())
-    assert served.desk.take() is None
+    assert served.mailbox.take() is None
 
 
 def test_infinity_is_no_time(served: Served) -> None:
@@ -101,4 +101,4 @@ def test_infinity_is_no_time(served: Served) -> None:
         reply = client.reply()
         assert reply is not None
         assert reply["parameters"] == {"parameter": "for_s"}
-    assert served.desk.take() is None
+    assert served.mailbox.take() is None

@@ -107,9 +107,9 @@ def test_watch_with_more(served: Served) -> None:
         assert watching.stdout is not None
         lines = (json.loads(line.strip("\x1e")) for line in watching.stdout)
         assert next(lines)["event"] is None
-        served.desk.say(event("one"))
+        served.mailbox.say(event("one"))
         assert next(lines)["event"]["message"] == "one"
-        served.desk.say(event("two"))
+        served.mailbox.say(event("two"))
         assert next(lines)["sequence"] == 2
     finally:
         watching.kill()

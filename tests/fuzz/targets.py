@@ -13,10 +13,10 @@ from pathlib import Path
 
 from gpu_tuned.adapters.policy_file import Source, Sources, parse_sources
 from gpu_tuned.adapters.state_file import FILE, StateFile, volatile
-from gpu_tuned.control.desk import Desk
 from gpu_tuned.control.framing import BadMessage, Framer, decode
+from gpu_tuned.control.mailbox import Mailbox
 from gpu_tuned.control.methods import Responder
-from gpu_tuned.control.peers import Doorkeeper, Peer
+from gpu_tuned.control.peers import Access, Peer
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.model import Gpu
 from gpu_tuned.core.saved import from_json
@@ -28,9 +28,9 @@ MOMENT = Moment(1.7e9, 1000.0)
 BOARD = Gpu("GPU-5b1c9f2e-8d3a-4c1f-9a57-0e6b2d4f7c11", "0000:01:00.0", "NVIDIA GeForce RTX 5090")
 ROOT = Peer(1, 0, frozenset())
 
-_desk = Desk()
-_desk.publish(document())
-_responder = Responder(_desk, Doorkeeper("gpu-tuned-no-such-group"))
+_mailbox = Mailbox()
+_mailbox.publish(document())
+_responder = Responder(_mailbox, Access("gpu-tuned-no-such-group"))
 _folder = tempfile.TemporaryDirectory(prefix="gpu-tuned-fuzz-")
 
 
@@ -57,9 +57,9 @@ def _serve(message: bytes) -> None:
     for reply in call.replies:
         assert reply.endswith(b"\0")
         json.loads(reply[:-1])
-    while _desk.take() is not None:
+    while _mailbox.take() is not None:
         pass
-    _desk.answers()
+    _mailbox.answers()
 
 
 def policy(data: bytes) -> None:

@@ -44,7 +44,7 @@ def compare(name: str, lines: list[str]) -> None:
 
 
 class OfEnv:
-    """`ctl.kinds.Looks` for `env`, which asks for nothing else."""
+    """`ctl.protocols.Looks` for `env`, which asks for nothing else."""
 
     environment = staticmethod(environment)
 

@@ -12,7 +12,7 @@ from gpu_tuned.core.host_view import CdiSpec, HostView, LinkSample
 from gpu_tuned.core.model import ComputeMode, Unread
 from gpu_tuned.core.verdict import Diagnosis
 from gpu_tuned.ctl import doctor
-from gpu_tuned.ctl.render.ink import WIDTH, Ink
+from gpu_tuned.ctl.render.text import WIDTH, Colour
 from gpu_tuned.doctor.examine import examine
 from gpu_tuned.doctor.inside import examine_inside
 from tests.contract.test_doctor import SCHEMA
@@ -72,7 +72,7 @@ def diagnosis(name: str) -> Diagnosis:
 
 @pytest.mark.parametrize("name", [*HOSTS, "container"])
 def test_page(name: str) -> None:
-    lines = doctor.page(diagnosis(name), Ink(False))
+    lines = doctor.page(diagnosis(name), Colour(False))
     assert [line for line in lines if len(line) > WIDTH] == []
     compare(f"doctor_{name}", lines)
 
@@ -82,7 +82,7 @@ def test_fix() -> None:
 
 
 def test_colour_changes_no_letter() -> None:
-    plain, painted = (doctor.page(diagnosis("ill"), Ink(on)) for on in (False, True))
+    plain, painted = (doctor.page(diagnosis("ill"), Colour(on)) for on in (False, True))
     bare = [line.replace("\x1b[0m", "") for line in painted]
     for code in ("1;32", "1;31", "33", "2", "1"):
         bare = [line.replace(f"\x1b[{code}m", "") for line in bare]
@@ -90,7 +90,7 @@ def test_colour_changes_no_letter() -> None:
 
 
 def test_quiet_leaves_out_what_is_well() -> None:
-    lines = doctor.page(diagnosis("healthy"), Ink(False), quiet=True)
+    lines = doctor.page(diagnosis("healthy"), Colour(False), quiet=True)
     assert len(lines) == 1 and lines[0].startswith("HEALTHY")
 
 

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 import pytest
 
 from gpu_tuned.ctl import plan, status, throttle, verify
-from gpu_tuned.ctl.render.ink import WIDTH, Ink
+from gpu_tuned.ctl.render.text import WIDTH, Colour
 from tests.golden.kept import NOW, compare, document, documents, reply
 
-PLAIN, COLOURED = Ink(False), Ink(True)
+PLAIN, COLOURED = Colour(False), Colour(True)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 

@@ -13,7 +13,7 @@ from gpu_tuned.core.model import Setting
 from gpu_tuned.core.policy import OnStop
 from gpu_tuned.core.throttle import Kind
 from gpu_tuned.core.track import State
-from gpu_tuned.loop.fleet import DriverState
+from gpu_tuned.loop.driver import DriverState
 from tests.golden.kept import document, documents
 
 SCHEMA = json.loads((files("gpu_tuned.ctl") / "status.schema.json").read_text())

@@ -25,7 +25,7 @@ from gpu_tuned.core.model import (
 from gpu_tuned.core.show import COST_PAGES, document_of
 from gpu_tuned.core.wish import Origin, Wish
 from gpu_tuned.ctl import show
-from gpu_tuned.ctl.render.ink import WIDTH, Ink
+from gpu_tuned.ctl.render.text import WIDTH, Colour
 from tests.golden.kept import HERE, NOW, compare, document
 
 UNSUPPORTED = Unread("not supported by this GPU")
@@ -89,7 +89,7 @@ def shown(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["daemon", "offline", "shy"])
 def test_page(name: str) -> None:
-    lines = show.page(shown(name), Ink(False), NOW)
+    lines = show.page(shown(name), Colour(False), NOW)
     assert [line for line in lines if len(line) > WIDTH] == []
     compare(f"show_{name}", lines)
 

@@ -35,15 +35,15 @@ def host(case: Case, nvsim: MakeHost, monkeypatch: pytest.MonkeyPatch) -> Iterat
     made = nvsim(*case.boards)
     for name, value in {**made.simulator_env, "NVSIM_CAP_SYS_ADMIN": "1"}.items():
         monkeypatch.setenv(name, value)
-    keeper = Nvml()
-    keeper.attach()
+    in_force = Nvml()
+    in_force.attach()
     try:
         for verb in case.before:
             made.run(*verb.split())
         case.lay_out(made.root)
         yield made
     finally:
-        keeper.detach()
+        in_force.detach()
 
 
 def held(document: dict[str, Any]) -> dict[tuple[int, str], object]:

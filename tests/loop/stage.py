@@ -14,13 +14,13 @@ from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.model import Board, Gpu, PowerLimit, PowerRange, Setting
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.policy.parser import Document, parse
-from gpu_tuned.ctl import judge, wait
+from gpu_tuned.ctl import verdict, wait
 from gpu_tuned.loop.commands import Commands
-from gpu_tuned.loop.policy_keeper import PolicyFiles
-from gpu_tuned.loop.steward import Steward
+from gpu_tuned.loop.policy_in_force import PolicyFiles
+from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import Answer
-from tests.fakes import FakeClock, FakeDesk, FakeGpu, FakeGpus, FakeKernel, FakeService, FakeStore, Heard
+from tests.fakes import FakeClock, FakeGpu, FakeGpus, FakeKernel, FakeMailbox, FakeService, FakeStore, Heard
 
 LADDER = tuple(range(2100, 200, -15))
 PROFILE = Document("profile full", {"power_limit_w": "max"}, shipped=True)
@@ -62,7 +62,7 @@ class Stage:
         self.gpus = FakeGpus(*(FakeGpu(one) for one in boards or (board(),)))
         self.kernel = FakeKernel(self.gpus)
         self.this_boot, self.lasting = FakeStore(), FakeStore()
-        self.heard, self.service, self.desk = Heard(), FakeService(), FakeDesk()
+        self.heard, self.service, self.mailbox = Heard(), FakeService(), FakeMailbox()
         self.observe = observe
         self.start()
 
@@ -81,21 +81,21 @@ class Stage:
             FakeStore() if self.observe else self.this_boot,
             FakeStore() if self.observe else self.lasting,
             self.service,
-            self.desk,
+            self.mailbox,
             self.heard,
             files,
             self.observe,
         )
-        self.steward = Steward(world, self.heard)
-        self.commands = Commands(self.steward, self.desk, self.heard)
-        self.steward.start()
-        self.steward.publish()
+        self.supervisor = Supervisor(world, self.heard)
+        self.commands = Commands(self.supervisor, self.mailbox, self.heard)
+        self.supervisor.start()
+        self.supervisor.publish()
 
     def turn(self, count: int = 1, seconds: float = 2.0) -> Stage:
         for _ in range(count):
             self.clock.mono += seconds
             served = self.commands.serve()
-            self.steward.turn()
+            self.supervisor.turn()
             for command, reply in served:
                 command.answer(reply() if callable(reply) else reply)
         return self
@@ -103,7 +103,7 @@ class Stage:
     def ask(self, name: str, **parameters: Any) -> Answer:
         """A command, and the turn that serves it."""
         command = Asked(name, {"gpu": None, "setting": None, "for_s": None} | parameters)
-        self.desk.commands.append(command)
+        self.mailbox.commands.append(command)
         self.turn()
         assert command.reply is not None
         return command.reply
@@ -114,30 +114,30 @@ class Stage:
         return self.ask("reload")
 
     def row(self, setting: str = "power_limit_w", gpu: int = 0) -> dict[str, Any]:
-        rows = self.desk.document["gpus"][gpu]["settings"]
+        rows = self.mailbox.document["gpus"][gpu]["settings"]
         return next((row for row in rows if row["setting"] == setting), {})
 
     def gpu_row(self, gpu: int = 0) -> dict[str, Any]:
-        row: dict[str, Any] = self.desk.document["gpus"][gpu]
+        row: dict[str, Any] = self.mailbox.document["gpus"][gpu]
         return row
 
     @property
     def exit_code(self) -> int:
         """What `status` and `verify` would end with."""
-        return judge.exit_code(self.desk.document)
+        return verdict.exit_code(self.mailbox.document)
 
     @property
     def wait_code(self) -> int:
         with contextlib.redirect_stderr(io.StringIO()):
-            return wait.tell(self.desk.document)
+            return wait.tell(self.mailbox.document)
 
     @property
     def settled(self) -> bool:
         """Whether `wait` would return at once."""
-        return wait.settled(self.desk.document)
+        return wait.settled(self.mailbox.document)
 
     def plan(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.desk.document["plan"]()
+        found: Mapping[str, Any] = self.mailbox.document["plan"]()
         return found
 
     def said(self) -> list[str]:

@@ -69,7 +69,7 @@ def test_a_passing_failure_while_attaching_is_over_when_it_is_over(knows_names: 
     for gpu in stage.gpus.gpus.values():
         gpu.undescribed = "the driver is not ready"
     stage.turn()
-    assert len(stage.desk.document["gpus"]) == 2
+    assert len(stage.mailbox.document["gpus"]) == 2
     assert (stage.exit_code, stage.wait_code) == (5, 1)
     assert "the driver is not ready" in stage.gpu_row(0)["message"]
     attaches = stage.gpus.attaches
@@ -77,7 +77,7 @@ def test_a_passing_failure_while_attaching_is_over_when_it_is_over(knows_names: 
         gpu.undescribed = None
     stage.turn(5)
     assert (stage.exit_code, stage.wait_code) == (0, 0)
-    assert len(stage.desk.document["gpus"]) == 2
+    assert len(stage.mailbox.document["gpus"]) == 2
     assert stage.gpus.attaches == attaches, "nobody is attached anew for it"
 
 
@@ -98,14 +98,14 @@ def test_a_gpu_that_this_boot_has_seen_is_missed_after_a_restart() -> None:
     stage.kernel.drivers.pop(gone.board.gpu.pci)
     stage.start()
     stage.turn(2)
-    assert [row["state"] for row in stage.desk.document["gpus"]] == ["ok", "absent"]
+    assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["ok", "absent"]
     assert stage.gpu_row(1)["message"]
     assert (stage.exit_code, stage.wait_code) == (5, 1)
 
 
 def test_fewer_gpus_than_the_policy_says_is_not_in_order_also_after_a_reboot() -> None:
     stage = Stage(policy("persistence_mode = true", host="gpus = 2"), board(0)).turn(2)
-    assert "1 of the 2 GPUs are here" in stage.desk.document["host"]["message"]
+    assert "1 of the 2 GPUs are here" in stage.mailbox.document["host"]["message"]
     assert (stage.exit_code, stage.wait_code) == (5, 1)
     stage.kernel.boot = "another boot"
     stage.start()
@@ -174,7 +174,7 @@ def test_a_driver_let_go_of_before_it_was_met_hides_no_missing_gpu() -> None:
     stage.turn()
     stage.ask("release")
     assert stage.exit_code == 5
-    assert stage.desk.document["host"]["message"] == "0 of the 1 GPUs are here that [host] gpus asks for"
+    assert stage.mailbox.document["host"]["message"] == "0 of the 1 GPUs are here that [host] gpus asks for"
     stage.load(f'[[gpu]]\nmatch = {{ uuid = "{stage.gpu.uuid}" }}\npower_limit_w = 450\n')
     assert stage.exit_code == 1, "a rule names a GPU that is not here"
 
@@ -206,8 +206,8 @@ def test_what_was_read_before_it_slept_is_read_again() -> None:
 def test_a_released_gpu_is_in_order_and_the_others_wait() -> None:
     stage = Stage(CAP, board(0), board(1)).turn(2)
     stage.ask("release", gpu="0")
-    assert [row["state"] for row in stage.desk.document["gpus"]] == ["released", "waiting"]
-    assert [row["in_order"] for row in stage.desk.document["gpus"]] == [True, False]
+    assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["released", "waiting"]
+    assert [row["in_order"] for row in stage.mailbox.document["gpus"]] == [True, False]
     stage.ask("release")
     stage.turn()
     assert stage.exit_code == 0
@@ -544,7 +544,7 @@ def test_the_status_line_never_says_held_of_what_cannot_be_read() -> None:
 def test_a_board_with_no_wish_counts_with_its_limit_in_force() -> None:
     text = '[host]\ngpu_power_budget_w = 900\n[[gpu]]\nmatch = { pci = "0000:01:00.0" }\npower_limit_w = 450\n'
     stage = Stage(text, board(0), board(1)).turn(2)
-    document = stage.desk.document["policy"]
+    document = stage.mailbox.document["policy"]
     assert (document["state"], stage.limit_w()) == ("restricted", 700)
     assert "450 W" in document["error"] and "700 W" in document["error"]
 
@@ -577,7 +577,7 @@ def test_a_policy_that_does_not_fit_falls_back_on_the_last_that_did_also_when_it
     stage.start()
     stage.gpus.absent, stage.kernel.loaded = None, "580.159.04"
     stage.turn(3)
-    assert (stage.desk.document["policy"]["state"], stage.limit_w()) == ("last_good", 450)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("last_good", 450)
 
 
 def test_a_policy_that_was_loaded_while_no_gpu_was_seen_is_the_last_good_one() -> None:
@@ -589,7 +589,7 @@ def test_a_policy_that_was_loaded_while_no_gpu_was_seen_is_the_last_good_one() -
     stage.start()
     stage.gpus.absent = None
     stage.turn(30)
-    assert (stage.desk.document["policy"]["state"], stage.limit_w()) == ("last_good", 500)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("last_good", 500)
 
 
 def test_what_the_driver_just_refused_is_planned_as_refused() -> None:
@@ -640,10 +640,10 @@ def test_mig_is_read_again() -> None:
 
 def test_the_host_goes_the_same_way() -> None:
     stage = Stage(policy("persistence_mode = true", host='numa_balancing = "off"')).turn(2)
-    (row,) = stage.desk.document["host"]["settings"]
+    (row,) = stage.mailbox.document["host"]["settings"]
     assert (row["state"], row["original"], stage.kernel.knob) == ("held", "on", "off")
     assert stage.ask("restore", setting="numa_balancing").error is None
-    assert (stage.kernel.knob, stage.desk.document["host"]["settings"][0]["state"]) == ("on", "restored")
+    assert (stage.kernel.knob, stage.mailbox.document["host"]["settings"][0]["state"]) == ("on", "restored")
 
 
 def test_an_absent_board_is_nobody_until_the_kernel_names_it() -> None:
@@ -651,7 +651,7 @@ def test_an_absent_board_is_nobody_until_the_kernel_names_it() -> None:
     stage.kernel.knows_names = False
     list(stage.gpus.gpus.values())[1].undescribed = "not ready"
     stage.turn()
-    state = stage.steward.inventory.states[board(1).gpu.pci]
+    state = stage.supervisor.inventory.states[board(1).gpu.pci]
     assert (state.presence, state.gpu.uuid, state.gpu.pci) == (Presence.ABSENT, "", board(1).gpu.pci)
     assert stage.wait_code == 1
 
@@ -683,7 +683,7 @@ def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:
     stage.kernel.bindings = {odd.gpu.pci: "bound"}
     stage.kernel.identity = lambda pci: replace(odd.gpu, pci=pci)  # type: ignore[method-assign]
     stage.turn(3)
-    assert [row["state"] for row in stage.desk.document["gpus"]] == ["ok"]
+    assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["ok"]
     assert (stage.exit_code, stage.limit_w()) == (0, 450)
 
 

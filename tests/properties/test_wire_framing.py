@@ -124,11 +124,11 @@ def test_no_request_breaks_the_server(served: Served, sent: list[bytes]) -> None
             client.sock.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-        while served.desk.take() is not None:
+        while served.mailbox.take() is not None:
             pass
     with served.connect() as client:
         client.ask("Status")
         reply = client.reply()
         assert reply is not None and "host" in reply["parameters"]
-    while (command := served.desk.take()) is not None:
-        served.desk.withdraw(command)
+    while (command := served.mailbox.take()) is not None:
+        served.mailbox.withdraw(command)

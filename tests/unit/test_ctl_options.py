@@ -13,8 +13,8 @@ from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl.commands import duration_s
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.parser import parser_of
-from gpu_tuned.ctl.pick import pick
 from gpu_tuned.ctl.verbs import VERBS
+from gpu_tuned.ctl.which import one_gpu
 
 WORDS = [
     "--json",
@@ -95,10 +95,10 @@ GPUS: Any = [
     ],
 )
 def test_a_gpu_is_named_by_index_address_or_uuid(wanted: str, index: int) -> None:
-    assert pick(GPUS, wanted)["index"] == index
+    assert one_gpu(GPUS, wanted)["index"] == index
 
 
 @pytest.mark.parametrize("wanted", ["GPU-10", "3", "x", "GPU-"])
 def test_a_name_of_none_or_of_many_is_refused(wanted: str) -> None:
     with pytest.raises(UsageError, match=r"01:00\.0"):
-        pick(GPUS, wanted)
+        one_gpu(GPUS, wanted)

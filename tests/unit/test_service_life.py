@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tuned.adapters.late_driver import PATIENCE_S, LateDriver
 from gpu_tuned.adapters.systemd_job import job_of, parsed
-from gpu_tuned.loop.life import UNANSWERED_S, unanswered
+from gpu_tuned.loop.main_thread import UNANSWERED_S, unanswered
 
 TABLE = """\
  1223 gpu-tuned.service   stop    running

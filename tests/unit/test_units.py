@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned.core.events import EventKind
-from gpu_tuned.loop.life import LATE_DRIVER_STATUS
+from gpu_tuned.loop.main_thread import LATE_DRIVER_STATUS
 
 UNITS = Path(__file__).parents[2] / "units"
 SERVICES = sorted(path.name for path in UNITS.glob("*.service"))

@@ -47,7 +47,7 @@ MISSPELLED = {
     "loop/publish.py": ('"gpus_here": here', '"gpu_here": here'),
     "core/throttle/meter.py": ('row["uncounted_s"]', 'row["uncountd_s"]'),
     "control/methods.py": ('"throttle": gpu["throttle"]', '"throttle": gpu["throtle"]'),
-    "ctl/judge.py": ('if not gpu["in_order"]', 'if not gpu["in_oder"]'),
+    "ctl/verdict.py": ('if not gpu["in_order"]', 'if not gpu["in_oder"]'),
     "ctl/wait.py": ('row["origin"] is not None', 'row["orign"] is not None'),
     "ctl/verify.py": ('"observed": setting["observed"]', '"observed": setting["observd"]'),
     "ctl/plan.py": ('quantity(row["wanted"])', 'quantity(row["wnted"])'),

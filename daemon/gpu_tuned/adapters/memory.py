@@ -43,7 +43,7 @@ class NoService:
 
 
 class NobodyAsks:
-    """`ports.Desk` without a socket."""
+    """`ports.Mailbox` without a socket."""
 
     def publish(self, document: Document) -> None: ...
     def say(self, event: Mapping[str, Any]) -> None: ...

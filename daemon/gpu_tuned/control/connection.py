@@ -6,8 +6,8 @@ import socket
 from collections import deque
 from dataclasses import dataclass
 
-from gpu_tuned.control.desk import Command
 from gpu_tuned.control.framing import MESSAGE_MAX_BYTES, Framer
+from gpu_tuned.control.mailbox import Command
 from gpu_tuned.control.peers import Peer
 
 _RECEIVE_BYTES = 16 * 1024

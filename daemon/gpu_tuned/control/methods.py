@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import varlink
 
 from gpu_tuned import __version__
-from gpu_tuned.control.desk import Command, Desk, DeskFull, rfc3339
 from gpu_tuned.control.framing import decode, encode
 from gpu_tuned.control.guard import LETS_GO, guarded
-from gpu_tuned.control.peers import Doorkeeper, Peer
+from gpu_tuned.control.mailbox import Command, Mailbox, MailboxFull, rfc3339
+from gpu_tuned.control.peers import Access, Peer
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.ports import Answer
@@ -61,9 +61,9 @@ class Call:
 class _Control:
     """The methods, as `varlink.Service` calls them: parameters by position, `_request` is the Call."""
 
-    def __init__(self, desk: Desk, doorkeeper: Doorkeeper) -> None:
-        self._desk = desk
-        self._doorkeeper = doorkeeper
+    def __init__(self, mailbox: Mailbox, access: Access) -> None:
+        self._mailbox = mailbox
+        self._access = access
 
     def Status(self) -> StatusReply:
         document = self._document()
@@ -128,7 +128,7 @@ class _Control:
         return self._ask(_request, "Resume", gpu=gpu)
 
     def _document(self) -> Document:
-        document = self._desk.document_now()
+        document = self._mailbox.document_now()
         if document is None:
             raise _error("DriverTrouble", message=_NOTHING_YET)
         return document
@@ -136,21 +136,21 @@ class _Control:
     def _ask(self, call: Call, method: str, **parameters: Any) -> Iterator[dict[str, Any]]:
         """Lay a command down for the loop. A generator, because one that yields nothing has no reply yet."""
         yield from ()
-        if not self._doorkeeper.admits(call.peer):
-            raise _error("NotPermitted", method=method, needed=self._doorkeeper.needed)
-        if method in LETS_GO and not self._doorkeeper.trusts(call.peer):
+        if not self._access.admits(call.peer):
+            raise _error("NotPermitted", method=method, needed=self._access.needed)
+        if method in LETS_GO and not self._access.trusts(call.peer):
             required = guarded(self._document(), method, parameters)
             if required:
                 raise _error("NotPermitted", method=method, needed=f"root: {required}")
         for name, value in parameters.items():
             if not _makes_sense(value):
                 raise varlink.InvalidParameter(name)
-        since = self._desk.not_answering_since()
+        since = self._mailbox.not_answering_since()
         if since is not None:
             raise _error("NotAnswering", since=since)
         try:
-            call.command = self._desk.ask(method.lower(), parameters)
-        except DeskFull:
+            call.command = self._mailbox.ask(method.lower(), parameters)
+        except MailboxFull:
             raise _error("Busy", message="too many commands wait for the daemon already") from None
 
 
@@ -165,8 +165,8 @@ def _makes_sense(value: str | float | None) -> bool:
 class Responder:
     """Requests to replies. Keeps no state of a client; belongs to the control thread."""
 
-    def __init__(self, desk: Desk, doorkeeper: Doorkeeper) -> None:
-        self._control = _Control(desk, doorkeeper)
+    def __init__(self, mailbox: Mailbox, access: Access) -> None:
+        self._control = _Control(mailbox, access)
         self._service = varlink.Service(
             vendor="gpu-tuned",
             product="gpu-tuned",
@@ -175,7 +175,7 @@ class Responder:
             interface_dir=str(Path(__file__).parent),
         )
         self._service.interface(INTERFACE)(lambda: self._control)
-        self._desk = desk
+        self._mailbox = mailbox
         self._encoded: dict[str, tuple[Mapping[str, Any], bytes]] = {}
 
     def respond(self, message: bytes, peer: Peer) -> Call:
@@ -206,7 +206,7 @@ class Responder:
 
     def _read(self, method: str) -> bytes:
         """The reply to a method that answers from the document; every client is sent the same bytes."""
-        document = self._desk.document_now()
+        document = self._mailbox.document_now()
         if document is None:
             return encode(error_reply("DriverTrouble", {"message": _NOTHING_YET}))
         kept = self._encoded.get(method)

@@ -33,7 +33,7 @@ def peer_of(connection: socket.socket) -> Peer:
     return Peer(pid, uid, frozenset({gid, *struct.unpack(f"{len(groups) // 4}I", groups)}))
 
 
-class Doorkeeper:
+class Access:
     """Who may change something: root, and the members of one group.
 
     A daemon that does not run as root serves its own user as well: that user could end it, change its policy or

@@ -1,6 +1,6 @@
 """The control socket's own thread: one selector over all clients.
 
-It reads the last status and lays down commands (`Desk`), and touches nothing else; so it answers while the driver
+It reads the last status and lays down commands (`Mailbox`), and touches nothing else; so it answers while the driver
 hangs. Whatever one client does ends at worst that client's connection.
 """
 
@@ -16,11 +16,11 @@ from threading import Event, Lock
 
 from gpu_tuned.control import listen, methods
 from gpu_tuned.control.connection import Connection, Limits
-from gpu_tuned.control.desk import Desk, rfc3339
 from gpu_tuned.control.framing import BadMessage, encode
+from gpu_tuned.control.mailbox import Mailbox, rfc3339
 from gpu_tuned.control.memory import Memory
 from gpu_tuned.control.methods import Responder
-from gpu_tuned.control.peers import Doorkeeper, peer_of
+from gpu_tuned.control.peers import Access, peer_of
 from gpu_tuned.control.places import Pace, Places, Room
 from gpu_tuned.control.trouble import Troubles
 from gpu_tuned.ports import Answer
@@ -42,7 +42,7 @@ class Server:
 
     def __init__(
         self,
-        desk: Desk,
+        mailbox: Mailbox,
         path: str | None,
         inherited: Sequence[int] = (),
         group: str = "gpu-tuned",
@@ -53,7 +53,7 @@ class Server:
         room: Room | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._desk, self._path, self._inherited, self._group = desk, path, tuple(inherited), group
+        self._mailbox, self._path, self._inherited, self._group = mailbox, path, tuple(inherited), group
         self._was_killed, self._limits, self._clock = was_killed, limits or Limits(), clock
         self._troubles = Troubles(say_trouble, clock)
         self._selector = selectors.DefaultSelector()
@@ -77,7 +77,7 @@ class Server:
         """Listen; from now on clients may connect, and are answered once `serve` runs.
 
         Raises AlreadyRunning, UsageError, listen.SocketTrouble."""
-        self._responder = Responder(self._desk, Doorkeeper(self._group))
+        self._responder = Responder(self._mailbox, Access(self._group))
         try:
             for fd in self._inherited:
                 self._listeners.append(listen.inherited(fd))
@@ -88,13 +88,13 @@ class Server:
             self._end()
             raise
         self._hear()
-        self._selector.register(self._desk, selectors.EVENT_READ)
+        self._selector.register(self._mailbox, selectors.EVENT_READ)
 
     def close(self) -> None:
         """End `serve`, from any thread, and wait for its last step; all clients are let go."""
         self._closing = True
         if self._serving:
-            self._desk.wake()
+            self._mailbox.wake()
             self._ended.wait(2.0)
         else:
             self._end()
@@ -117,15 +117,15 @@ class Server:
     def _wait_for_first_status(self) -> None:
         """Who connects while the daemon starts waits in the kernel's queue for a moment, and not for a refusal."""
         until_s = time.monotonic() + FIRST_STATUS_S
-        while not self._closing and time.monotonic() < until_s and not self._desk.published.wait(0.05):
+        while not self._closing and time.monotonic() < until_s and not self._mailbox.published.wait(0.05):
             pass
 
     def _turn(self) -> None:
         ready = self._selector.select(self._timeout_s())
         hungry, self._hungry = self._hungry, set()
         for key, events in ready:
-            if key.fileobj is self._desk:
-                self._desk.quiet()
+            if key.fileobj is self._mailbox:
+                self._mailbox.quiet()
             elif isinstance(key.data, Connection):
                 hungry.discard(key.data)
                 self._guard(key.data, events)
@@ -228,7 +228,7 @@ class Server:
             if call.command is not None:
                 client.waits_for = (call.command, now_s)
             if call.watches:
-                client.watched = self._desk.last_event
+                client.watched = self._mailbox.last_event
                 client.send(methods.event_reply(client.watched, 0, None), now_s)
             for reply in call.replies:
                 client.send(reply, now_s)
@@ -236,7 +236,7 @@ class Server:
 
     def _hand_out_answers(self) -> None:
         waiting = {id(client.waits_for[0]): client for client in self._clients if client.waits_for}
-        for command, answer in self._desk.answers():
+        for command, answer in self._mailbox.answers():
             client = waiting.get(id(command))
             if client is not None:
                 self._answer(client, answer)
@@ -254,10 +254,10 @@ class Server:
             self._guard(client, 0)
 
     def _tell_watchers(self) -> None:
-        for client in [c for c in self._clients if c.watched is not None and c.watched < self._desk.last_event]:
+        for client in [c for c in self._clients if c.watched is not None and c.watched < self._mailbox.last_event]:
             try:
                 while not client.full and client.watched is not None:
-                    event = self._desk.event_after(client.watched)
+                    event = self._mailbox.event_after(client.watched)
                     if event is None:
                         break
                     client.watched = event[0]
@@ -280,8 +280,8 @@ class Server:
         for client in list(self._clients):
             if client.waits_for is not None and now_s - client.waits_for[1] > self._limits.command_s:
                 command = client.waits_for[0]
-                self._desk.withdraw(command)
-                since = self._desk.not_answering_since() or rfc3339(command.at_s)
+                self._mailbox.withdraw(command)
+                since = self._mailbox.not_answering_since() or rfc3339(command.at_s)
                 self._answer(client, Answer({"since": since}, "NotAnswering"))
             elif client.overdue(now_s):
                 self._drop(client)

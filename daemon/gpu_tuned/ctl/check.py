@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import clean, say, wrap
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import clean, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def run(options: Options) -> int:
-    code = judge.IN_ORDER
+    code = verdict.IN_ORDER
     for file in options.files:
         problems, not_judged = options.looks.problems(file)
         for problem in problems:
             print(clean(problem) if file in problem else f"{file}: {clean(problem)}", file=sys.stderr)
         if problems:
-            code = judge.USAGE
+            code = verdict.USAGE
         else:
             print(f"{file}: good")
             for advice in options.looks.advice(file):

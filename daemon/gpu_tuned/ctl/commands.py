@@ -8,14 +8,14 @@ import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.pick import pick
-from gpu_tuned.ctl.render.ink import say, wrap
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import say, wrap
+from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
+    from gpu_tuned.ctl.protocols import Json
 
 EXAMPLES = """\
 examples:
@@ -58,7 +58,7 @@ def run(options: Options) -> int:
         sys.stdout.write("\n")
     else:
         say([line for part in reply["message"].splitlines() for line in wrap(part)])
-    return judge.DIFFERS if reply.get("in_order") is False else judge.IN_ORDER
+    return verdict.DIFFERS if reply.get("in_order") is False else verdict.IN_ORDER
 
 
 def parameters(options: Options) -> Json:
@@ -82,7 +82,7 @@ def parameters(options: Options) -> Json:
 def _uuid(options: Options, wanted: str) -> str:
     """What a person calls a GPU as the UUID that it is on the socket, so that 0 cannot come to mean another one."""
     gpus = client.call(options.socket, "Status", {}, options.timeout)["gpus"]
-    return str(pick(gpus, wanted)["uuid"])
+    return str(one_gpu(gpus, wanted)["uuid"])
 
 
 def duration_s(text: str) -> float:

@@ -6,16 +6,16 @@ import json
 import sys
 
 from gpu_tuned.core.verdict import Verdict
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import Ink, clean, ink_for, say, wrap
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import Colour, clean, colour_for, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
     from gpu_tuned.core.verdict import Diagnosis, Finding
-    from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
+    from gpu_tuned.ctl.protocols import Json
 
 FORMAT = 1
 EXAMPLES = """\
@@ -47,8 +47,8 @@ def run(options: Options) -> int:
     elif options.fix:
         say(script(found))
     else:
-        say(page(found, ink_for(sys.stdout, options.no_color), options.quiet))
-    return judge.DIFFERS if found.verdict is Verdict.TROUBLE else judge.IN_ORDER
+        say(page(found, colour_for(sys.stdout, options.no_color), options.quiet))
+    return verdict.DIFFERS if found.verdict is Verdict.TROUBLE else verdict.IN_ORDER
 
 
 def document(found: Diagnosis) -> Json:
@@ -73,33 +73,33 @@ def document(found: Diagnosis) -> Json:
     }
 
 
-def page(found: Diagnosis, ink: Ink, quiet: bool = False) -> list[str]:
+def page(found: Diagnosis, colour: Colour, quiet: bool = False) -> list[str]:
     """What is wrong first, with what to do; then a line each for what is unknown and what is ok."""
     ranked = sorted(found.findings, key=lambda finding: finding.verdict.rank)
-    lines = [_head(found, ink)]
+    lines = [_head(found, colour)]
     for finding in ranked:
         if finding.verdict in (Verdict.TROUBLE, Verdict.WARNING):
-            lines += ["", *_in_full(finding, ink)]
+            lines += ["", *_in_full(finding, colour)]
     if len(lines) > 1:
         lines.append("")
     for finding in ranked:
         if finding.verdict is Verdict.UNKNOWN or (finding.verdict is Verdict.OK and not quiet):
-            lines += _in_short(finding, ink)
+            lines += _in_short(finding, colour)
     return lines
 
 
-def _head(found: Diagnosis, ink: Ink) -> str:
+def _head(found: Diagnosis, colour: Colour) -> str:
     counts = {verdict: sum(f.verdict is verdict for f in found.findings) for verdict in Verdict}
     plural = {Verdict.TROUBLE: "s", Verdict.WARNING: "s"}
     parts = [f"{n} {verdict.value}{plural.get(verdict, '') if n > 1 else ''}" for verdict, n in counts.items() if n]
     word = {Verdict.TROUBLE: "TROUBLE", Verdict.WARNING: "WARNINGS"}.get(found.verdict)
     if word is None:
         word = "NOTHING WRONG SEEN" if counts[Verdict.UNKNOWN] else "HEALTHY"
-    return ink(STYLES[found.verdict], word) + f"  {', '.join(parts)}; in {found.took_s:.1f} s"
+    return colour(STYLES[found.verdict], word) + f"  {', '.join(parts)}; in {found.took_s:.1f} s"
 
 
-def _in_full(finding: Finding, ink: Ink) -> list[str]:
-    lines = [ink(STYLES[finding.verdict], finding.verdict.value) + f"  {finding.title}  [{finding.check}]"]
+def _in_full(finding: Finding, colour: Colour) -> list[str]:
+    lines = [colour(STYLES[finding.verdict], finding.verdict.value) + f"  {finding.title}  [{finding.check}]"]
     for name, text in (("seen", finding.seen), ("why", finding.why), ("do", finding.advice)):
         if text:
             lines += wrap(text, f"  {name:<6}")
@@ -112,11 +112,11 @@ def _in_full(finding: Finding, ink: Ink) -> list[str]:
     return lines
 
 
-def _in_short(finding: Finding, ink: Ink) -> list[str]:
+def _in_short(finding: Finding, colour: Colour) -> list[str]:
     because = "because: " if finding.verdict is Verdict.UNKNOWN else ""
     word = f"{finding.verdict.value:<{_WORDS}}"
     first, *rest = wrap(f"{because}{finding.seen}", f"{word}{finding.title:<{_TITLES}}  ", " " * (_WORDS + 2))
-    return [ink(STYLES[finding.verdict], first[:_WORDS]) + first[_WORDS:], *rest]
+    return [colour(STYLES[finding.verdict], first[:_WORDS]) + first[_WORDS:], *rest]
 
 
 def script(found: Diagnosis) -> list[str]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl.judge import DIFFERS, IN_ORDER, USAGE
-from gpu_tuned.ctl.render.ink import clean
+from gpu_tuned.ctl.render.text import clean
+from gpu_tuned.ctl.verdict import DIFFERS, IN_ORDER, USAGE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 import sys
 
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import clean, ink_for, say, wrap
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import clean, colour_for, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
+    from gpu_tuned.ctl.protocols import Json
 
 HELP = "who reads a variable, its values, since, until, harm, evidence"
 EXAMPLES = """\
@@ -58,10 +58,10 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        ink = ink_for(sys.stdout, options.no_color)
+        colour = colour_for(sys.stdout, options.no_color)
         style, words = ("warn", "no variable") if _no_variable(found) else STANDING[found["verdict"]["standing"]]
-        say([f"{ink('bold', clean(found['name']))}  {ink(style, words)}", *page(found)])
-    return judge.IN_ORDER if found["verdict"]["standing"] in WELL else judge.DIFFERS
+        say([f"{colour('bold', clean(found['name']))}  {colour(style, words)}", *page(found)])
+    return verdict.IN_ORDER if found["verdict"]["standing"] in WELL else verdict.DIFFERS
 
 
 def page(found: Json) -> list[str]:

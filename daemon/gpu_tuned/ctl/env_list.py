@@ -5,16 +5,16 @@ from __future__ import annotations
 import json
 import sys
 
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import WIDTH, clean, ink_for, say, wrap
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import WIDTH, clean, colour_for, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
 
-    from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
-    from gpu_tuned.ctl.render.ink import Ink
+    from gpu_tuned.ctl.protocols import Json
+    from gpu_tuned.ctl.render.text import Colour
 
 HELP = "the profiles, and whose variables are known; names that match a pattern"
 EXAMPLES = """\
@@ -38,20 +38,20 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif options.pattern is None:
-        say(overview(found, ink_for(sys.stdout, options.no_color)))
+        say(overview(found, colour_for(sys.stdout, options.no_color)))
     else:
         say(names(found) or [f"no known name matches {clean(options.pattern)}"])
-    return judge.IN_ORDER if options.pattern is None or found["names"] else judge.DIFFERS
+    return verdict.IN_ORDER if options.pattern is None or found["names"] else verdict.DIFFERS
 
 
-def overview(found: Json, ink: Ink) -> list[str]:
+def overview(found: Json, colour: Colour) -> list[str]:
     """Profiles, one a line, then the components that read most."""
-    lines = [ink("bold", "profiles") + "  gpu-tunedctl env show PROFILE --format FORMAT"]
+    lines = [colour("bold", "profiles") + "  gpu-tunedctl env show PROFILE --format FORMAT"]
     for row in found["profiles"]:
         counts = f"{len(row['set']) + len(row['options'])} set, {len(row['offered'])} offered"
         lines.append(f"  {row['name']:<13}{row['title']:<34}{counts:<20}{row['checked']}")
     known = sorted(found["components"], key=lambda row: -row["names"])
-    lines += ["", ink("bold", "catalogue") + "  gpu-tunedctl env explain NAME, gpu-tunedctl env list PATTERN"]
+    lines += ["", colour("bold", "catalogue") + "  gpu-tunedctl env explain NAME, gpu-tunedctl env list PATTERN"]
     shown = ", ".join(_component(row) for row in known[:MOST_COMPONENTS])
     total = sum(row["names"] for row in known)
     rest = len(known) - MOST_COMPONENTS

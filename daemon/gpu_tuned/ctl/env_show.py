@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import say, wrap
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def run(options: Options) -> int:
     environment = options.looks.environment()
     if not options.write:
         sys.stdout.write(environment.show(options.profile, options.format, bare=options.bare))
-        return judge.IN_ORDER
+        return verdict.IN_ORDER
     if options.format != "cdi":
         raise UsageError(f"--write is for --format cdi; for {options.format}, redirect the output to your file")
     written = environment.write_cdi(options.profile, options.folder)
@@ -60,4 +60,4 @@ def run(options: Options) -> int:
     say([f"  docker run --device nvidia.com/gpu=all --device {written['device']} ...", ""])
     say(wrap(WINS))
     say([f"To undo it: rm {written['path']}"])
-    return judge.IN_ORDER
+    return verdict.IN_ORDER

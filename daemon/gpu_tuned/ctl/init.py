@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from gpu_tuned.ctl import judge
+from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render import first_policy
-from gpu_tuned.ctl.render.ink import say
+from gpu_tuned.ctl.render.text import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,4 +40,4 @@ def run(options: Options) -> int:
     else:
         say(first_policy.lines(document))
     sys.stdout.flush()
-    return judge.IN_ORDER
+    return verdict.IN_ORDER

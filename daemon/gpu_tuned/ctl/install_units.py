@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gpu_tuned.core.errors import NotPermitted, UsageError
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import say
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import say
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def run(options: Options) -> int:
     say(["  journalctl --update-catalog"])
     say(["  systemctl enable --now gpu-tuned", "", "To undo it:", "", "  systemctl disable --now gpu-tuned"])
     say([f"  rm {' '.join(map(str, written))}"])
-    return judge.IN_ORDER
+    return verdict.IN_ORDER
 
 
 def refuse_hidden(paths: list[Path]) -> None:

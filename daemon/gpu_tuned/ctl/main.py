@@ -16,7 +16,7 @@ from gpu_tuned.ctl.verbs import module_of
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Looks
+    from gpu_tuned.ctl.protocols import Looks
 
 
 def run(argv: list[str], looks: Looks) -> int:

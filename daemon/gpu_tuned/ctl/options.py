@@ -13,7 +13,7 @@ from gpu_tuned.ctl.verbs import VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.ctl.kinds import Looks
+    from gpu_tuned.ctl.protocols import Looks
 
 SOCKET = "/run/gpu-tuned/io.gputuned.Control"
 

@@ -8,9 +8,9 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
-from gpu_tuned.ctl import judge, mps
-from gpu_tuned.ctl.render.ink import WIDTH, Ink, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import (
+from gpu_tuned.ctl import mps, verdict
+from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, say, wrap
+from gpu_tuned.ctl.render.values import (
     LOCKS,
     label,
     origin,
@@ -61,42 +61,42 @@ def run(options: Options) -> int:
         json.dump(plan, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        ink = ink_for(sys.stdout, options.no_color)
+        colour = colour_for(sys.stdout, options.no_color)
         told = mps.warning([row["wanted"] for row in plan["changes"] if row["setting"] == "compute_mode"])
-        say(page(plan, ink, time.time()) + (["", *(ink("warn", line) for line in wrap(told))] if told else []))
+        say(page(plan, colour, time.time()) + (["", *(colour("warn", line) for line in wrap(told))] if told else []))
     if plan.get("not_answering_since"):
-        return judge.TROUBLE
-    return judge.DIFFERS if plan["changes"] or plan["refusals"] else judge.IN_ORDER
+        return verdict.TROUBLE
+    return verdict.DIFFERS if plan["changes"] or plan["refusals"] else verdict.IN_ORDER
 
 
-def page(plan: PlanReply, ink: Ink, now: float) -> list[str]:
+def page(plan: PlanReply, colour: Colour, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
     since = plan.get("not_answering_since")
-    old = [ink("bad", f"{silent_since(since, now)}; this was planned before"), ""] if since else []
-    return [*old, *_rows(plan, ink)]
+    old = [colour("bad", f"{silent_since(since, now)}; this was planned before"), ""] if since else []
+    return [*old, *_rows(plan, colour)]
 
 
-def _rows(plan: PlanReply, ink: Ink) -> list[str]:
+def _rows(plan: PlanReply, colour: Colour) -> list[str]:
     changes, refusals, left = plan["changes"], plan["refusals"], plan.get("left", [])
-    pending = ink("warn", "the policy files were changed and are not loaded yet: gpu-tunedctl reload")
+    pending = colour("warn", "the policy files were changed and are not loaded yet: gpu-tunedctl reload")
     if not changes:
-        lines = [ink("" if refusals else "good", "nothing to write")]
+        lines = [colour("" if refusals else "good", "nothing to write")]
     else:
         what = f"{len(changes)} {'change' if len(changes) == 1 else 'changes'}"
         mode = "; observing, so nothing is" if plan["mode"] == "observe" else ""
-        lines = [ink("bold", f"{what} would be written{mode}"), *_by_gpu(changes, _change, ink)]
+        lines = [colour("bold", f"{what} would be written{mode}"), *_by_gpu(changes, _change, colour)]
     if refusals:
-        lines += ["", ink("bad", f"{len(refusals)} refused"), *_by_gpu(refusals, _refusal, ink)]
+        lines += ["", colour("bad", f"{len(refusals)} refused"), *_by_gpu(refusals, _refusal, colour)]
     if left:
-        lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, ink)]
+        lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, colour)]
     for note in plan.get("notes", []):
-        lines += ["", *(ink("warn", line) for line in wrap(note))]
-    told = advice(plan.get("advice", []), ink)
+        lines += ["", *(colour("warn", line) for line in wrap(note))]
+    told = advice(plan.get("advice", []), colour)
     lines += ["", *told] if told else []
     return [*lines, "", pending] if plan.get("pending") else lines
 
 
-def advice(rows: list[Advice], ink: Ink) -> list[str]:
+def advice(rows: list[Advice], colour: Colour) -> list[str]:
     """What is known to go wrong, each with its id; the same on several GPUs is told once."""
     told: dict[tuple[str, str], list[Advice]] = {}
     for row in rows:
@@ -106,18 +106,18 @@ def advice(rows: list[Advice], ink: Ink) -> list[str]:
         who = short_pci(where[0]["pci"]) if len(where) == 1 else f"{len(where)} GPUs"
         text = f"advice: {who} {label(where[0]['setting'])}: {message} [{name}]"
         style = {"harm": "bad", "caution": "warn"}.get(where[0]["severity"], "dim")
-        lines += [ink(style, line) for line in wrap(text, "", "    ")]
+        lines += [colour(style, line) for line in wrap(text, "", "    ")]
     return lines
 
 
-def _by_gpu(rows: list[Row], show: Callable[[Row, Ink], list[str]], ink: Ink) -> list[str]:
+def _by_gpu(rows: list[Row], show: Callable[[Row, Colour], list[str]], colour: Colour) -> list[str]:
     lines: list[str] = []
     before: object = ()
     for row in rows:
         if row["gpu"] != before:
             before = row["gpu"]
-            lines += ["", ink("bold", _who(row))]
-        lines += show(row, ink)
+            lines += ["", colour("bold", _who(row))]
+        lines += show(row, colour)
     return lines
 
 
@@ -130,24 +130,24 @@ def _who(row: Change | Refusal | Left) -> str:
     )
 
 
-def _line(key: str, text: str, source: str | None, ink: Ink) -> list[str]:
+def _line(key: str, text: str, source: str | None, colour: Colour) -> list[str]:
     """The setting, what is to become of it, and, in a column of its own where there is room, who says so."""
     left, where = f"  {label(key):<15}{text}", origin(source, key)
     for column in (48, 0):
         line = left.ljust(column) + "  "
         if len(line) + len(where) <= WIDTH:
-            return [line + ink("dim", where)]
-    return [*wrap(text, f"  {label(key):<15}"), *(ink("dim", more) for more in wrap(where, "    from "))]
+            return [line + colour("dim", where)]
+    return [*wrap(text, f"  {label(key):<15}"), *(colour("dim", more) for more in wrap(where, "    from "))]
 
 
-def _change(row: Change, ink: Ink) -> list[str]:
+def _change(row: Change, colour: Colour) -> list[str]:
     key = row["setting"]
     unread = "not readable" if key in LOCKS else "not known"
     found = unread if row["found"] is None else value(key, row["found"])
     raises = ", RAISES" if _raises(row) else ""
-    lines = _line(key, f"{found} -> {value(key, row['wanted'])}{raises}", row["origin"], ink)
+    lines = _line(key, f"{found} -> {value(key, row['wanted'])}{raises}", row["origin"], colour)
     why = row.get("why")
-    return lines + ([ink("dim", line) for line in wrap(why, "    ")] if why and why != OBVIOUS else [])
+    return lines + ([colour("dim", line) for line in wrap(why, "    ")] if why and why != OBVIOUS else [])
 
 
 def _raises(row: Change) -> bool:
@@ -156,16 +156,16 @@ def _raises(row: Change) -> bool:
     return row["setting"] == "power_limit_w" and found is not None and wanted is not None and wanted > found
 
 
-def _left(row: Left, ink: Ink) -> list[str]:
+def _left(row: Left, colour: Colour) -> list[str]:
     key = row["setting"]
     found = "not readable" if row["found"] is None else value(key, row["found"])
     return [f"  {label(key):<15}{found}"]
 
 
-def _refusal(row: Refusal, ink: Ink) -> list[str]:
+def _refusal(row: Refusal, colour: Colour) -> list[str]:
     key = row["setting"]
-    lines = _line(key, value(key, row["wanted"]), row["origin"], ink)
+    lines = _line(key, value(key, row["wanted"]), row["origin"], colour)
     why = row["why"]
     if row.get("nearest") is not None and "nearest" not in why:
         why += f"; nearest: {value(key, row['nearest'])}"
-    return lines + [ink("bad", line) for line in wrap(why, "    ")]
+    return lines + [colour("bad", line) for line in wrap(why, "    ")]

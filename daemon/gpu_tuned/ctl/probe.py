@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from gpu_tuned.ctl import judge
+from gpu_tuned.ctl import verdict
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,4 +35,4 @@ def run(options: Options) -> int:
         fields += line.startswith("field = ")
     sys.stdout.flush()
     print(f"gpu-tunedctl: {calls} calls and {fields} fields asked for, nothing written", file=sys.stderr)
-    return judge.IN_ORDER
+    return verdict.IN_ORDER

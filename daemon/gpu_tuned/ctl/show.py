@@ -8,21 +8,21 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import DriverError, NotReachable
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import advice_lines
 from gpu_tuned.ctl.render.full import estimated, history
-from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import label, number, origin, short_name, short_pci, short_uuid, span, value
+from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
+from gpu_tuned.ctl.render.values import label, number, origin, short_name, short_pci, short_uuid, span, value
 from gpu_tuned.ctl.throttle import LIMITERS, WORDS
+from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from gpu_tuned.core.wire import Gpu
-    from gpu_tuned.ctl.kinds import Json
     from gpu_tuned.ctl.options import Options
+    from gpu_tuned.ctl.protocols import Json
 
 EXAMPLES = """\
 examples:
@@ -50,8 +50,8 @@ def run(options: Options) -> int:
     else:
         if trouble:
             print(f"gpu-tunedctl: {trouble}", file=sys.stderr)
-        say(page(shown, ink_for(sys.stdout, options.no_color), time.time()))
-    return judge.IN_ORDER
+        say(page(shown, colour_for(sys.stdout, options.no_color), time.time()))
+    return verdict.IN_ORDER
 
 
 def _told(options: Options) -> tuple[Gpu | None, str]:
@@ -61,40 +61,40 @@ def _told(options: Options) -> tuple[Gpu | None, str]:
     except (NotReachable, DriverError):
         return None, "no daemon answers: what is wished and what was put back is not known"
     if options.gpu is not None:
-        return pick(document["gpus"], options.gpu), ""
+        return one_gpu(document["gpus"], options.gpu), ""
     return (document["gpus"][0], "") if len(document["gpus"]) == 1 else (None, "")
 
 
-def page(shown: Json, ink: Ink, now: float) -> list[str]:
+def page(shown: Json, colour: Colour, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
-    lines = [*_who(shown, ink), "", *_table(shown, ink), "", *_steps(shown)]
-    lines += _slowed(shown, ink) + _heat(shown, ink) + _memory(shown) + _link(shown) + _processes(shown)
+    lines = [*_who(shown, colour), "", *_table(shown, colour), "", *_steps(shown)]
+    lines += _slowed(shown, colour) + _heat(shown, colour) + _memory(shown) + _link(shown) + _processes(shown)
     if shown["put_back"] is not None:
         # What slowed it stands above already.
         calm: Any = {**shown, "throttle": {"fault": shown["throttle"]["fault"], "reasons": []}}
-        lines += history(calm, now, ink)
-    told = advice_lines(shown["advice"], ink)
+        lines += history(calm, now, colour)
+    told = advice_lines(shown["advice"], colour)
     return [*lines, *([""] if told else []), *told]
 
 
-def _who(shown: Json, ink: Ink) -> list[str]:
+def _who(shown: Json, colour: Colour) -> list[str]:
     doing = shown["telemetry"]
     name = f"{short_name(shown['name'])}  {short_pci(shown['pci'])}  {short_uuid(shown['uuid'])}"
     watts = f"{number(doing['power_w'])} of {number(doing['power_limit_w'], ' W')}"
     clocks = f"{number(doing['gpu_clock_mhz'])} / {number(doing['memory_clock_mhz'], ' MHz')}"
     pstate = "-" if doing["pstate"] is None else f"P{doing['pstate']}"
     parts = [watts, clocks, pstate, f"busy {number(doing['utilization_percent'], ' %')}"]
-    return [ink("bold", name) + f"  index {shown['index']}  driver {shown['driver']}", "  " + "   ".join(parts)]
+    return [colour("bold", name) + f"  index {shown['index']}  driver {shown['driver']}", "  " + "   ".join(parts)]
 
 
-def _table(shown: Json, ink: Ink) -> list[str]:
+def _table(shown: Json, colour: Colour) -> list[str]:
     rows = [_cells(setting) for setting in shown["settings"]]
     widths = [max(len(row[i]) for row in [HEADS, *rows]) for i in range(len(HEADS))]
-    lines = [ink("dim", _row(HEADS, widths))]
+    lines = [colour("dim", _row(HEADS, widths))]
     for setting, row in zip(shown["settings"], rows, strict=True):
         lines.append(_row(row, widths))
         for style, text in _notes(setting):
-            lines += [ink(style, line) for line in wrap(text, "      ", "        ")]
+            lines += [colour(style, line) for line in wrap(text, "      ", "        ")]
     return lines
 
 
@@ -164,7 +164,7 @@ def bar(share: float) -> str:
     return "[" + "#" * filled + "." * (BAR - filled) + "]"
 
 
-def _slowed(shown: Json, ink: Ink) -> list[str]:
+def _slowed(shown: Json, colour: Colour) -> list[str]:
     now = [WORDS.get(word, word.replace("_", " ")) for word in shown["reasons"] or ()]
     lines = _named("slowed now", ", ".join(now) or ("nothing" if shown["reasons"] is not None else "not told"))
     if shown["throttle"] is None:
@@ -178,12 +178,12 @@ def _slowed(shown: Json, ink: Ink) -> list[str]:
         who += LIMITERS.get(reason.get("limiter") or "", "")
         mark = "~" if estimated(reason) else ""
         text = f"  {name:<{_NAMES}}{bar(seconds / 3600)} {mark + span(seconds):>7}  {clean(who)}"
-        lines.append(ink("bad" if seconds and reason["kind"] == "fault" else "", text)[: WIDTH + 20])
+        lines.append(colour("bad" if seconds and reason["kind"] == "fault" else "", text)[: WIDTH + 20])
         name = ""
     return lines
 
 
-def _heat(shown: Json, ink: Ink) -> list[str]:
+def _heat(shown: Json, colour: Colour) -> list[str]:
     heat = shown["temperatures_c"]
     now, top = heat["now"], heat["max_operating"] or heat["slowdown"]
     if now is None:
@@ -196,7 +196,7 @@ def _heat(shown: Json, ink: Ink) -> list[str]:
         words.append(f"memory {heat['memory']} C")
     style = "bad" if top and now >= top else ""
     filled = f"{bar(now / top)} " if top else ""
-    return [ink(style, line) for line in _named("temperature", filled + ", ".join(words))]
+    return [colour(style, line) for line in _named("temperature", filled + ", ".join(words))]
 
 
 def _memory(shown: Json) -> list[str]:

@@ -7,9 +7,9 @@ import sys
 import time
 
 from gpu_tuned.control import client
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.pick import pick
-from gpu_tuned.ctl.render.ink import Ink, ink_for, say
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import Colour, colour_for, say
+from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,37 +28,37 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
-        document = {**document, "gpus": [pick(document["gpus"], options.gpu)]}
+        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu)]}
     if options.json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        ink = ink_for(sys.stdout, options.no_color)
-        lines = page(document, time.time(), ink, options.all or options.gpu is not None)
+        colour = colour_for(sys.stdout, options.no_color)
+        lines = page(document, time.time(), colour, options.all or options.gpu is not None)
         rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["setting"] == "compute_mode"]
         modes = [row["observed"] for row in rows]
         if "exclusive_process" in modes:
             from gpu_tuned.ctl.mps import warning
-            from gpu_tuned.ctl.render.ink import wrap
+            from gpu_tuned.ctl.render.text import wrap
 
             told = warning(modes)
-            lines += ["", *(ink("warn", line) for line in wrap(told))] if told else []
+            lines += ["", *(colour("warn", line) for line in wrap(told))] if told else []
         if options.advice:
             from gpu_tuned.ctl.plan import advice
 
             plan = client.call(options.socket, "Plan", {}, options.timeout)
             shown = {gpu["uuid"] for gpu in document["gpus"]}
-            advised = advice([one for one in plan["advice"] if one["gpu"] in shown], ink)
+            advised = advice([one for one in plan["advice"] if one["gpu"] in shown], colour)
             lines += ["", *(advised or ["no advice on what the policy files wish"])]
         say(lines)
-    return judge.exit_code(document)
+    return verdict.exit_code(document)
 
 
-def page(document: StatusReply, now: float, ink: Ink, in_full: bool = False) -> list[str]:
+def page(document: StatusReply, now: float, colour: Colour, in_full: bool = False) -> list[str]:
     """The whole of `status` as lines. `now`: seconds since the epoch, which ages are counted from."""
     from gpu_tuned.ctl.render.head import head
 
-    lines = head(document, now, ink)
+    lines = head(document, now, colour)
     gpus = document["gpus"]
     if not gpus:
         if document["driver"]["state"] == "ok":
@@ -67,14 +67,18 @@ def page(document: StatusReply, now: float, ink: Ink, in_full: bool = False) -> 
         from gpu_tuned.ctl.render.full import gpu_in_full
 
         for gpu in gpus:
-            lines += ["", *gpu_in_full(document, gpu, now, ink, in_full)]
+            lines += ["", *gpu_in_full(document, gpu, now, colour, in_full)]
     else:
         from gpu_tuned.ctl.render.fleet import fleet
 
-        lines += fleet(document, now, ink)
+        lines += fleet(document, now, colour)
     if document["host"]["settings"]:
         from gpu_tuned.ctl.render.full import setting_table
 
         host, observing = document["host"], document["policy"]["mode"] == "observe"
-        lines += ["", ink("bold", f"host {host['name']}"), *setting_table(host["settings"], now, ink, observing)]
+        lines += [
+            "",
+            colour("bold", f"host {host['name']}"),
+            *setting_table(host["settings"], now, colour, observing),
+        ]
     return lines

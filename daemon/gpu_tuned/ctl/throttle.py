@@ -7,11 +7,11 @@ import sys
 import time
 
 from gpu_tuned.control import client
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.pick import pick
+from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.full import FAULTS, estimated, uncounted
-from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import short_name, short_pci, short_uuid, silent_since, span
+from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
+from gpu_tuned.ctl.render.values import short_name, short_pci, short_uuid, silent_since, span
+from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def run(options: Options) -> int:
     reply = client.call(options.socket, "Throttle", {}, options.timeout)
     away = driver_away(reply)
     if options.gpu is not None and (reply["gpus"] or not away):
-        reply = {**reply, "gpus": [pick(reply["gpus"], options.gpu)]}
+        reply = {**reply, "gpus": [one_gpu(reply["gpus"], options.gpu)]}
     if options.json:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(reply, ink_for(sys.stdout, options.no_color), time.time()))
-    return judge.TROUBLE if away or reply.get("not_answering_since") else judge.IN_ORDER
+        say(page(reply, colour_for(sys.stdout, options.no_color), time.time()))
+    return verdict.TROUBLE if away or reply.get("not_answering_since") else verdict.IN_ORDER
 
 
 def driver_away(reply: ThrottleReply) -> str:
@@ -76,45 +76,45 @@ def driver_away(reply: ThrottleReply) -> str:
     return f"{words}: {driver['message']}" if driver["message"] else words
 
 
-def page(reply: ThrottleReply, ink: Ink, now: float) -> list[str]:
+def page(reply: ThrottleReply, colour: Colour, now: float) -> list[str]:
     """`now`: seconds since the epoch."""
     since, away = reply.get("not_answering_since"), driver_away(reply)
     told = silent_since(since, now) if since else away
     older = "; this was seen before" if reply["gpus"] else "; nothing was seen"
-    lines = [ink("bad", line) for line in wrap(told + older, rest="  ")] if told else []
+    lines = [colour("bad", line) for line in wrap(told + older, rest="  ")] if told else []
     if not reply["gpus"]:
         return lines or ["no GPU"]
     for gpu in reply["gpus"]:
-        lines += [*([""] if lines else []), *_one(gpu, ink)]
+        lines += [*([""] if lines else []), *_one(gpu, colour)]
     reasons = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
     notes = [SAMPLED] if any(reason["sampled"] for reason in reasons) else []
     notes += [UNCOUNTED] if any(uncounted(reason) for reason in reasons) else []
     lines += [""] if notes else []
-    return lines + [ink("dim", line) for note in notes for line in wrap(note, rest="  ")]
+    return lines + [colour("dim", line) for note in notes for line in wrap(note, rest="  ")]
 
 
-def _one(gpu: ThrottledGpu, ink: Ink) -> list[str]:
-    lines = [ink("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
+def _one(gpu: ThrottledGpu, colour: Colour) -> list[str]:
+    lines = [colour("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
     reasons = gpu["throttle"]["reasons"]
     if not reasons:
         return [*lines, "  nothing known: this GPU has not been seen yet, or says nothing about it"]
     lines.append(
-        ink("dim", f"  {'reason':<20}  {'kind':<6}" + "".join(f"  {head:>{width}}" for _, head, width in WINDOWS))
+        colour("dim", f"  {'reason':<20}  {'kind':<6}" + "".join(f"  {head:>{width}}" for _, head, width in WINDOWS))
     )
     # That something harmless never happened is no news; that no fault did, is.
     told = [r for r in reasons if r["kind"] != "benign" or r["active"] or r["start_s"]]
-    return lines + [_row(reason, ink) for reason in told]
+    return lines + [_row(reason, colour) for reason in told]
 
 
-def _row(reason: Reason, ink: Ink) -> str:
+def _row(reason: Reason, colour: Colour) -> str:
     mark = "~" if estimated(reason) else ""
     seconds = "".join(f"  {_amount(reason[key], mark):>{width}}" for key, _, width in WINDOWS)
     name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")
     if reason["reason"] == "sw_power_cap":
         name += " (idle)" if reason["kind"] == "benign" else LIMITERS.get(reason.get("limiter") or "", "")
     style = _STYLES.get(reason["kind"], "") if reason["active"] or reason["start_s"] else "dim"
-    now = ink(style if reason["kind"] == "fault" else "bold", "  now") if reason["active"] else ""
-    return ink(style, f"  {name[:20]:<20}  {reason['kind'][:6]:<6}{seconds}") + now
+    now = colour(style if reason["kind"] == "fault" else "bold", "  now") if reason["active"] else ""
+    return colour(style, f"  {name[:20]:<20}  {reason['kind'][:6]:<6}{seconds}") + now
 
 
 def _amount(seconds: float, mark: str) -> str:

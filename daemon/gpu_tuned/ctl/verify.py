@@ -6,10 +6,10 @@ import json
 import sys
 
 from gpu_tuned.control import client
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.pick import pick
-from gpu_tuned.ctl.render.ink import Ink, ink_for, say, wrap
-from gpu_tuned.ctl.render.words import LOCKS, label, origin, short_name, short_pci, short_uuid, value
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
+from gpu_tuned.ctl.render.values import LOCKS, label, origin, short_name, short_pci, short_uuid, value
+from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,14 +52,14 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
-        document = {**document, "gpus": [pick(document["gpus"], options.gpu)]}
+        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu)]}
     report = compare(document)
     if options.json:
         json.dump(report, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(document, report, ink_for(sys.stdout, options.no_color)))
-    return judge.exit_code(document)
+        say(page(document, report, colour_for(sys.stdout, options.no_color)))
+    return verdict.exit_code(document)
 
 
 def compare(document: StatusReply) -> Report:
@@ -70,7 +70,7 @@ def compare(document: StatusReply) -> Report:
     differs += [_row(None, setting) for setting in document["host"]["settings"] if not setting["in_order"]]
     return {
         "format": 1,
-        "in_order": judge.exit_code(document) == judge.IN_ORDER,
+        "in_order": verdict.exit_code(document) == verdict.IN_ORDER,
         "differs": differs,
         "problems": list(_problems(document)),
     }
@@ -101,12 +101,12 @@ def _problems(document: StatusReply) -> list[str]:
         problems.append(f"policy refused: {policy['error']}")
     elif policy["state"] == "none":
         problems.append("no policy is in force")
-    for rule in judge.unmatched(document):
+    for rule in verdict.unmatched(document):
         problems.append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
     message = document["host"].get("message")
     if message:
         problems.append(message)
-    for gpu in judge.out_of_order(document):
+    for gpu in verdict.out_of_order(document):
         if gpu["state"] != "ok":
             who = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
             problems.append(f"{who} {gpu['state']}" + _told(gpu["message"]))
@@ -117,14 +117,14 @@ def _told(message: str | None) -> str:
     return f": {message}" if message else ""
 
 
-def page(document: StatusReply, report: Report, ink: Ink) -> list[str]:
+def page(document: StatusReply, report: Report, colour: Colour) -> list[str]:
     if report["in_order"]:
         away = [gpu for gpu in document["gpus"] if gpu["state"] != "ok"]
         told = [f"{short_name(g['name'])} {short_pci(g['pci'])} {g['state']}{_told(g['message'])}" for g in away]
         lines = [line for text in told for line in wrap(text, "  ", "    ")]
-        return [f"{ink('good', 'in order')}: {_counted(document)}", *lines]
+        return [f"{colour('good', 'in order')}: {_counted(document)}", *lines]
     # A driver that does not answer proves nothing about the settings, neither way.
-    lines = [ink("bad", "NOT IN ORDER" if document["driver"]["state"] == "ok" else "NOT VERIFIED")]
+    lines = [colour("bad", "NOT IN ORDER" if document["driver"]["state"] == "ok" else "NOT VERIFIED")]
     for problem in report["problems"]:
         lines += wrap(problem, "  ", "    ")
     before: str | None = ""
@@ -135,12 +135,12 @@ def page(document: StatusReply, report: Report, ink: Ink) -> list[str]:
         if row["gpu"] != before:
             before = row["gpu"]
             who = [short_name(row["name"] or ""), short_pci(row["pci"] or ""), short_uuid(row["gpu"] or "")]
-            lines += ["", ink("bold", "  ".join(who) if row["gpu"] else "host")]
-        lines += _difference(row, ink)
+            lines += ["", colour("bold", "  ".join(who) if row["gpu"] else "host")]
+        lines += _difference(row, colour)
     return lines
 
 
-def _difference(row: Difference, ink: Ink) -> list[str]:
+def _difference(row: Difference, colour: Colour) -> list[str]:
     key = row["setting"]
     unread = row["observed"] is None
     found = (
@@ -149,9 +149,9 @@ def _difference(row: Difference, ink: Ink) -> list[str]:
     required = ", required" if row["required"] else ""
     lines = [
         f"  {label(key)}: {row['state']}{required}",
-        ink("bad", f"    - {found}"),
+        colour("bad", f"    - {found}"),
         *(
-            ink("good", line)
+            colour("good", line)
             for line in wrap(f"{value(key, row['wished'])}   ({origin(row['origin'], key)})", "    + ", "      ")
         ),
     ]

@@ -8,9 +8,9 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
-from gpu_tuned.ctl import judge
+from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.commands import duration_s
-from gpu_tuned.ctl.render.words import label, origin, short_name, short_pci, value
+from gpu_tuned.ctl.render.values import label, origin, short_name, short_pci, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,11 +92,11 @@ def tell(document: StatusReply) -> int:
         missing.append(words)
         # Which rules speak of it cannot be known, so any may.
         bad += [f"required, and not known to be in force: {words}; {rule}" for rule in policy.get("required") or ()]
-    for rule in judge.unmatched(document) if driver["state"] == "ok" else ():
+    for rule in verdict.unmatched(document) if driver["state"] == "ok" else ():
         (bad if rule.get("required") else missing).append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
     _say(4, missing)
     _say(3, bad)
-    return judge.DIFFERS if bad else judge.IN_ORDER
+    return verdict.DIFFERS if bad else verdict.IN_ORDER
 
 
 def _unknown(document: StatusReply) -> list[Gpu]:

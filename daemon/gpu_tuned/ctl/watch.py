@@ -8,8 +8,8 @@ import sys
 import time
 
 from gpu_tuned.control import client
-from gpu_tuned.ctl.render.ink import Ink, clean, ink_for
-from gpu_tuned.ctl.render.words import epoch
+from gpu_tuned.ctl.render.text import Colour, clean, colour_for
+from gpu_tuned.ctl.render.values import epoch
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,14 +27,14 @@ _WARNING, _ERROR = 4, 3  # syslog(3)
 
 
 def run(options: Options) -> int:
-    ink = ink_for(sys.stdout, options.no_color)
+    colour = colour_for(sys.stdout, options.no_color)
     gc.enable()  # unlike the other verbs this one lives long
     try:
         replies = client.watch(options.socket, options.timeout)
         if sys.stdout.isatty() and not options.json:
-            print(ink("dim", "watching; Ctrl-C ends"), flush=True)
+            print(colour("dim", "watching; Ctrl-C ends"), flush=True)
         for reply in replies:
-            for text in [json.dumps(reply)] if options.json else lines(reply, ink):
+            for text in [json.dumps(reply)] if options.json else lines(reply, colour):
                 print(text)
             sys.stdout.flush()
     except KeyboardInterrupt:
@@ -43,19 +43,19 @@ def run(options: Options) -> int:
     return 0
 
 
-def lines(reply: WatchReply, ink: Ink) -> list[str]:
+def lines(reply: WatchReply, colour: Colour) -> list[str]:
     """One reply of `Watch` as text: what was missed, if something was, then the event with its local time."""
     told = []
     missed = reply.get("missed") or 0
     if missed:
         told.append(
-            ink("warn", f"          ({missed} {'event' if missed == 1 else 'events'} missed: read too slowly)")
+            colour("warn", f"          ({missed} {'event' if missed == 1 else 'events'} missed: read too slowly)")
         )
     event = reply.get("event")
     if event:
         priority = event.get("priority", 6)
         style = "bad" if priority <= _ERROR else "warn" if priority == _WARNING else ""
-        told.append(f"{ink('dim', _clock(event.get('at')))}  {ink(style, clean(event['message']))}")
+        told.append(f"{colour('dim', _clock(event.get('at')))}  {colour(style, clean(event['message']))}")
     return told
 
 

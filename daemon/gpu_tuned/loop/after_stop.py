@@ -7,7 +7,7 @@ from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
-from gpu_tuned.loop.steward import Steward
+from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import Say
 
@@ -33,30 +33,30 @@ def only_restores(say: Say) -> Say:
     return filtered
 
 
-def put_back(steward: Steward, world: World, say: Say) -> None:
+def put_back(supervisor: Supervisor, world: World, say: Say) -> None:
     """Restore every setting with a saved original, where the policy in force says on_stop = "restore" and something
     is saved. Attaches, writes, lets go. Raises GpuTunedError where something could not be put back, also because what
     was saved cannot be read.
 
     `world.say` should be `only_restores(say)`."""
-    steward.start()
-    policy = steward.keeper.policy
-    if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or steward.observing:
+    supervisor.start()
+    policy = supervisor.in_force.policy
+    if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or supervisor.observing:
         return
-    if steward.ledger.damage is not None:
-        say(Event(EventKind.STATE_DAMAGED, steward.clock.now(), cause=steward.ledger.damage))
-        raise GpuTunedError(f"nothing could be put back: {steward.ledger.damage}")
-    written = [state for state in steward.inventory.states.values() if _written(state)]
-    if not written and not _written(steward.inventory.host):
+    if supervisor.ledger.damage is not None:
+        say(Event(EventKind.STATE_DAMAGED, supervisor.clock.now(), cause=supervisor.ledger.damage))
+        raise GpuTunedError(f"nothing could be put back: {supervisor.ledger.damage}")
+    written = [state for state in supervisor.inventory.states.values() if _written(state)]
+    if not written and not _written(supervisor.inventory.host):
         return
     try:
-        steward.fleet.meet(steward.interval_s)
-        states = list(steward.inventory.states.values())
-        done, failed = steward.restore(states, GPU_SETTINGS, host_too=True)
+        supervisor.driver.meet(supervisor.interval_s)
+        states = list(supervisor.inventory.states.values())
+        done, failed = supervisor.restore(states, GPU_SETTINGS, host_too=True)
     finally:
         world.gpus.detach()
     what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
-    say(Event(EventKind.STOPPED, steward.clock.now(), detail={"what": what}))
+    say(Event(EventKind.STOPPED, supervisor.clock.now(), detail={"what": what}))
     if failed:
         raise GpuTunedError("not everything could be put back: " + "; ".join(failed))
 

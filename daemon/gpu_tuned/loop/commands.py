@@ -13,18 +13,18 @@ from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.which import Names, meant
-from gpu_tuned.loop.fleet import DriverState
+from gpu_tuned.loop.driver import DriverState
 from gpu_tuned.loop.inventory import key_of
-from gpu_tuned.loop.steward import Steward
-from gpu_tuned.ports import Answer, Command, Desk, Say
+from gpu_tuned.loop.supervisor import Supervisor
+from gpu_tuned.ports import Answer, Command, Mailbox, Say
 
 Reply = Callable[[], Answer]
 """Makes the answer, after the turn's look."""
 
 
 class Commands:
-    def __init__(self, steward: Steward, desk: Desk, say: Say) -> None:
-        self._steward, self._desk, self._say = steward, desk, say
+    def __init__(self, supervisor: Supervisor, mailbox: Mailbox, say: Say) -> None:
+        self._supervisor, self._mailbox, self._say = supervisor, mailbox, say
         self._handlers: Mapping[str, Callable[[Mapping[str, Any]], Reply | Answer]] = {
             "apply": self._apply,
             "reload": self._reload,
@@ -36,14 +36,14 @@ class Commands:
     def serve(self) -> list[tuple[Command, Reply | Answer]]:
         """Carry out everything that waits; hand back what is to be answered after the look."""
         served: list[tuple[Command, Reply | Answer]] = []
-        while (command := self._desk.take()) is not None:
+        while (command := self._mailbox.take()) is not None:
             served.append((command, self._handlers[command.name](command.parameters)))
         return served
 
     def _done(self, text: str) -> Reply:
         def reply() -> Answer:
             driver = self._away()
-            exceptions = [*([driver] if driver else []), *self._steward.exceptions()]
+            exceptions = [*([driver] if driver else []), *self._supervisor.exceptions()]
             return Answer(
                 {
                     "format": FORMAT,
@@ -56,14 +56,14 @@ class Commands:
 
     def _away(self) -> str | None:
         """Why no GPU can be looked at or written to; None where the driver answers."""
-        fleet = self._steward.fleet
-        if fleet.state is DriverState.OK:
+        driver = self._supervisor.driver
+        if driver.state is DriverState.OK:
             return None
-        return f"driver {fleet.state.value}: {fleet.message or 'not met yet'}"
+        return f"driver {driver.state.value}: {driver.message or 'not met yet'}"
 
     def _apply(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         self._take_up()
-        done = self._done("observed, nothing is written" if self._steward.observing else "applied")
+        done = self._done("observed, nothing is written" if self._supervisor.observing else "applied")
 
         def reply() -> Answer:
             driver = self._away()
@@ -75,23 +75,23 @@ class Commands:
 
     def _take_up(self) -> None:
         """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
-        moment = self._steward.inventory.moment()
-        self._steward.fleet.hurry()
-        self._steward.look_at_everything = True
-        self._steward.inventory.update(lambda state: transitions.hurried(state, moment))
+        moment = self._supervisor.inventory.moment()
+        self._supervisor.driver.hurry()
+        self._supervisor.look_at_everything = True
+        self._supervisor.inventory.update(lambda state: transitions.hurried(state, moment))
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         try:
-            self._steward.reload_policy()
+            self._supervisor.reload_policy()
         except PolicyError as error:
             return Answer({"problems": list(error.problems)}, "PolicyRefused")
         self._take_up()
-        policy = self._steward.keeper.policy
+        policy = self._supervisor.in_force.policy
         return self._done(f"policy {policy.digest if policy else ''} in force")
 
     def _restore(self, parameters: Mapping[str, Any]) -> Reply | Answer:
-        steward = self._steward
-        if steward.observing:
+        supervisor = self._supervisor
+        if supervisor.observing:
             return Answer({"message": "observe mode writes nothing, so there is nothing to restore"}, "DriverTrouble")
         states = self._states(parameters.get("gpu"))
         if isinstance(states, Answer):
@@ -102,17 +102,17 @@ class Commands:
         if not settings:
             return Answer({"setting": wanted, "known": [s.value for s in known]}, "NoSuchSetting")
         of_gpus = [setting for setting in settings if not setting.of_host]
-        if of_gpus and not steward.fleet.attached:
-            return Answer({"message": f"the driver is away: {steward.fleet.message}"}, "DriverTrouble")
+        if of_gpus and not supervisor.driver.attached:
+            return Answer({"message": f"the driver is away: {supervisor.driver.message}"}, "DriverTrouble")
         host_too = parameters.get("gpu") is None and len(of_gpus) < len(settings)
-        done, failed = steward.restore(states, of_gpus, host_too)
+        done, failed = supervisor.restore(states, of_gpus, host_too)
         if failed:
             return Answer({"message": f"not restored: {'; '.join(failed)}"}, "DriverTrouble")
         text = f"restored: {'; '.join(done)}" if done else "nothing of ours was in force"
         return Answer({"format": FORMAT, "message": text, "in_order": True})
 
     def _release(self, parameters: Mapping[str, Any]) -> Reply | Answer:
-        steward = self._steward
+        supervisor = self._supervisor
         states = self._states(parameters.get("gpu"))
         if isinstance(states, Answer):
             return states
@@ -122,27 +122,27 @@ class Commands:
         until = "" if for_s is None else f" for {for_s:g} s"
         forgets = [
             state.title
-            for state in steward.inventory.states.values()
+            for state in supervisor.inventory.states.values()
             if state.here
             and ((track := state.tracks.get(Setting.PERSISTENCE_MODE)) is None or track.observed is not True)
         ]
-        steward.fleet.release({key_of(state) for state in states}, f"released{who}{until} on request")
-        steward.released_until = None if for_s is None else steward.clock.monotonic() + float(for_s)
-        self._say(Event(EventKind.RELEASED, steward.clock.now(), detail={"for_gpu": who, "until": until}))
+        supervisor.driver.release({key_of(state) for state in states}, f"released{who}{until} on request")
+        supervisor.released_until = None if for_s is None else supervisor.clock.monotonic() + float(for_s)
+        self._say(Event(EventKind.RELEASED, supervisor.clock.now(), detail={"for_gpu": who, "until": until}))
         note = "the driver is let go of as a whole: NVML cannot let go of one GPU alone"
         if forgets:
             note += f"; with persistence mode off {', '.join(forgets)} may forget every setting until then"
         return Answer({"format": FORMAT, "message": f"released{who}{until}; {note}", "in_order": True})
 
     def _resume(self, parameters: Mapping[str, Any]) -> Reply | Answer:
-        if self._steward.fleet.state is not DriverState.RELEASED:
+        if self._supervisor.driver.state is not DriverState.RELEASED:
             return self._done("nothing was released")
-        self._steward.take_back("on request")
+        self._supervisor.take_back("on request")
         return self._done("taken back")
 
     def _states(self, who: str | None) -> list[GpuState] | Answer:
         """The GPUs that a person means; `None` means all."""
-        states = list(self._steward.inventory.states.values())
+        states = list(self._supervisor.inventory.states.values())
         if who is None:
             return states
         names = [Names(s.board.index if s.board else None, s.gpu.uuid, s.gpu.pci) for s in states]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import PlanReply
     from gpu_tuned.core.wire import Policy as PolicyRow
     from gpu_tuned.core.wire import Setting as SettingRow
-    from gpu_tuned.loop.steward import Steward
+    from gpu_tuned.loop.supervisor import Supervisor
     from gpu_tuned.ports import Document
 
     Row = tuple[Track, GpuState, bool, SettingRow]
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 class Publisher:
     """Belongs to the loop thread, but for `plan`, which the control thread calls: it reads values only."""
 
-    def __init__(self, world: World, steward: Steward) -> None:
-        self._world, self._steward = world, steward
+    def __init__(self, world: World, supervisor: Supervisor) -> None:
+        self._world, self._supervisor = world, supervisor
         self._started_at = world.clock.now()
         self._rows: dict[tuple[str, Setting], Row] = {}
         self._planned: tuple[object, PlanReply] | None = None
@@ -46,7 +46,7 @@ class Publisher:
     def publish(self) -> str:
         """Lay down what is known now; returns the one line for the service manager."""
         document = self._published = self._document()
-        self._world.desk.publish(document)
+        self._world.mailbox.publish(document)
         line = status.one_line(document)
         self._world.service.status(line)
         return line
@@ -58,8 +58,8 @@ class Publisher:
 
     def plan(self) -> PlanReply:
         """What the policy files, as they lie on the disk now, would have written. Raises PolicyError."""
-        steward, files = self._steward, self._world.policy_files
-        states, host = tuple(steward.inventory.states.values()), steward.inventory.host
+        supervisor, files = self._supervisor, self._world.policy_files
+        states, host = tuple(supervisor.inventory.states.values()), supervisor.inventory.host
         key = (files.stamp(), states, host)
         if self._planned is not None and self._planned[0] == key:
             return self._planned[1]
@@ -67,18 +67,18 @@ class Publisher:
         problem = budget.judge(policy, states)
         if problem is not None:
             raise PolicyError((problem,))
-        running = steward.keeper.policy
+        running = supervisor.in_force.policy
         pending = running is None or running.digest != policy.digest
         # As if enforcing: what is asked is what the file would have written.
-        wishes = steward.wishes
+        wishes = supervisor.wishes
 
         def wishes_of(state: GpuState) -> WishesOf:
             return wishes.of_host(policy, False) if state is host else wishes.of(policy, state, False)
 
-        plan = plan_of([*states, host], wishes_of, steward.inventory.moment())
-        plan["mode"], plan["pending"] = status.mode(steward.observing), pending
+        plan = plan_of([*states, host], wishes_of, supervisor.inventory.moment())
+        plan["mode"], plan["pending"] = status.mode(supervisor.observing), pending
         held = {s for state in states for s, wish in wishes_of(state).items() if not wish.watched}
-        plan["notes"] += steward.rivals.beside(lambda: held)
+        plan["notes"] += supervisor.rivals.beside(lambda: held)
         plan["advice"] = [advice_row(advice) for advice in self._advice(policy, states)]
         self._planned = (key, plan)
         return plan
@@ -97,11 +97,11 @@ class Publisher:
 
     def _document(self) -> Document:
         """The whole status document; "plan" beside it is served by its own method."""
-        steward, policy = self._steward, self._steward.keeper.policy
-        states = steward.inventory.states
+        supervisor, policy = self._supervisor, self._supervisor.in_force.policy
+        states = supervisor.inventory.states
         here, missing = status.counted(policy, states)
         short = missing is not None
-        own = status.rows(steward.inventory.host)
+        own = status.rows(supervisor.inventory.host)
         return {
             "format": status.FORMAT,
             "policy": self._policy_row(),
@@ -110,18 +110,18 @@ class Publisher:
             "host": {
                 "name": os.uname().nodename,
                 # How many GPUs there are is known once the driver was met.
-                "in_order": all(row["in_order"] for row in own) and not (short and steward.fleet.counts),
-                "message": missing if steward.fleet.counts else None,
+                "in_order": all(row["in_order"] for row in own) and not (short and supervisor.driver.counts),
+                "message": missing if supervisor.driver.counts else None,
                 "gpus_here": here,
                 "gpus_wanted": policy.gpus if policy else None,
                 "settings": own,
                 "daemon_version": __version__,
                 "pid": os.getpid(),
                 "started_at": status.timestamp(self._started_at),
-                "seen_at": status.timestamp(steward.answered_at),
-                "poll_interval_s": steward.interval_s,
-                "sequence": steward.turns,
-                "rivals": steward.rivals.rows,
+                "seen_at": status.timestamp(supervisor.answered_at),
+                "poll_interval_s": supervisor.interval_s,
+                "sequence": supervisor.turns,
+                "rivals": supervisor.rivals.rows,
                 "stalled": [],  # the loop does not know of it; whoever answers does
             },
             "plan": self.plan,
@@ -133,7 +133,7 @@ class Publisher:
             for setting in Setting
             if (track := state.tracks.get(setting)) is not None and status.shown(setting, track, state)
         ]
-        return status.gpu_row(state, rows, self._steward.reconciler.throttle_row(state), short)
+        return status.gpu_row(state, rows, self._supervisor.reconciler.throttle_row(state), short)
 
     def _row(self, state: GpuState, setting: Setting, track: Track, short: bool) -> SettingRow:
         """The row of the document before, where nothing it is made of was replaced since: documents never change."""
@@ -148,26 +148,26 @@ class Publisher:
         return row
 
     def _policy_row(self) -> PolicyRow:
-        steward, keeper = self._steward, self._steward.keeper
-        keeper.notice_change()
+        supervisor, in_force = self._supervisor, self._supervisor.in_force
+        in_force.notice_change()
         standing = status.Standing(
-            keeper.state.value,
-            steward.observing,
-            keeper.loaded_at,
-            keeper.problems,
-            keeper.pending.digest if keeper.pending else None,
+            in_force.state.value,
+            supervisor.observing,
+            in_force.loaded_at,
+            in_force.problems,
+            in_force.pending.digest if in_force.pending else None,
         )
-        return status.policy_row(keeper.policy, steward.inventory.states, steward.fleet.counts, standing)
+        return status.policy_row(in_force.policy, supervisor.inventory.states, supervisor.driver.counts, standing)
 
     def _driver_row(self) -> DriverRow:
-        fleet, kernel = self._steward.fleet, self._world.kernel
+        driver, kernel = self._supervisor.driver, self._world.kernel
         return {
-            "state": fleet.state.value,
+            "state": driver.state.value,
             "loaded": kernel.driver_loaded(),
             "installed": kernel.driver_installed(),
             "library": self._world.gpus.driver_version(),
-            "message": fleet.message,
-            "answered_at": status.timestamp(self._steward.answered_at),
+            "message": driver.message,
+            "answered_at": status.timestamp(self._supervisor.answered_at),
             "not_answering_since": None,
         }
 

@@ -15,7 +15,7 @@ from gpu_tuned.core.events import Event, EventKind, to_wire
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
 from gpu_tuned.loop.commands import Commands
-from gpu_tuned.loop.steward import Steward
+from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import DriverEvent
 
@@ -45,8 +45,8 @@ class Loop:
         self._first: Callable[[], None] | None = None
         self.settled = False
         """True after the first turn: what can be applied is applied, also where that is nothing yet."""
-        self.steward = Steward(world, self.say)
-        self._commands = Commands(self.steward, world.desk, self.say)
+        self.supervisor = Supervisor(world, self.say)
+        self._commands = Commands(self.supervisor, world.mailbox, self.say)
 
     # From any thread.
 
@@ -73,55 +73,55 @@ class Loop:
         world = self._world
         mode = "observing: nothing will be written" if world.observe else "enforcing"
         self.say(Event(EventKind.STARTED, self._clock.now(), detail={"version": __version__, "mode": mode}))
-        damage = self.steward.ledger.damage
+        damage = self.supervisor.ledger.damage
         if damage is not None:
             self.say(Event(EventKind.STATE_DAMAGED, self._clock.now(), cause=damage))
-        self.steward.start()
-        self.steward.publish()
+        self.supervisor.start()
+        self.supervisor.publish()
 
     def wait_first(self, over: Callable[[], None], why: str) -> None:
         """Before its first turn the loop calls `over`, which returns when this process may write to the driver; until
         then `why` is what the driver's state says. Before `run`."""
         self._first = over
-        self.steward.fleet.message = why
+        self.supervisor.driver.message = why
         self.say(Event(EventKind.DRIVER_WAITING, self._clock.now(), cause=why))
-        self.steward.publish()
+        self.supervisor.publish()
 
     def run(self) -> None:
         world = self._world
         if self._first is not None:
-            world.desk.entered(self._clock.monotonic())
+            world.mailbox.entered(self._clock.monotonic())
             self._first()
-            world.desk.left()
+            world.mailbox.left()
         while not self._stopping:
             began_s = self._clock.monotonic()
-            world.desk.entered(began_s)
+            world.mailbox.entered(began_s)
             self._turn()
-            world.desk.left()
+            world.mailbox.left()
             world.service.alive()
             self._pause(began_s)
         self._finish()
 
     def look_once(self) -> Document:
         """One turn in this thread, without `run`: the document as it then is. Lets go of the driver again."""
-        self.steward.start()
-        self.steward.turn()
+        self.supervisor.start()
+        self.supervisor.turn()
         self._world.gpus.detach()
-        return self.steward.publisher.document
+        return self.supervisor.publisher.document
 
     def say(self, event: Event) -> None:
         self._world.say(event)
-        self._world.desk.say(to_wire(event))
+        self._world.mailbox.say(to_wire(event))
 
     def _turn(self) -> None:
         self._notice_sleep()
         served = self._commands.serve()
         if self._reloading:
             self._reloading = False
-            with suppress(PolicyError):  # said by the keeper; the running policy stays
-                self.steward.reload_policy()
+            with suppress(PolicyError):  # told where it was read; the running policy stays
+                self.supervisor.reload_policy()
         heard = [self._heard.popleft() for _ in range(len(self._heard))]
-        self.steward.turn(heard)
+        self.supervisor.turn(heard)
         if not self.settled:
             self.settled = True
             self._on_settled()
@@ -141,36 +141,38 @@ class Loop:
         while not self._stopping and self._clock.monotonic() < ready_s:
             self._wake.wait(ready_s - self._clock.monotonic())
             self._wake.clear()
-        for state in list(self.steward.inventory.states.values()):
-            self.steward.inventory.take(transitions.slept(state, self.steward.inventory.moment()))
+        for state in list(self.supervisor.inventory.states.values()):
+            self.supervisor.inventory.take(transitions.slept(state, self.supervisor.inventory.moment()))
 
     def _pause(self, began_s: float) -> None:
         """Until the next look or the end of a release is due, the machine has slept, the policy's files were changed
         (of which `plan` tells), or something wakes the loop."""
-        due_s = began_s + self.steward.interval_s
-        if self.steward.released_until is not None:
-            due_s = min(due_s, self.steward.released_until)
+        due_s = began_s + self.supervisor.interval_s
+        if self.supervisor.released_until is not None:
+            due_s = min(due_s, self.supervisor.released_until)
         while not self._stopping:
             left_s = due_s - self._clock.monotonic()
             if left_s <= 0 or self._wake.wait(min(left_s, SLICE_S)):
                 break
             self._world.service.alive()
-            if self._offset_s() - self._asleep_s > SLEPT_S or self.steward.keeper.changed:
+            if self._offset_s() - self._asleep_s > SLEPT_S or self.supervisor.in_force.changed:
                 break
         self._wake.clear()
 
     def _finish(self) -> None:
-        policy = self.steward.keeper.policy
-        wished = policy is not None and policy.daemon.on_stop is OnStop.RESTORE and not self.steward.observing
+        policy = self.supervisor.in_force.policy
+        wished = policy is not None and policy.daemon.on_stop is OnStop.RESTORE and not self.supervisor.observing
         what = "every setting stays on the GPUs"
         if wished and self._restore_at_stop:
             self._world.service.stopping("putting back what was found")
-            done, failed = self.steward.restore(list(self.steward.inventory.states.values()), GPU_SETTINGS, True)
+            done, failed = self.supervisor.restore(
+                list(self.supervisor.inventory.states.values()), GPU_SETTINGS, True
+            )
             what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
         else:
             if wished:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
             self._world.service.stopping("settings stay on the GPUs")
-            self.steward.reconciler.settle()
+            self.supervisor.reconciler.settle()
         self._world.gpus.detach()
         self.say(Event(EventKind.STOPPED, self._clock.now(), detail={"what": what}))

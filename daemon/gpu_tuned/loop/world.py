@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gpu_tuned.loop.policy_keeper import PolicyFiles
-from gpu_tuned.ports import Clock, Desk, Gpus, Kernel, Say, Service, Store
+from gpu_tuned.loop.policy_in_force import PolicyFiles
+from gpu_tuned.ports import Clock, Gpus, Kernel, Mailbox, Say, Service, Store
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class World:
     this_boot: Store
     lasting: Store
     service: Service
-    desk: Desk
+    mailbox: Mailbox
     say: Say
     policy_files: PolicyFiles
     observe: bool = False

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 
-from gpu_tuned.ctl.render.ink import clean, wrap
+from gpu_tuned.ctl.render.text import clean, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.protocols import Json
 
 PAGE = "docs/environment/audit.md"
 _LEVELS = {"certain": "error", "likely": "warning", "low": "note"}

@@ -3,13 +3,13 @@ that the output is a policy file as it stands."""
 
 from __future__ import annotations
 
-from gpu_tuned.ctl.render.ink import WIDTH, clean, wrap
+from gpu_tuned.ctl.render.text import WIDTH, clean, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from gpu_tuned.ctl.kinds import Json
+    from gpu_tuned.ctl.protocols import Json
 
 MOST_LEFT = 40
 """Lines left that are shown one by one; --json has all."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gpu_tuned.ctl import judge
+from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.full import fault_words, limited_elsewhere, slowed_by
-from gpu_tuned.ctl.render.ink import WIDTH, Ink, wrap
-from gpu_tuned.ctl.render.words import label, moment, number, origin, short_name, short_pci, span, value
+from gpu_tuned.ctl.render.text import WIDTH, Colour, wrap
+from gpu_tuned.ctl.render.values import label, moment, number, origin, short_name, short_pci, span, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,19 +15,19 @@ MOST_GROUPS = 4  # more than this many different wishes are no summary any more
 _SHORT = {"power_limit_w": "power", "gpu_clock_mhz": "clock", "memory_clock_mhz": "memory"}
 
 
-def fleet(document: StatusReply, now: float, ink: Ink) -> list[str]:
+def fleet(document: StatusReply, now: float, colour: Colour) -> list[str]:
     gpus = document["gpus"]
     names = [short_name(gpu["name"]) for gpu in gpus]
     models = [_model(name) for name in names]
     bus = max(len(short_pci(gpu["pci"])) for gpu in gpus)
     wide = min(max(map(len, models)), WIDTH - bus - 60)
     head = f"#  {'gpu'.ljust(wide)}  {'bus'.ljust(bus)}  watts/limit   MHz   C  {'state':<9} slowed 1h: own fault"
-    lines = [*_common(gpus, document["policy"], names, ink), "", ink("dim", head)]
+    lines = [*_common(gpus, document["policy"], names, colour), "", colour("dim", head)]
     driver_ok = document["driver"]["state"] == "ok"
     for gpu, model in zip(gpus, models, strict=True):
         number_or_dash = str(gpu["index"]) if gpu["index"] >= 0 else "-"
         who = f"{number_or_dash:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
-        lines += _one(gpu, who, driver_ok, now, ink)
+        lines += _one(gpu, who, driver_ok, now, colour)
     return lines
 
 
@@ -38,7 +38,7 @@ def _model(name: str) -> str:
     return " ".join(words[: sizes[0]]) if sizes and sizes[0] else name
 
 
-def _common(gpus: list[Gpu], policy: Policy, names: list[str], ink: Ink) -> list[str]:
+def _common(gpus: list[Gpu], policy: Policy, names: list[str], colour: Colour) -> list[str]:
     """What is wished of all, or of each model, where that can be said in a few lines."""
     groups: dict[str, list[int]] = {}
     sources: dict[str, dict[str, None]] = {}  # in the order of their rows
@@ -48,7 +48,7 @@ def _common(gpus: list[Gpu], policy: Policy, names: list[str], ink: Ink) -> list
         groups.setdefault(text, []).append(i)
         sources.setdefault(text, {}).update((_file(s), None) for s in wishes)
     if len(groups) > MOST_GROUPS:
-        return [ink("dim", f"{len(groups)} different sets of wishes: gpu-tunedctl status --all shows each")]
+        return [colour("dim", f"{len(groups)} different sets of wishes: gpu-tunedctl status --all shows each")]
     lines = []
     for text, members in groups.items():
         who = "all" if len(members) == len(gpus) else _who(members, names)
@@ -56,10 +56,10 @@ def _common(gpus: list[Gpu], policy: Policy, names: list[str], ink: Ink) -> list
         where = f"   ({', '.join(sources[text])}{digest})" if sources[text] else ""
         line = f"{who}: {text or 'no wishes'}"
         if len(line) + len(where) <= WIDTH:
-            lines.append(line + ink("dim", where))
+            lines.append(line + colour("dim", where))
         else:
             lines += wrap(line, "", "    ")
-            lines += [ink("dim", more) for more in wrap(where, "    ")] if where else []
+            lines += [colour("dim", more) for more in wrap(where, "    ")] if where else []
     return lines
 
 
@@ -79,7 +79,7 @@ def _who(members: list[int], names: list[str]) -> str:
     return model.pop() if whole else "gpu " + ",".join(map(str, members))
 
 
-def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str]:
+def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, colour: Colour) -> list[str]:
     """The line of one GPU, and one below it for each exception."""
     words, style = state_of(gpu)
     here = gpu["state"] == "ok"
@@ -89,7 +89,7 @@ def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str]
         draw = f"{number(doing['power_w'])}/{number(doing['power_limit_w'])}"
         clock, heat = number(doing["gpu_clock_mhz"]), number(doing["temperature_c"])
     own, fault = _seconds(gpu)
-    line = f"{who}{draw:>11}  {clock:>4} {heat:>3}  {ink(style, words)}"
+    line = f"{who}{draw:>11}  {clock:>4} {heat:>3}  {colour(style, words)}"
     lines = [line + f"{'':<{9 - len(words)}} {own:>14} {fault:>5}" if here else line]
     tail: list[tuple[str, str]] = []
     if gpu["message"] and driver_ok:
@@ -106,7 +106,7 @@ def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, ink: Ink) -> list[str]
             since = moment(fault_on["since"], now)
             tail.append(("bad", f"slowed by {fault_words(fault_on['reason'])} since {since}"))
     for kind, text in tail:
-        lines += [ink(kind, line) for line in wrap(text, "     ", "       ")]
+        lines += [colour(kind, line) for line in wrap(text, "     ", "       ")]
     return lines
 
 
@@ -122,7 +122,7 @@ def _seconds(gpu: Gpu) -> tuple[str, str]:
 def state_of(gpu: Gpu) -> tuple[str, str]:
     """The one word for a GPU among many, and its style."""
     if gpu["state"] != "ok":
-        style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        style = "" if gpu["in_order"] else "bad" if gpu["state"] in verdict.GPU_TROUBLE else "warn"
         return gpu["state"] if gpu["in_order"] else gpu["state"].upper(), style
     states = [s["state"] for s in gpu["settings"] if not s["in_order"]]
     for state in ("contested", "refused", "absent", "drifted", "waiting", "restored"):
@@ -132,7 +132,7 @@ def state_of(gpu: Gpu) -> tuple[str, str]:
         return "DIFFERS", "warn"
     fault = gpu["throttle"]["fault"]
     if fault:
-        return ("HOT" if fault["reason"] in judge.HEAT else "FAULT"), "bad"
+        return ("HOT" if fault["reason"] in verdict.HEAT else "FAULT"), "bad"
     return "ok", "good"
 
 

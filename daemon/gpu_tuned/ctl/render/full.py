@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import WIDTH, Ink, wrap
-from gpu_tuned.ctl.render.words import (
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import WIDTH, Colour, wrap
+from gpu_tuned.ctl.render.values import (
     LOCKS,
     epoch,
     label,
@@ -47,30 +47,30 @@ _LOUD = {
 }
 
 
-def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, ink: Ink, every: bool = False) -> list[str]:
+def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, every: bool = False) -> list[str]:
     """`every`: also what no rule speaks of."""
     observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
-    lines = _who(gpu, ink)
+    lines = _who(gpu, colour)
     if not here or gpu["message"]:
-        style = "" if gpu["in_order"] else "bad" if gpu["state"] in judge.GPU_TROUBLE else "warn"
+        style = "" if gpu["in_order"] else "bad" if gpu["state"] in verdict.GPU_TROUBLE else "warn"
         words = gpu["state"].upper() if not here else "note"
         # While the whole driver is away the first lines say why.
         why = f": {gpu['message']}" if gpu["message"] and document["driver"]["state"] == "ok" else ""
-        lines += [ink(style, line) for line in wrap(words + why, "  ", "    ")]
+        lines += [colour(style, line) for line in wrap(words + why, "  ", "    ")]
     other = limited_elsewhere(gpu)
-    lines += [ink("warn", line) for line in wrap(other, "  ", "    ")] if other else []
+    lines += [colour("warn", line) for line in wrap(other, "  ", "    ")] if other else []
     settings = [setting for setting in gpu["settings"] if spoken_of(setting)]
     if settings:
         # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
         told: list[Setting] = settings if here else [{**setting, "message": None} for setting in settings]
-        lines += setting_table(told, now, ink, observing)
+        lines += setting_table(told, now, colour, observing)
     else:
-        lines.append(ink("dim", "  no rule speaks of this GPU"))
+        lines.append(colour("dim", "  no rule speaks of this GPU"))
     others = [s for s in gpu["settings"] if s not in settings and s["observed"] is not None]
     if every and others:
         text = ", ".join(f"{label(s['setting'])} {value(s['setting'], s['observed'])}" for s in others)
-        lines += [ink("dim", line) for line in wrap(f"no rule for: {text}", "  ", NOTE)]
-    return lines + history(gpu, now, ink)
+        lines += [colour("dim", line) for line in wrap(f"no rule for: {text}", "  ", NOTE)]
+    return lines + history(gpu, now, colour)
 
 
 def spoken_of(setting: Setting) -> bool:
@@ -78,11 +78,11 @@ def spoken_of(setting: Setting) -> bool:
     return setting["origin"] is not None or (setting["state"] == "unmanaged" and setting["message"] is not None)
 
 
-def _who(gpu: Gpu, ink: Ink) -> list[str]:
+def _who(gpu: Gpu, colour: Colour) -> list[str]:
     name = f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}"
     doing = gpu["telemetry"]
     if gpu["state"] != "ok":
-        return [ink("bold", name)]
+        return [colour("bold", name)]
     watts = f"{number(doing['power_w'])} of {number(doing['power_limit_w'], ' W')}"
     used = number(doing["utilization_percent"], " %")
     busy = f"busy {used}" if doing["busy"] else "idle"
@@ -90,8 +90,8 @@ def _who(gpu: Gpu, ink: Ink) -> list[str]:
     for gap in ("   ", "  "):
         doing_text = gap.join(["", *parts])
         if len(name) + len(doing_text) <= WIDTH:
-            return [ink("bold", name) + doing_text]
-    return [ink("bold", name), "  " + "  ".join(parts)]
+            return [colour("bold", name) + doing_text]
+    return [colour("bold", name), "  " + "  ".join(parts)]
 
 
 def limited_elsewhere(gpu: Gpu) -> str:
@@ -107,7 +107,7 @@ def limited_elsewhere(gpu: Gpu) -> str:
     )
 
 
-def setting_table(settings: list[Setting], now: float, ink: Ink, observing: bool = False) -> list[str]:
+def setting_table(settings: list[Setting], now: float, colour: Colour, observing: bool = False) -> list[str]:
     """The rows of one GPU, or of the host, each with its notes below it."""
     rows = [_cells(setting, now) for setting in settings]
     widths = [max(len(row[i]) for row in [HEADS, *rows]) for i in range(5)]
@@ -116,24 +116,24 @@ def setting_table(settings: list[Setting], now: float, ink: Ink, observing: bool
     origins = [origin(setting["origin"], setting["setting"]) for setting in settings]
     if max(map(len, origins)) > room:  # the suffix says least
         origins = [text.replace(".toml", "") for text in origins]
-    lines = [ink("dim", _row(HEADS, widths, "from" if room >= 4 else ""))]
+    lines = [colour("dim", _row(HEADS, widths, "from" if room >= 4 else ""))]
     given: set[str] = set()  # a rule's reason is told once, not with each of its keys
     for setting, row, source in zip(settings, rows, origins, strict=True):
         style = _style(setting)
         padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         if style:
-            padded[3] = ink(style, padded[3])
+            padded[3] = colour(style, padded[3])
         if not setting["in_order"] and setting["observed"] is not None:
-            padded[2] = ink("bad" if style == "bad" else "warn", padded[2])
+            padded[2] = colour("bad" if style == "bad" else "warn", padded[2])
         split = wrap(source, width=room) if room >= 12 else [""]
         if len(split) > 1 and any(len(word) > room for word in source.split()):
             split = [""]
         lines.append(("  " + "  ".join(padded) + "  " + split[0]).rstrip())
         lines += [" " * before + more for more in split[1:]]
         if split == [""] and source != "-":
-            lines += [ink("dim", line) for line in wrap(f"from {source}", NOTE)]
+            lines += [colour("dim", line) for line in wrap(f"from {source}", NOTE)]
         for kind, text in notes(setting, given, observing):
-            lines += [ink(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
+            lines += [colour(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
     return lines
 
 
@@ -202,7 +202,7 @@ def raised(setting: Setting) -> bool:
     return setting.get("written", True) and original is not None and now_is is not None and now_is > original
 
 
-def history(gpu: Gpu, now: float, ink: Ink) -> list[str]:
+def history(gpu: Gpu, now: float, colour: Colour) -> list[str]:
     """What was put back, how long the GPU was slowed down and by what, and its last Xid."""
     lines = []
     last = gpu["put_back"]["last"]
@@ -218,18 +218,18 @@ def history(gpu: Gpu, now: float, ink: Ink) -> list[str]:
     if fault:
         since = f"{moment(fault['since'], now)} ({span(now - (epoch(fault['since']) or now))})"
         text = f"slowed by a fault: {fault_words(fault['reason'])}, since {since}"
-        lines += [ink("bad", line) for line in wrap(text, "  ", NOTE)]
+        lines += [colour("bad", line) for line in wrap(text, "  ", NOTE)]
     slowed = slowed_by(gpu["throttle"]["reasons"], "day_s")
     if slowed:
         lines += _filled("  slowed 24h:  ", [f"{who} {mark}{span(s)}" for who, s, mark in slowed])
     action = gpu["telemetry"].get("recovery_action")
     if action:
-        lines += [ink("bad", line) for line in wrap(f"the driver asks for: {action}", "  ", NOTE)]
+        lines += [colour("bad", line) for line in wrap(f"the driver asks for: {action}", "  ", NOTE)]
     if gpu.get("no_xids"):
-        lines += [ink("dim", line) for line in wrap(f"Xid errors are not heard of: {gpu['no_xids']}", "  ", NOTE)]
+        lines += [colour("dim", line) for line in wrap(f"Xid errors are not heard of: {gpu['no_xids']}", "  ", NOTE)]
     xid = gpu["last_xid"]
     if xid:
-        lines += [ink("warn", line) for line in wrap(f"last Xid {xid['xid']}, {moment(xid['at'], now)}", "  ")]
+        lines += [colour("warn", line) for line in wrap(f"last Xid {xid['xid']}, {moment(xid['at'], now)}", "  ")]
     return lines
 
 
@@ -282,7 +282,7 @@ def slowed_by(reasons: list[Reason], window: Window) -> list[tuple[str, float, s
     braked = max(seconds("hw_power_brake"), seconds("hw_slowdown") - seconds("hw_thermal"))
     rows = [
         ("own cap", sum(reason[window] for reason in own), marked(own)),
-        ("heat", seconds(*judge.HEAT), mark(*judge.HEAT)),
+        ("heat", seconds(*verdict.HEAT), mark(*verdict.HEAT)),
         ("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")),
     ]
     for words, others in (("another's limit", True), ("board's limit", False)):

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from gpu_tuned.ctl import judge
-from gpu_tuned.ctl.render.ink import WIDTH, Ink, clean, wrap
-from gpu_tuned.ctl.render.words import ago, epoch, moment, silent_since
+from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, wrap
+from gpu_tuned.ctl.render.values import ago, epoch, moment, silent_since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Driver, StatusReply
 
 
-def head(document: StatusReply, now: float, ink: Ink) -> list[str]:
+def head(document: StatusReply, now: float, colour: Colour) -> list[str]:
     """The verdict's line and one paragraph for each thing that is wrong with the whole."""
-    words, style = judge.verdict(document)
+    words, style = verdict.verdict(document)
     mode, seen, driver = _mode(document), _seen(document, now), _driver(document["driver"])
     brief = driver.removesuffix(" (= installed)")
     for told, versions in ((f"seen {seen}", driver), (seen, driver), (f"seen {seen}", brief), (seen, brief)):
         told = told.replace("seen not", "not")
         room = WIDTH - len(f"{words}  {mode}, {told}{versions}")
         if room >= 2:
-            lines = [f"{ink(style, words)}  {mode}, {told}{' ' * room}{versions}"]
+            lines = [f"{colour(style, words)}  {mode}, {told}{' ' * room}{versions}"]
             break
     else:
-        lines = [f"{ink(style, words)}  {mode}, {seen}", f"  {driver}"]
+        lines = [f"{colour(style, words)}  {mode}, {seen}", f"  {driver}"]
     for kind, text in _troubles(document, now):
-        lines += [ink(kind, line) for line in wrap(text, "  ", "    ")]
+        lines += [colour(kind, line) for line in wrap(text, "  ", "    ")]
     return lines
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from gpu_tuned.ctl.render.ink import clean
+from gpu_tuned.ctl.render.text import clean
 
 LABELS = {
     "power_limit_w": "power limit",

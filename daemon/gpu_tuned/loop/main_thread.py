@@ -97,7 +97,7 @@ class Life:
             now_s = time.monotonic()
             if not told and (loop.settled or now_s >= began_s + READY_AT_LATEST_S):
                 told = True
-                service.ready(loop.steward.status if loop.settled else "the driver does not answer yet")
+                service.ready(loop.supervisor.status if loop.settled else "the driver does not answer yet")
             if self._reloading:
                 self._reloading = False
                 loop.reload()

@@ -39,7 +39,7 @@ class PolicyFiles:
     """Something that compares unequal once any of the files was changed; cheap enough for every turn."""
 
 
-class PolicyKeeper:
+class PolicyInForce:
     """Belongs to the loop thread."""
 
     def __init__(self, files: PolicyFiles, ledger: Ledger, clock: Clock, say: Say) -> None:

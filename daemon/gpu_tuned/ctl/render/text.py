@@ -14,7 +14,7 @@ WIDTH = 80  # the narrowest terminal that people still have; wider ones get the 
 _CODES = {"good": "1;32", "bad": "1;31", "warn": "33", "dim": "2", "bold": "1"}
 
 
-class Ink:
+class Colour:
     """Paints words where colour is wanted, and leaves them alone elsewhere."""
 
     __slots__ = ("on",)
@@ -28,10 +28,10 @@ class Ink:
         return f"\x1b[{code}m{text}\x1b[0m" if self.on and code and text.strip() else text
 
 
-def ink_for(stream: TextIO, no_color: bool) -> Ink:
+def colour_for(stream: TextIO, no_color: bool) -> Colour:
     """Colour on a terminal only, and not where --no-color, NO_COLOR (https://no-color.org) or TERM=dumb speak."""
     plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return Ink(not plain and stream.isatty())
+    return Colour(not plain and stream.isatty())
 
 
 def clean(text: str) -> str:

@@ -13,12 +13,12 @@ from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
 from gpu_tuned.core.status import counted, exceptions, rows
 from gpu_tuned.core.track import Moment, Note
-from gpu_tuned.loop.fleet import DriverState, Fleet
+from gpu_tuned.loop.driver import Driver, DriverState
 from gpu_tuned.loop.host_knobs import HostKnobs
 from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.loop.pause import Pause
-from gpu_tuned.loop.policy_keeper import PolicyKeeper
+from gpu_tuned.loop.policy_in_force import PolicyInForce
 from gpu_tuned.loop.publish import Publisher
 from gpu_tuned.loop.reconcile import Reconciler
 from gpu_tuned.loop.rivals import Rivals
@@ -35,7 +35,7 @@ DESCRIBE_AGAIN_S = 30.0
 """The longest pause before a board that could not be described in full is asked again."""
 
 
-class Steward:
+class Supervisor:
     """Policy, GPUs, host and saved state, brought together once a turn. Belongs to the loop thread."""
 
     def __init__(self, world: World, say: Say) -> None:
@@ -51,12 +51,12 @@ class Steward:
         self.ledger = Ledger(world.this_boot, world.lasting, world.kernel.boot_id(), moment)
         host = transitions.host(self.ledger.found.host, knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
-        self.keeper = PolicyKeeper(world.policy_files, self.ledger, self.clock, say)
+        self.in_force = PolicyInForce(world.policy_files, self.ledger, self.clock, say)
         self.reconciler = Reconciler(
             world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled
         )
         self._saved_at_s = self.clock.monotonic()
-        self.fleet = Fleet(world.gpus, world.kernel, self.inventory, self.reconciler, self.clock, say)
+        self.driver = Driver(world.gpus, world.kernel, self.inventory, self.reconciler, self.clock, say)
         self.publisher = Publisher(world, self)
         self._turns = 0
         self.look_at_everything = False
@@ -76,21 +76,21 @@ class Steward:
 
     @property
     def observing(self) -> bool:
-        policy = self.keeper.policy
+        policy = self.in_force.policy
         return self._world.observe or (policy is not None and policy.daemon.mode is Mode.OBSERVE)
 
     @property
     def interval_s(self) -> float:
-        return self.keeper.policy.daemon.poll_interval_s if self.keeper.policy else DEFAULT_INTERVAL_S
+        return self.in_force.policy.daemon.poll_interval_s if self.in_force.policy else DEFAULT_INTERVAL_S
 
     @property
     def short(self) -> bool:
         """Whether fewer GPUs are here than the policy says there must be."""
-        return counted(self.keeper.policy, self.inventory.states)[1] is not None
+        return counted(self.in_force.policy, self.inventory.states)[1] is not None
 
     def start(self) -> None:
         """Before the driver is met: the policy, and what an earlier run knew of this boot."""
-        self.keeper.start()
+        self.in_force.start()
         for state in self.ledger.remembered():
             self.inventory.take(Change(state))
         self.reconciler.meet_host()
@@ -100,13 +100,13 @@ class Steward:
         """Meet the driver where that is due, look at every GPU and at the host, put right, publish."""
         if self.released_until is not None and self.clock.monotonic() >= self.released_until:
             self.take_back("its time is over")
-        if self.fleet.meet(self.interval_s):
-            self.keeper.judge(self._judge)
+        if self.driver.meet(self.interval_s):
+            self.in_force.judge(self._judge)
             self._spread()
         self._tell_xids(heard)
         self.rivals.look(self._held)
         for key in list(self.inventory.states):
-            if self.fleet.attached:
+            if self.driver.attached:
                 self._look_at(self.inventory.states[key])
         if any(row.wish is not None or row.left for row in self.inventory.host.tracks.values()):
             self.reconciler.look(self.inventory.host, Look(), self.interval_s, writes=not self.observing)
@@ -114,7 +114,7 @@ class Steward:
             self.reconciler.settle()
         self._turns += 1
         self.look_at_everything = False
-        if self.fleet.attached:
+        if self.driver.attached:
             self._answered_at = self.clock.now()
         self.publish()
 
@@ -124,7 +124,7 @@ class Steward:
         if announced:
             self._world.service.reloading()
         try:
-            self.keeper.reload(self._judge if self._boards_known else None)
+            self.in_force.reload(self._judge if self._boards_known else None)
         finally:
             if announced:
                 self._world.service.ready(self.status)
@@ -132,14 +132,14 @@ class Steward:
 
     def take_back(self, cause: str) -> None:
         self.released_until = None
-        self.fleet.state = DriverState.STARTING
+        self.driver.state = DriverState.STARTING
         self._say(Event(EventKind.TAKEN_BACK, self.clock.now(), cause=cause))
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
         found = exceptions(self.inventory.states, self.short)
-        missing = counted(self.keeper.policy, self.inventory.states)[1]
-        found += [missing] if missing and self.fleet.counts else []
+        missing = counted(self.in_force.policy, self.inventory.states)[1]
+        found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         return found + own
 
@@ -174,12 +174,12 @@ class Steward:
 
     def _look_at(self, state: GpuState) -> None:
         if not state.here and state.presence is not Presence.ASLEEP:
-            self.fleet.look_again(state, self.interval_s)
+            self.driver.look_again(state, self.interval_s)
         elif self._world.kernel.asleep(state.gpu.pci):
-            self.fleet.fall_asleep(state)
+            self.driver.fall_asleep(state)
             return
         else:
-            self.fleet.wake(state, self.interval_s)
+            self.driver.wake(state, self.interval_s)
         state = self.inventory.states.get(state.gpu.uuid, state)
         if not state.here and state.presence is not Presence.ASLEEP:
             return
@@ -188,13 +188,13 @@ class Steward:
             state = self.inventory.states[state.gpu.uuid]
             self.reconciler.look(state, self._what_to_read(state), self.interval_s, writes=not self.observing)
         except GpuLost as error:
-            self.fleet.lose(self.inventory.states[state.gpu.uuid], str(error))
+            self.driver.lose(self.inventory.states[state.gpu.uuid], str(error))
         except (DriverAbsent, DriverMismatch) as error:
             word = DriverState.ABSENT if isinstance(error, DriverAbsent) else DriverState.MISMATCH
-            self.fleet.trouble(word, str(error), self.interval_s)
+            self.driver.trouble(word, str(error), self.interval_s)
         except DriverError as error:
             why = f"does not answer as it should: {error}"
-            self.fleet.lose(self.inventory.states[state.gpu.uuid], why)
+            self.driver.lose(self.inventory.states[state.gpu.uuid], why)
 
     def _describe_again(self, state: GpuState) -> None:
         """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
@@ -205,7 +205,7 @@ class Steward:
         pause = self._describe.setdefault(uuid, Pause(self.clock, DESCRIBE_AGAIN_S))
         if pause.over:
             pause.longer(self.interval_s)
-            self.inventory.take(Change(transitions.described(state, self.fleet.describe(uuid))))
+            self.inventory.take(Change(transitions.described(state, self.driver.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.board.index if state.board else 0)
@@ -224,14 +224,14 @@ class Steward:
 
     def _spread(self) -> None:
         """Hand every GPU, and the host, its wishes."""
-        policy, moment = self.keeper.policy, self.inventory.moment()
+        policy, moment = self.in_force.policy, self.inventory.moment()
         for state in list(self.inventory.states.values()):
             wishes = self.wishes.of(policy, state, self.observing)
             named = policy is not None and policy.names(state.gpu)
-            self.inventory.take(Change(transitions.wished(state, wishes, named, self.keeper.restricted, moment)))
+            self.inventory.take(Change(transitions.wished(state, wishes, named, self.in_force.restricted, moment)))
         host = self.inventory.host
         wishes = self.wishes.of_host(policy, self.observing)
-        self.inventory.take_host(Change(transitions.wished(host, wishes, False, self.keeper.restricted, moment)))
+        self.inventory.take_host(Change(transitions.wished(host, wishes, False, self.in_force.restricted, moment)))
         if policy is not None:
             self._tell_unmatched(policy)
 
@@ -243,7 +243,7 @@ class Steward:
     def _tell_unmatched(self, policy: Policy) -> None:
         for rule in policy.unmatched([state.gpu for state in self.inventory.states.values()]):
             key = (policy.digest, str(rule.origin))
-            if key not in self._told and self.fleet.attached:
+            if key not in self._told and self.driver.attached:
                 self._told.add(key)
                 cause = f"matches no GPU ({rule.match})"
                 self._say(Event(EventKind.RULE_UNMATCHED, self.clock.now(), cause=cause, origin=str(rule.origin)))

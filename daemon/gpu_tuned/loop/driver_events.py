@@ -15,7 +15,7 @@ COALESCE_S = 0.05
 TROUBLE_PAUSE_S = 1.0
 
 
-class Listener:
+class DriverEvents:
     """`heard` is called from this thread with what arrived, never with nothing."""
 
     def __init__(self, gpus: Gpus, heard: Callable[[tuple[DriverEvent, ...]], None]) -> None:

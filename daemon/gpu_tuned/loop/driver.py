@@ -34,7 +34,7 @@ REATTACH_MAX_S = 600.0
 
 
 class DriverState(str, Enum):
-    """One word for the driver as a whole; "not_answering" is added where a pass hangs (control's desk)."""
+    """One word for the driver as a whole; "not_answering" is added where a pass hangs (control's mailbox)."""
 
     STARTING = "starting"
     OK = "ok"
@@ -44,7 +44,7 @@ class DriverState(str, Enum):
     RELEASED = "released"
 
 
-class Fleet:
+class Driver:
     """The one connection to the driver, and who is on it. Belongs to the loop thread."""
 
     def __init__(

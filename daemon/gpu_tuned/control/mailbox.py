@@ -29,7 +29,7 @@ EVENTS_KEPT = 512
 COMMANDS_KEPT = 32
 
 
-class DeskFull(Exception):
+class MailboxFull(Exception):
     """More commands wait for the loop than are kept."""
 
 
@@ -97,7 +97,7 @@ def patched(document: Document, busy: Busy | None, now_s: float) -> Document:
     return {**document, "driver": driver}
 
 
-class Desk:
+class Mailbox:
     """The meeting point.
 
     `on_command` wakes the loop when a command was laid down; it is called from the control thread and must not
@@ -183,7 +183,7 @@ class Desk:
         return self._monotonic()
 
     def ask(self, name: str, parameters: Mapping[str, Any]) -> Command:
-        """Lay down a command for the loop; its answer comes from `answers`. Raises DeskFull."""
+        """Lay down a command for the loop; its answer comes from `answers`. Raises MailboxFull."""
         command: Command
 
         def reply(answer: Answer) -> None:
@@ -194,7 +194,7 @@ class Desk:
         command = Command(name, parameters, self._wall(), reply)
         with self._lock:
             if len(self._commands) >= self._commands_kept:
-                raise DeskFull
+                raise MailboxFull
             self._commands.append(command)
         self._on_command()
         return command

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from gpu_tuned.adapters.memory import NoService
-from gpu_tuned.loop.life import Life
+from gpu_tuned.loop.main_thread import Life
 
 SOON_S = 5.0
 
@@ -39,7 +39,7 @@ class FakeLoop:
         self.stopped.set()
 
     @property
-    def steward(self) -> FakeLoop:
+    def supervisor(self) -> FakeLoop:
         return self
 
     status = "fine"
@@ -103,7 +103,7 @@ def test_the_last_word_of_a_hanging_driver_waits_for_no_reader() -> None:
             except BlockingIOError:
                 break
     os.set_blocking(write, True)
-    child = "from gpu_tuned.loop.life import Life; Life().leave()"
+    child = "from gpu_tuned.loop.main_thread import Life; Life().leave()"
     ended = subprocess.run([sys.executable, "-c", child], stderr=write, timeout=20)
     assert ended.returncode == 0
     os.close(read)

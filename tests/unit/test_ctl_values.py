@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.throttle import Kind, Reason
-from gpu_tuned.ctl.render import full, words
-from gpu_tuned.ctl.render.ink import WIDTH, clean, wrap
+from gpu_tuned.ctl.render import full, values
+from gpu_tuned.ctl.render.text import WIDTH, clean, wrap
 from gpu_tuned.ctl.throttle import WORDS
 
 UTC_TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2400, 1, 1)).map(lambda at: at.replace(microsecond=0))
@@ -23,12 +23,12 @@ UTC_TIMES = st.datetimes(datetime(1970, 1, 1), datetime(2400, 1, 1)).map(lambda 
 @given(UTC_TIMES)
 def test_a_time_is_what_datetime_makes_of_it(at: datetime) -> None:
     stamp = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert words.epoch(stamp) == at.replace(tzinfo=timezone.utc).timestamp()
+    assert values.epoch(stamp) == at.replace(tzinfo=timezone.utc).timestamp()
 
 
 @pytest.mark.parametrize("stamp", [None, "", "yesterday", "2026-11"])
 def test_what_is_no_time_is_none(stamp: str | None) -> None:
-    assert words.epoch(stamp) is None
+    assert values.epoch(stamp) is None
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_what_is_no_time_is_none(stamp: str | None) -> None:
     ],
 )
 def test_spans(seconds: float, text: str) -> None:
-    assert words.span(seconds) == text
+    assert values.span(seconds) == text
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def utc(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_moments(utc: None, stamp: str | None, text: str) -> None:
-    assert words.moment(stamp, words.epoch("2026-11-22T14:02:49Z") or 0.0) == text
+    assert values.moment(stamp, values.epoch("2026-11-22T14:02:49Z") or 0.0) == text
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_moments(utc: None, stamp: str | None, text: str) -> None:
     ],
 )
 def test_values(setting: str, raw: Any, text: str) -> None:
-    assert words.value(setting, raw) == text
+    assert values.value(setting, raw) == text
 
 
 @given(st.text(), st.integers(0, 6), st.integers(20, WIDTH))
@@ -105,8 +105,8 @@ def test_no_control_character_stays(text: str) -> None:
 
 
 def test_every_setting_has_its_words() -> None:
-    assert set(words.LABELS) == {setting.value for setting in Setting}
-    assert set(words.LOCKS) == {setting.value for setting in Setting if not setting.readable}
+    assert set(values.LABELS) == {setting.value for setting in Setting}
+    assert set(values.LOCKS) == {setting.value for setting in Setting if not setting.readable}
 
 
 def test_every_reason_has_its_words() -> None:

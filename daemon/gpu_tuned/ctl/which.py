@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     AnyGpu = TypeVar("AnyGpu", Gpu, ThrottledGpu)
 
 
-def pick(gpus: list[AnyGpu], wanted: str) -> AnyGpu:
+def one_gpu(gpus: list[AnyGpu], wanted: str) -> AnyGpu:
     """The one GPU that `wanted` names. Raises UsageError where it names none, or more than one."""
     names = [Names(gpu["index"], gpu["uuid"], gpu["pci"]) for gpu in gpus]
     found = meant(names, wanted)
