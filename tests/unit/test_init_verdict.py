@@ -122,6 +122,16 @@ def test_what_nothing_starts_does_not_hinder_what_is_in_force(tmp_path: Path) ->
     assert "# power_limit_w = 180" in text
 
 
+def test_a_value_that_a_script_may_have_computed_is_not_held_although_nothing_starts_the_script(
+    tmp_path: Path,
+) -> None:
+    host = machine(power_limit_w=PowerLimit(137_000))
+    put(tmp_path, "/opt/solar/follow", '#!/bin/sh\nnvidia-smi -pl "$(spare)"\n', 0o755)
+    put(tmp_path, "/etc/systemd/system/follow.service", "[Service]\nExecStart=/opt/solar/follow\n")
+    text = write(host, look(tmp_path, host).decision)
+    assert "\npower_limit_w" not in text
+
+
 def test_a_lock_is_never_lifted_by_way_of_doubt(tmp_path: Path) -> None:
     host = machine()
     text = write(host, look(script(tmp_path, "nvidia-smi -lgc $CLOCKS"), host).decision)

@@ -123,7 +123,8 @@ class _Judge:
                 return
             for effect, judged in certain:
                 self.reasons.setdefault(effect.number, Misfit(why, self._line(setting, judged.value, board)))
-        if certain or active:
+        # What nothing starts may have been run by hand: where its value is not known, it may be the one in force.
+        if certain or active or any(effect.target is None for effect in rest):
             self.found.busy.add((uuid, setting))
 
     def _left_half(self, certain: list[tuple[Effect, Fit]]) -> Doubt | None:
