@@ -223,3 +223,18 @@ def test_lines_are_those_of_the_file() -> None:
         (6, PowerLimit(300_000)),
         (6, PowerLimit(300_000)),
     ]
+
+
+def test_what_a_function_declares_ends_with_it() -> None:
+    assert certain("L=250\nf() { local L=200; nvidia-smi -i 0 -lgc 0,1500; }\nf\nnvidia-smi -pl $L")[-1] == (250, ())
+
+
+def test_a_path_without_the_usual_folders_finds_nothing() -> None:
+    assert certain("PATH=/nowhere\nnvidia-smi -pl 250") == []
+    assert certain("PATH=/usr/local/bin:/usr/bin:/bin\nnvidia-smi -pl 250") == [(250, ())]
+    assert certain("PATH=/nowhere\n/usr/bin/nvidia-smi -pl 250") == [(250, ())]
+
+
+def test_set_u_may_end_a_script_where_a_case_needs_what_nothing_sets() -> None:
+    assert certain('set -u\ncase "$GPU_MODE" in a) ;; esac\nnvidia-smi -pl 250') == []
+    assert certain("set -u\nfor x in $GPU_MODE; do :; done\nnvidia-smi -pl 250") == []

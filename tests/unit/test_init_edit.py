@@ -69,7 +69,7 @@ for i in 0 1; do
     nvidia-smi -i 0 \\
         -pl 300
 done
-for i in 0; do nvidia-smi -i $i -lgc 0,1500; done
+for i in 0; do nvidia-smi -i $i -lgc 0,1410; done
 if true; then
     sudo nvidia-smi -lgc 0,1410 &&
         sudo nvidia-smi -rmc

@@ -80,8 +80,13 @@ class _Judge:
     def _dead(self, effect: Effect) -> bool:
         """A fallback for a command that every board takes never runs. One that sets something else than that command
         is none: it says what happens when the driver is not ready."""
-        for_it = all(self.effects[number].setting is effect.setting for number in effect.unless)
+        tried = [self.effects[number] for number in effect.unless]
+        for_it = all(one.setting is effect.setting and self._same_gpus(one, effect) for one in tried)
         return bool(effect.unless) and for_it and all(self.accepted[number] for number in effect.unless)
+
+    def _same_gpus(self, one: Effect, other: Effect) -> bool:
+        boards = self.host.boards
+        return all(verdict.names(one.gpus, board) == verdict.names(other.gpus, board) for board in boards)
 
     def _doubt(self, effect: Effect) -> Doubt | None:
         if effect.doubt:
@@ -139,7 +144,8 @@ class _Judge:
             for effect, other in mine[:-1]:
                 meant = sure if effect.gpus == () else frozenset()
                 between = last.needs - effect.needs - {effect.number} - meant
-                if other != value and between:
+                exception = effect.gpus == () and last.gpus != ()
+                if other != value and (between or not exception):
                     return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
         return None
 

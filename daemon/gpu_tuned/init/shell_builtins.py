@@ -62,8 +62,12 @@ def _declare(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
         return _bash_alone(walk, words, here, node)
     integer = any(word.plain and re.fullmatch(r"-\w*i\w*", word.plain) for word in node.words)
     maps = any(word.plain and re.fullmatch(r"-\w*[An]\w*", word.plain) for word in node.words)
+    local = here.calls and node.words[0].plain in ("local", "declare", "typeset")
     for word in node.words[1:]:
         _assigned(word, here, integer)
+        own = re.match(r"[A-Za-z_]\w*", word.parts[0].text) if word.parts else None
+        if local and own:
+            here.locals.add(own[0])
         head = _ASSIGNMENT.match(word.parts[0].text) if word.parts else None
         if head and (maps or integer):
             # A reference stands for something else.

@@ -11,7 +11,7 @@ from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
 from gpu_tuned.init.commands import ELSEWHERE, IDLE, MUTE, PREFIXES, RIVALS, RUNNERS, SHELLS, VALUED
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
 from gpu_tuned.init.nvidia_smi import Said
-from gpu_tuned.init.shell_nodes import Pipeline, Simple
+from gpu_tuned.init.shell_nodes import Pipeline, Simple, Word
 from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status
 from gpu_tuned.init.shell_values import Text, many
@@ -25,21 +25,22 @@ def simple(walk: Walk, node: Simple, here: Here) -> Status:
     if not node.words:
         return shell_builtins.assign(node.assigned, here)
     words = many(node.words, here.variables)
-    _unset(node, here)
+    unset(node.words, node.first, here)
     if not words:
         return OPEN
     return command(walk, words, here, node)
 
 
-def _unset(node: Simple, here: Here) -> None:
+def unset(words: Sequence[Word], line: int, here: Here) -> None:
+    """Under `set -u` a script ends where a word needs a variable that nothing in it sets."""
     if not here.nounset:
         return
-    for part in (part for word in node.words for part in word.parts):
+    for part in (part for word in words for part in word.parts):
         if part.kind == "var" and not part.op and part.text not in here.variables.single:
             given = here.variables.arguments
             if part.text.isdigit() and given is not None and int(part.text) <= len(given):
                 continue
-            here.doubt_rest("script", f"`set -u`: the script ends in line {node.first} where {part.text} is not set")
+            here.doubt_rest("script", f"`set -u`: the script ends in line {line} where {part.text} is not set")
 
 
 def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
@@ -60,7 +61,7 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
     if words[0].text in here.functions:
         return _function(walk, words, here, line)
     if name == "nvidia-smi":
-        return _call(walk, words[1:], here_, line)
+        return _call(walk, words[1:], here_, line, called="/" in words[0].text)
     if (builtin := shell_builtins.BUILTINS.get(name)) and "/" not in words[0].text:
         return builtin(walk, words[1:], here, node)
     if name in SHELLS:
@@ -109,7 +110,14 @@ def _bare(words: list[Text], here: Here) -> tuple[list[Text], Here]:
     return words, place
 
 
-def _call(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
+def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, *, called: bool) -> Status:
+    """nvidia-smi with its arguments; `called`: by its path, so that PATH does not matter."""
+    path = here.variables.single.get("PATH")
+    if path is not None and path.known and "/usr/bin" not in path.text.split(":") and not called:
+        for each in nvidia_smi.call([word.text for word in words], frozenset()):
+            why = Doubt(Kind.BRANCH, f"PATH is {path.text} here, where no nvidia-smi may be found")
+            walk.seen.say(here, line, replace(each, doubt=why))
+        return OPEN
     varying = frozenset(number for number, word in enumerate(words) if word.varying)
     said = nvidia_smi.call([word.text for word in words], varying)
     numbers = frozenset(walk.seen.say(here, line, each) for each in said)
@@ -137,8 +145,11 @@ def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Statu
     given = tuple(words[1:])
     here.variables.arguments = arguments if given == arguments else None if given else ()
     here.calls = (*calls, name)
+    outside, kept, here.locals = here.variables.copy(), here.locals, set()
     status = walk.command(here.functions[name], here)
-    here.calls, here.variables.arguments = calls, arguments
+    for own in here.locals:
+        here.variables.as_in(outside, own)
+    here.calls, here.variables.arguments, here.locals = calls, arguments, kept
     if here.left == "return":
         here.left, status = "", here.code
     if here.flow.pop("function", None) is not None:

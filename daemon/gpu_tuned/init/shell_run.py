@@ -164,6 +164,7 @@ class Walk:
         if isinstance(command, If):
             return self._if(command, 0, here)
         if isinstance(command, Case):
+            shell_commands.unset([command.subject], command.first, here)
             return self._case(command, one(command.subject, here.variables), command.arms, here)
         if isinstance(command, For):
             return self._for(command, here)
@@ -221,6 +222,7 @@ class Walk:
 
     def _for(self, command: For, here: Here) -> Status:
         values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
+        shell_commands.unset(command.words or (), command.first, here)
         before, way = here.flow.pop("loop", None), here.way
         open_ = any(not value.known for value in values)
         if open_:

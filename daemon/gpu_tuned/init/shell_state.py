@@ -73,6 +73,7 @@ class Here:
     functions: dict[str, Command] = field(default_factory=dict)
     errexit: bool = False
     nounset: bool = False
+    locals: set[str] = field(default_factory=set)
     pipefail: bool = False
     endless: bool = False
     root: bool = True

@@ -49,6 +49,15 @@ class Variables:
         self.single[name] = NOT_KNOWN
         self.lists.pop(name, None)
 
+    def as_in(self, other: Variables, name: str) -> None:
+        """One name as it is there: what a function declared ends with it."""
+        self.single.pop(name, None)
+        self.lists.pop(name, None)
+        if name in other.single:
+            self.single[name] = other.single[name]
+        if name in other.lists:
+            self.lists[name] = other.lists[name]
+
     def forget_all(self) -> None:
         self.single.clear()
         self.lists.clear()
