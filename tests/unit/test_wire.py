@@ -76,7 +76,7 @@ def test_a_misspelled_key_is_an_error_on_either_side(tmp_path: Path) -> None:
 
 
 READERS = [
-    "judge",
+    "verdict",
     "wait",
     "watch",
     "verify",

@@ -122,7 +122,7 @@ class StateFile:
         except OSError as error:
             return f"it could not be set aside ({error.strerror}) and is ignored"
         self._bound_damaged()
-        return f"set aside as {aside.name}; what was found before the first write is not known any more"
+        return f"set aside as {aside.name}; what was found at first is not known any more"
 
     def _bound_damaged(self) -> None:
         """Keep the newest few: a disk that keeps damaging files must not fill up with them."""

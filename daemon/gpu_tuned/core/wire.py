@@ -389,7 +389,7 @@ class ReloadReply(TypedDict):
 
 
 class RestoreReply(TypedDict):
-    """Put back what was found before the first write: everything, or one GPU's, or one setting."""
+    """Put back what was found at first: everything, or one GPU's, or one setting."""
 
     format: int
     message: str

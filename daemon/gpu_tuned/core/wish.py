@@ -17,7 +17,7 @@ class Symbol(str, Enum):
 
     DEFAULT = "default"  # what the board starts with
     MAX = "max"  # the most the board allows
-    ORIGINAL = "original"  # what was found before the first write
+    ORIGINAL = "original"  # what was found at first
 
 
 @dataclass(frozen=True, slots=True)

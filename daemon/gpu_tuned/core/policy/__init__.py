@@ -18,7 +18,7 @@ class Mode(str, Enum):
 
 
 class OnStop(str, Enum):
-    """What a stop leaves behind: the settings as they are, or what was found before the first write."""
+    """What a stop leaves behind: the settings as they are, or what was found at first."""
 
     KEEP = "keep"
     RESTORE = "restore"

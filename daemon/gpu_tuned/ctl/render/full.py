@@ -197,7 +197,7 @@ def notes(setting: Setting, given: set[str], observing: bool = False) -> list[tu
 
 
 def raised(setting: Setting) -> bool:
-    """Whether a limit stands above the value that was found before the first write."""
+    """Whether a limit stands above the value that was found at first."""
     original, now_is = quantity(setting["original"]), quantity(setting["observed"])
     return setting.get("written", True) and original is not None and now_is is not None and now_is > original
 
