@@ -23,6 +23,11 @@ def test_an_observer_does_not_undo_what_an_enforcing_daemon_left(nvsim: MakeHost
         assert observer.ctl("restore").returncode == 5
         assert observer.stop() == 0
         assert (observer.state_dir / "state.json").read_bytes() == saved
+    # The file's own observe mode knows what was found at first, and leaves it alone as well.
+    with Daemon(host, RESTORING.replace("on_stop", 'mode = "observe"\non_stop')).ready() as observer:
+        assert observer.setting("power_limit_w")["original"] == 700
+        assert observer.ctl("restore").returncode == 5
+        assert observer.stop() == 0
     assert host.writes() == []
     assert host.gpu()["power_limit_w"] == 500
 
