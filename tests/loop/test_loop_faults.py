@@ -424,6 +424,17 @@ def test_the_first_reading_of_an_initialisation_is_the_original_although_it_come
     assert (stage.limit_w(), stage.row()["original"], stage.row()["original_late"]) == (450, 700, True)
 
 
+def test_a_default_that_is_wished_as_well_is_the_original_of_a_new_initialisation() -> None:
+    stage = Stage(policy("power_limit_w = 700"))
+    stage.stranger(360)
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (700, 360)
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (700, 700)
+
+
 def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> None:
     stage = Stage(policy("power_limit_w = 450")).turn(2)
     stage.ask("restore")

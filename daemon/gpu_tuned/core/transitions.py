@@ -102,17 +102,18 @@ def slept(state: GpuState, moment: Moment) -> Change:
 
 def _renewed(state: GpuState, why: str, seen: Seen, moment: Moment, said: tuple[Said, ...] = ()) -> Change:
     """A new driver initialisation: originals end, locks are gone, rivals are forgotten."""
-    tracks = {s: _ended(track, seen.readings.get(s)) for s, track in state.tracks.items()}
+    tracks = {s: _ended(track, seen.readings.get(s), _default(state, s)) for s, track in state.tracks.items()}
     began = Initialisation(state.initialisation.binding).counted(seen.counters_ns)
     change = _begun_anew(replace(state, tracks=tracks, initialisation=began), why, moment)
     state = _with_originals(change.state, seen, late=False, moment=moment)
     return Change(state, said=said + _told(EventKind.REINITIALISED, why) + change.said)
 
 
-def _ended(track: Track, reading: Reading | None) -> Track:
+def _ended(track: Track, reading: Reading | None, default: Value | None) -> Track:
     """A setting whose driver initialisation has ended. Where that is noticed only after a value of ours was written
-    again, that value is no original: the one known is nearer to what was found at first."""
-    ours = track.ours and track.accepted is not None and reading == track.accepted
+    again, that value is no original: the one known is nearer to what was found at first. The `default` is what an
+    initialisation begins with, whoever wishes for it."""
+    ours = track.ours and track.accepted is not None and reading == track.accepted and reading != default
     return replace(track, original=track.original if ours else None, met=None, before=None)
 
 
