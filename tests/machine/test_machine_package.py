@@ -14,6 +14,8 @@ from tests.machine.machine import NVSIM_STATE, Machine, power_w
 from tests.machine.watch import watching
 
 NEXT = "99.0"
+# An edited policy stays when a package brings another default file; dpkg would ask, and here nobody answers.
+KEEP_POLICY = "-o Dpkg::Options::=--force-confold"
 # What a system keeps about its packages and users, and what these tests put there themselves.
 NOT_OURS = (
     "/dev/", "/proc/", "/sys/", "/run/", "/tmp/", "/root/", "/var/tmp/",
@@ -43,13 +45,13 @@ def test_upgrade_and_back(running: Machine, newer: Path) -> None:
     original = running.setting("power_limit_w")["original"]
     with watching(running) as watched:
         pid = running.status()["host"]["pid"]
-        running.sh("apt-get install -y -o Dpkg::Options::=--force-confold /root/newer.deb", timeout_s=120)
+        running.sh(f"apt-get install -y {KEEP_POLICY} /root/newer.deb", timeout_s=120)
         running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the upgrade")
         assert version(running) == NEXT
         assert running.status()["host"]["daemon_version"] == NEXT
         assert running.status()["host"]["pid"] != pid
         assert running.setting("power_limit_w")["original"] == original == 575
-        running.sh(f"apt-get install -y --allow-downgrades /root/dist/gpu-tuned_{old}_all.deb", timeout_s=120)
+        running.sh(f"apt-get install -y {KEEP_POLICY} --allow-downgrades /root/dist/gpu-tuned_{old}_all.deb", timeout_s=120)
         running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the downgrade")
         assert running.status()["host"]["daemon_version"] == old
         assert running.setting("power_limit_w")["original"] == 575
@@ -62,7 +64,8 @@ def test_upgrade_and_back(running: Machine, newer: Path) -> None:
 def test_upgrade_from_the_version_before(running: Machine, deb: Path, tmp_path: Path) -> None:
     """Its state is read, its limit and lock stay as they are, and nothing is restored although a stop would."""
     shutil.copy(build_previous(tmp_path), running.root / "root/previous.deb")
-    running.sh("systemctl stop gpu-tuned; apt-get install -y --allow-downgrades /root/previous.deb", timeout_s=120)
+    back = f"apt-get install -y {KEEP_POLICY} --allow-downgrades /root/previous.deb"
+    running.sh(f"systemctl stop gpu-tuned; {back}", timeout_s=120)
     running.sh(f"rm -rf /var/lib/gpu-tuned; nvsim create {BOARDS}")
     restoring = POLICY.replace("[daemon]", '[daemon]\non_stop = "restore"')
     running.write("/etc/gpu-tuned/gpu-tuned.toml", restoring)
@@ -72,7 +75,7 @@ def test_upgrade_from_the_version_before(running: Machine, deb: Path, tmp_path: 
         try:
             assert running.status()["host"]["daemon_version"] == PREVIOUS_VERSION
         finally:
-            running.sh(f"apt-get install -y /root/dist/{deb.name}", timeout_s=120)
+            running.sh(f"apt-get install -y {KEEP_POLICY} /root/dist/{deb.name}", timeout_s=120)
         running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the upgrade")
     watched.never_fell_back()
     assert running.status()["host"]["daemon_version"] == __version__
