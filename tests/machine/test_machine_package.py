@@ -51,7 +51,9 @@ def test_upgrade_and_back(running: Machine, newer: Path) -> None:
         assert running.status()["host"]["daemon_version"] == NEXT
         assert running.status()["host"]["pid"] != pid
         assert running.setting("power_limit_w")["original"] == original == 575
-        running.sh(f"apt-get install -y {KEEP_POLICY} --allow-downgrades /root/dist/gpu-tuned_{old}_all.deb", timeout_s=120)
+        running.sh(
+            f"apt-get install -y {KEEP_POLICY} --allow-downgrades /root/dist/gpu-tuned_{old}_all.deb", timeout_s=120
+        )
         running.until(lambda: running.setting("power_limit_w").get("in_order"), "in force after the downgrade")
         assert running.status()["host"]["daemon_version"] == old
         assert running.setting("power_limit_w")["original"] == 575
