@@ -100,6 +100,7 @@ class Walk:
         self.bound = self.looks = 0
         self.released: set[int] = set()
         self.refused = [False] * len(self.gpus)
+        self.ours = [False] * len(self.gpus)  # a value of ours that is not the original was taken
         self.look()
 
     def step(self) -> None:
@@ -130,6 +131,8 @@ class Walk:
             if gpu.uuid in looked:
                 truth.looked_at(found[i])
             truth.watts = limit_w(gpu)
+            if any(i == index for index, _ in written) and truth.watts != found[i]:
+                self.ours[i] = truth.watts not in truth.originals
             row = self.row(i)
             self.refused[i] |= bool(row) and row["state"] == "refused"
         truths = self.demanded()
@@ -289,7 +292,7 @@ def renew(walk: Walk, gpu: FakeGpu) -> None:
     i = gpu.board.index
     gpu.reinitialise()
     walk.truths[i].initialised_anew()
-    walk.refused[i] = False
+    walk.refused[i] = walk.ours[i] = False
 
 
 def bind_anew(walk: Walk) -> None:
@@ -356,8 +359,9 @@ def load_nonsense(walk: Walk) -> None:
 def kill(walk: Walk) -> None:
     """Killed, and started again on what is saved; the policy on the disk is the one in force."""
     for i in range(len(walk.gpus)):
-        # After a write that was refused, and what the run before could not save.
-        walk.truths[i].may_be_taken_anew |= walk.refused[i] or bool(walk.stage.this_boot.full)
+        # Where none of our writes was ever taken, and what the run before could not save.
+        never_ours = walk.refused[i] and not walk.ours[i]
+        walk.truths[i].may_be_taken_anew |= never_ours or bool(walk.stage.this_boot.full)
     walk.released.clear()
     for i, gpu in enumerate(walk.gpus):
         walk.truths[i].on_purpose = gpu.board.gpu.pci not in walk.stage.kernel.bindings

@@ -25,7 +25,7 @@ from gpu_tuned.core.model import (
     Setting,
     Value,
 )
-from gpu_tuned.core.originals import Accepted, Original
+from gpu_tuned.core.originals import Accepted, Original, Ours
 from gpu_tuned.core.saved import to_json
 from gpu_tuned.core.track import Moment
 from tests.packaging.built import ENVIRONMENT, TOP
@@ -124,10 +124,10 @@ def save(tmp_path: Path, boot_id: str = BOOT_ID, *, nothing: bool = False) -> Pa
     then = Moment(0.0, 0.0)
     tracks, host = {}, {}
     for setting, (original, target) in ({} if nothing else FOUND).items():
-        known = Original(original, not setting.readable, written=True)
+        known = Original(original, not setting.readable, ours=Ours.PERHAPS)
         tracks[setting] = replace(new_track(then), original=known, before=Accepted(target, "", target))
     if not nothing:
-        knob = Original(NumaBalancing.ON, written=True)
+        knob = Original(NumaBalancing.ON, ours=Ours.PERHAPS)
         host[Setting.NUMA_BALANCING] = replace(new_track(then), original=knob)
     gpu = GpuState(Gpu(RTX, "0000:01:00.0", "NVIDIA GeForce RTX 5090"), tracks=tracks)
     StateFile(tmp_path / "state").save(to_json(boot_id, [gpu], host))

@@ -26,7 +26,7 @@ from gpu_tuned.core.model import (
     Value,
     wire,
 )
-from gpu_tuned.core.originals import Accepted, Initialisation, Original
+from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
 from gpu_tuned.core.saved import SEEN_BEFORE, Saved, from_json, to_json
 from gpu_tuned.core.settings import factory_default, from_wire
 from gpu_tuned.core.track import Moment, State, Track
@@ -164,10 +164,11 @@ originals = st.sampled_from(Setting).flatmap(
 def tracks(draw: st.DrawFn) -> dict[Setting, Track]:
     out = {}
     for setting, value, goal in draw(st.lists(originals, max_size=6)):
-        flags = {name: draw(st.booleans()) for name in ("assumed", "late", "written", "refused")}
+        flags = {name: draw(st.booleans()) for name in ("assumed", "late")}
+        ours = draw(st.sampled_from(Ours).filter(lambda ours: ours is not Ours.ASKED))
         before = None if goal is None else Accepted(goal, draw(st.text(max_size=20)), goal)
         moment = Moment(0.0, 0.0)
-        out[setting] = replace(new_track(moment), original=Original(value, **flags), before=before)
+        out[setting] = replace(new_track(moment), original=Original(value, ours=ours, **flags), before=before)
     return out
 
 

@@ -29,7 +29,7 @@ from gpu_tuned.core.model import (
     PowerLimit,
     Setting,
 )
-from gpu_tuned.core.originals import Accepted, Initialisation, Original
+from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
 from gpu_tuned.core.policy import OnStop
 from gpu_tuned.core.saved import SEEN_BEFORE, Saved, from_json, to_json
 from gpu_tuned.core.track import Moment, Track
@@ -43,7 +43,7 @@ THEN = Moment(0.0, 0.0)
 
 def track(setting: Setting, original: Any, assumed: bool, target: Any = None, accepted: Any = None) -> Track:
     before = None if accepted is None else Accepted(target, "", accepted)
-    known = Original(original, assumed, written=target is not None)
+    known = Original(original, assumed, ours=Ours.PERHAPS if target is not None else Ours.NEVER)
     return replace(new_track(THEN), original=known, before=before)
 
 

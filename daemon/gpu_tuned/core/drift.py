@@ -210,8 +210,7 @@ def _revert(
 
 def about_to_write(track: Track) -> Track:
     """From here on a value of ours may be in force, so there is something to restore."""
-    original = track.original
-    return track if original is None or original.written else replace(track, original=replace(original, written=True))
+    return replace(track, original=track.original and track.original.asked())
 
 
 def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment) -> Step:
@@ -225,7 +224,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
     notes = () if track.hushed else (note,)
     message = None if accepted == goal or goal is None else f"the driver rounded {text(goal)} to {text(accepted)}"
-    original = track.original and replace(track.original, written=True, refused=False)
+    original = track.original and track.original.taken()
     rule = str(track.wish.origin) if track.wish else ""
     track = replace(
         track,
@@ -251,19 +250,26 @@ def failed(track: Track, why: str, kept: bool, moment: Moment) -> Step:
     sure that what was there before is there still."""
     pause_s = min(PAUSE_MAX_S, max(RETRY_FIRST_S, 2 * track.pause_s))
     original = track.original
-    if original is not None and kept and track.before is None and not track.ours:
-        original = replace(original, written=False, refused=True)
+    if original is not None:
+        original = original.refused() if kept else original.taken()
     return _refuse(replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s), why, moment)
 
 
-def handed_back(track: Track, message: str, used_up: bool, moment: Moment) -> Track:
-    """Put back on request: left alone until somebody asks to apply. `used_up`: what was found at first is in force
-    again, so nothing of ours is, and a second restore has nothing to undo."""
-    original = track.original and replace(track.original, written=track.original.written and not used_up)
-    fresh_track = Track(
-        State.RESTORED, moment.wall, message, original, track.met, None, track.put_back, track.wish, track.goal
-    )
-    return replace(fresh_track, restored=message, left=False)
+def handed_back(track: Track, message: str, moment: Moment) -> Track:
+    """Put back on request, and left alone until somebody asks to apply. Nothing of ours is in force any more, so a
+    second restore has nothing to undo."""
+    original = track.original and track.original.restored()
+    return _left_alone(replace(track, original=original, before=None), message, moment)
+
+
+def not_put_back(track: Track, message: str, moment: Moment) -> Track:
+    """It was to be put back on request, and that failed: left alone all the same, and a value of ours may stay."""
+    return _left_alone(track, message, moment)
+
+
+def _left_alone(track: Track, message: str, moment: Moment) -> Track:
+    lasts = Track(State.RESTORED, moment.wall, message, track.original, track.met, track.before, track.put_back)
+    return replace(lasts, wish=track.wish, goal=track.goal, restored=message)
 
 
 def taken_up(track: Track, moment: Moment) -> Track:

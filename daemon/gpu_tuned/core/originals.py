@@ -7,7 +7,8 @@ when the initialisation ends, for then the driver's own defaults are what is fou
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 
 from gpu_tuned.core.model import NO_GETTER, UNLOCKED, Board, PowerLimit, Seen, Setting, Unread, Value
 from gpu_tuned.core.settings import factory_default
@@ -17,17 +18,47 @@ COUNTERS_THAT_TELL = 2
 by a driver's own fault, and an original that is dropped is lost for good."""
 
 
+class Ours(Enum):
+    """Whether a value of ours replaced an original. NEVER: no write was asked for, or a restore put the original
+    back. ASKED: one was asked for, and what came of it is not known yet. REFUSED: none was ever taken. PERHAPS: one
+    was taken, or nobody can say that none was; a write that is refused later changes nothing of that."""
+
+    NEVER = "never"
+    ASKED = "asked"
+    REFUSED = "refused"
+    PERHAPS = "perhaps"
+
+
 @dataclass(frozen=True, slots=True)
 class Original:
     """What one setting was at first. `assumed`: a clock lock's, which no call can read. `late`: the first look could
-    not read it, this is the first reading that could. `written`: a write of ours may have replaced it, so `restore`
-    puts it back. `refused`: a write of ours was asked for and none was ever taken."""
+    not read it, this is the first reading that could."""
 
     value: Value
     assumed: bool = False
     late: bool = False
-    written: bool = False
-    refused: bool = False
+    ours: Ours = Ours.NEVER
+
+    @property
+    def written(self) -> bool:
+        """A write of ours may have replaced it, so `restore` puts it back."""
+        return self.ours in (Ours.ASKED, Ours.PERHAPS)
+
+    def asked(self) -> Original:
+        """A write of ours comes next."""
+        return self if self.written else replace(self, ours=Ours.ASKED)
+
+    def taken(self) -> Original:
+        """A write of ours was taken, or may have been."""
+        return replace(self, ours=Ours.PERHAPS)
+
+    def refused(self) -> Original:
+        """A write of ours was refused, and what was there before is there still."""
+        return replace(self, ours=Ours.REFUSED) if self.ours is Ours.ASKED else self
+
+    def restored(self) -> Original:
+        """It is in force again."""
+        return replace(self, ours=Ours.NEVER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,25 +117,26 @@ def allowed(board: Board, value: Value) -> bool:
     return True
 
 
-def why_new(
-    known: Initialisation,
-    written: Mapping[Setting, Value],
-    board: Board,
-    seen: Seen,
-    binding: str | None,
+def why_new(known: Initialisation, seen: Seen) -> str | None:
+    """Why this GPU is in another driver initialisation than the known one, although the driver's library was open
+    all along; None: nothing says so. We are a client of the GPU then, so the last one cannot have left, and values
+    back at their defaults were reset by hand."""
+    back = _ran_back(known.counters_ns, seen.counters_ns or {})
+    return "the driver's counters started again" if back >= COUNTERS_THAT_TELL else None
+
+
+def why_new_since(
+    known: Initialisation, written: Mapping[Setting, Value], board: Board, seen: Seen, binding: str | None
 ) -> str | None:
-    """Why this GPU is in another driver initialisation than the known one; None: nothing says so. `written`: what the
-    driver accepted of ours in the known one."""
+    """The same after a time in which nobody looked. `written`: what the driver accepted of ours in the known one."""
     if known.binding is not None and binding is not None and known.binding != binding:
         return "the device was bound to the driver anew"
-    back = _ran_back(known.counters_ns, seen.counters_ns or {})
-    if back >= COUNTERS_THAT_TELL:
-        return "the driver's counters started again"
     persists = seen.readings.get(Setting.PERSISTENCE_MODE) is True
+    back = _ran_back(known.counters_ns, seen.counters_ns or {})
     if (back or not persists) and _all_back_at_default(written, board, seen):
         # With persistence on and no other sign the initialisation lives on, and somebody reset the values by hand.
         return "everything written was back at its default"
-    return None
+    return why_new(known, seen)
 
 
 def _ran_back(before_ns: Mapping[int, int], now_ns: Mapping[int, int]) -> int:

@@ -18,7 +18,7 @@ from typing import Any
 from gpu_tuned.core.drift import NOT_LOOKED_AT
 from gpu_tuned.core.gpu_state import GpuState, Presence
 from gpu_tuned.core.model import Gpu, Setting, Value, wire
-from gpu_tuned.core.originals import Accepted, Initialisation, Original
+from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
 from gpu_tuned.core.settings import from_wire
 from gpu_tuned.core.track import Moment, State, Track
 
@@ -74,7 +74,7 @@ def _records_to_json(tracks: Mapping[Setting, Track]) -> dict[str, Any]:
             "assumed": original.assumed,
             "late": original.late,
             "written": original.written,
-            "refused": original.refused,
+            "refused": original.ours is Ours.REFUSED,
             # Also what 0.1.0 knows them by: a record of its own always had a target.
             "target": wire(track.before.goal) if track.before else None,
             "accepted": wire(track.before.value) if track.before else None,
@@ -129,17 +129,23 @@ def _track(setting: Setting, record: Mapping[str, Any], moment: Moment) -> Track
         from_wire(setting, record["original"]),
         bool(record["assumed"]),
         bool(record.get("late", False)),
-        bool(record.get("written", target is not None)),
-        bool(record.get("refused", False)),
+        _ours(record, target),
     )
     return Track(State.WAITING, moment.wall, NOT_LOOKED_AT, original=original, before=before)
+
+
+def _ours(record: Mapping[str, Any], target: Value | None) -> Ours:
+    """A write that the run before asked for may have been taken, whatever came of the next one."""
+    if record.get("written", target is not None):
+        return Ours.PERHAPS
+    return Ours.REFUSED if record.get("refused", False) else Ours.NEVER
 
 
 def next_run(state: GpuState) -> GpuState:
     """A state as the next run of the daemon begins with it. Where a write of ours was refused and none was ever
     taken, whoever sets the value is somebody who may: what that one left is what is found."""
     tracks = {
-        setting: replace(track, original=None) if track.original and track.original.refused else track
+        setting: replace(track, original=None) if track.original and track.original.ours is Ours.REFUSED else track
         for setting, track in state.tracks.items()
     }
     return replace(state, tracks=tracks)

@@ -26,7 +26,7 @@ from gpu_tuned.core.model import (
     Value,
     reading_text,
 )
-from gpu_tuned.core.originals import Initialisation, Original, found_at, why_new
+from gpu_tuned.core.originals import Initialisation, Original, found_at, why_new, why_new_since
 from gpu_tuned.core.settings import ROWS, factory_default, goal_of
 from gpu_tuned.core.track import Moment, Note, State, Step, Track
 from gpu_tuned.core.wish import Wish
@@ -67,7 +67,7 @@ def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: 
     was_away = state.presence not in (Presence.HERE, Presence.ASLEEP) and state.board is not None
     known = state.initialisation
     first = state.board is None and not any(track.original for track in state.tracks.values())
-    why = None if first else why_new(known, state.written(), board, seen, binding)
+    why = None if first else why_new_since(known, state.written(), board, seen, binding)
     began = known.bound(binding) if not why else Initialisation(binding)
     state = replace(
         state,
@@ -205,7 +205,7 @@ def looked(
     state = replace(state, board=board)
     said: tuple[Said, ...] = ()
     if seen.counters_ns is not None:
-        why = why_new(state.initialisation, state.written(), board, seen, None)
+        why = why_new(state.initialisation, seen)
         if why is not None:
             change = _renewed(state, why, seen, moment)
             state, said = change.state, change.said
@@ -317,9 +317,15 @@ def not_written(state: GpuState, setting: Setting, why: str, kept: bool, moment:
     return _kept(state, setting, drift.failed(state.tracks[setting], why, kept, moment))
 
 
-def handed_back(state: GpuState, setting: Setting, message: str, used_up: bool, moment: Moment) -> GpuState:
-    """One setting was put back on request, or was to be; `used_up`: what was found at first is in force."""
-    track = drift.handed_back(state.tracks[setting], message, used_up, moment)
+def handed_back(state: GpuState, setting: Setting, message: str, moment: Moment) -> GpuState:
+    """One setting was put back on request: what was found at first is in force."""
+    track = drift.handed_back(state.tracks[setting], message, moment)
+    return replace(state, tracks={**state.tracks, setting: track})
+
+
+def not_put_back(state: GpuState, setting: Setting, message: str, moment: Moment) -> GpuState:
+    """One setting was to be put back on request, and was not."""
+    track = drift.not_put_back(state.tracks[setting], message, moment)
     return replace(state, tracks={**state.tracks, setting: track})
 
 

@@ -222,10 +222,10 @@ class Reconciler:
         except DriverError as error:
             failed.append(f"{words}: {error}")
             message = f"restore failed: {error}; {TAKES_UP}"
-            self._take(Change(transitions.handed_back(state, setting, message, used_up=False, moment=moment)))
+            self._take(Change(transitions.not_put_back(state, setting, message, moment)))
             self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
             return
-        self._take(Change(transitions.handed_back(state, setting, HANDED_BACK, used_up=True, moment=moment)))
+        self._take(Change(transitions.handed_back(state, setting, HANDED_BACK, moment)))
         if found != original.value:
             done.append(words + (" (assumed)" if original.assumed else ""))
             kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
