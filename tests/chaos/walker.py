@@ -101,6 +101,7 @@ class Walk:
         self.released: set[int] = set()
         self.refused = [False] * len(self.gpus)
         self.ours = [False] * len(self.gpus)  # a value of ours that is not the original was taken
+        self.writes = [0] * len(self.gpus)
         self.look()
 
     def step(self) -> None:
@@ -131,7 +132,9 @@ class Walk:
             if gpu.uuid in looked:
                 truth.looked_at(found[i])
             truth.watts = limit_w(gpu)
-            if any(i == index for index, _ in written) and truth.watts != found[i]:
+            asked = [value for setting, value in gpu.writes[self.writes[i] :] if setting is POWER]
+            self.writes[i] = len(gpu.writes)
+            if asked and asked[-1] == gpu.values[POWER]:
                 self.ours[i] = truth.watts not in truth.originals
             row = self.row(i)
             self.refused[i] |= bool(row) and row["state"] == "refused"
