@@ -8,7 +8,7 @@ the kernel binds to it, or that this boot has seen is in the inventory, with the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_tuned.core import transitions
@@ -44,6 +44,14 @@ class DriverState(str, Enum):
     RELEASED = "released"
 
 
+@dataclass(frozen=True, slots=True)
+class Unmet:
+    """A GPU that was described while it slept, and is looked at when it wakes up. `binding`: the kernel's, then."""
+
+    board: Board
+    binding: str | None
+
+
 class Driver:
     """The one connection to the driver, and who is on it. Belongs to the loop thread."""
 
@@ -56,7 +64,7 @@ class Driver:
         self.message: str | None = None
         self._signature: tuple[str | None, Mapping[str, str]] | None = None
         self._away = Away(gpus, kernel, inventory)
-        self._unmet: dict[str, Board] = {}  # described while they sleep: looked at when they wake
+        self._unmet: dict[str, Unmet] = {}
         self._retry = Pause(clock, RETRY_MAX_S)
         self._missing = Pause(clock, MISSING_RETRY_S)
         self._bus = Pause(clock, MISSING_RETRY_S)
@@ -123,10 +131,10 @@ class Driver:
 
     def wake(self, state: GpuState, poll_interval_s: float) -> bool:
         """Whether this GPU was asleep since the driver attached, and is met only now."""
-        board = self._unmet.pop(state.gpu.uuid, None)
-        if board is not None:
-            self._meet_gpu(state, board, poll_interval_s)
-        return board is not None
+        unmet = self._unmet.pop(state.gpu.uuid, None)
+        if unmet is not None:
+            self._meet_gpu(state, unmet.board, poll_interval_s, unmet.binding)
+        return unmet is not None
 
     def lose(self, state: GpuState, why: str) -> None:
         """One GPU is away; the others go on."""
@@ -232,15 +240,19 @@ class Driver:
         """A board that the driver describes. `bound`: every GPU that the kernel binds to the driver, with its
         binding."""
         board = self._addressed(board, bound)
+        binding = bound.get(board.gpu.pci)
         placeholder = self._inventory.states.get(board.gpu.pci)
         if placeholder is not None and not placeholder.gpu.uuid:
             self._inventory.drop(board.gpu.pci)
         state = self._inventory.states.get(board.gpu.uuid) or GpuState(board.gpu)
         if self._kernel.asleep(board.gpu.pci):
-            self._unmet[board.gpu.uuid] = board
+            self._unmet[board.gpu.uuid] = Unmet(board, binding)
+            # A binding that is known stays: when it wakes up, another one tells a new driver initialisation.
+            if binding is not None and state.initialisation.binding is None:
+                state = transitions.bound(state, binding)
             self.fall_asleep(state)
             return
-        self._meet_gpu(state, board, poll_interval_s, bound.get(board.gpu.pci))
+        self._meet_gpu(state, board, poll_interval_s, binding)
 
     def fall_asleep(self, state: GpuState) -> None:
         why = "not woken up to be looked at"
@@ -272,7 +284,8 @@ class Driver:
             elif state.initialisation.binding is None:
                 self._inventory.take(Change(transitions.bound(state, token)))
             else:
-                came |= state.initialisation.binding != token and state.gpu.uuid not in self._unmet
+                unmet = self._unmet.get(state.gpu.uuid)
+                came |= token != ((unmet and unmet.binding) or state.initialisation.binding)
         return came
 
     @staticmethod
