@@ -105,6 +105,10 @@ def test_a_fault_that_is_over_is_over_within_two_looks() -> None:
 
 def test_of_a_watched_lock_the_clocks_under_load_say_whether_it_is_in_force() -> None:
     stage = Stage(policy("gpu_clock_mhz = { max = 1500 }", daemon='mode = "observe"'))
+    stage.turn(6)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["state"], row["in_order"], row["message"][:10]) == ("watched", False, "not known:")
+    assert (stage.exit_code, told(stage, "lock_suspect")) == (1, 0)
     stage.gpu.telemetry = working(1980)
     stage.turn(6)
     row = stage.row("gpu_clock_mhz")
@@ -115,3 +119,18 @@ def test_of_a_watched_lock_the_clocks_under_load_say_whether_it_is_in_force() ->
     stage.turn(20)
     row = stage.row("gpu_clock_mhz")
     assert (row["in_order"], row["message"], row["confirmed_at"] is None) == (True, None, False)
+
+
+def test_a_watched_lock_is_not_known_any_more_when_something_beside_it_was_lost() -> None:
+    rule = policy("power_limit_w = 450", "gpu_clock_mhz = { max = 1500 }", 'watch = ["gpu_clock_mhz"]')
+    stage = Stage(rule)
+    stage.gpu.telemetry = working(1980)
+    stage.turn(6)
+    stage.gpu.telemetry = working(1500)
+    stage.turn(20)
+    assert stage.row("gpu_clock_mhz")["in_order"] and stage.exit_code == 0
+    stage.gpu.telemetry = working(1500, 0)
+    stage.stranger(700)
+    stage.turn(2)
+    row = stage.row("gpu_clock_mhz")
+    assert (stage.limit_w(), row["in_order"], row["message"][:10]) == (450, False, "not known:")

@@ -20,7 +20,7 @@ from typing import Any
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
 from gpu_tuned.core.lock_proof import Proof, Verdict
-from gpu_tuned.core.model import Reading, Setting, Unread, Value, reading_text, text
+from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
 from gpu_tuned.core.originals import Accepted
 from gpu_tuned.core.track import Moment, Note, State, Step, Track
 from gpu_tuned.core.wish import Wish, target_text
@@ -41,7 +41,7 @@ TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = f"restored on request; {TAKES_UP}"
 SOMEBODYS_VALUE = "somebody's value"
 NOT_LOOKED_AT = "not looked at yet"
-UNREADABLE = "no driver call can read it, so nothing can be said of it"
+UNREADABLE = "not known: no driver call can read it, and the clocks under load have not shown it"
 LEFT = "no rule speaks of it any more; the value stays"
 
 
@@ -139,26 +139,31 @@ def _refuse(track: Track, why: str, moment: Moment) -> Step:
 
 def _watched(track: Track, wish: Wish, before: Track, found: Value | None, moment: Moment) -> Step:
     """Somebody else's setting, or observe mode: told once when it differs and at every change, never written."""
-    seen, goal = track.observed, track.goal
-    message = None
-    if goal is None or isinstance(goal, Refusal):
-        fits = True  # nothing to hold it against
-    elif not wish.setting.readable:
-        told = before.state is State.WATCHED and before.goal == goal and before.wish == wish
-        fits, message = (before.fits, before.message) if told else (True, UNREADABLE)
-    elif seen is None or isinstance(seen, Unread):
-        fits, message = False, NOT_LOOKED_AT if seen is None else f"cannot be read: {reading_text(seen)}"
-    else:
-        fits = satisfies(wish, goal, seen)
-        message = None if fits else f"{text(found)} found, {target_text(wish.target)} wished; watched, not written"
-    track = _with(track, fits=fits)
+    fits, message = _fits(track, wish, before)
     notes: tuple[Note, ...] = ()
     if found is not None and found != before.observed:
         if before.state is State.WATCHED and before.observed is not None:
             notes = (Note(EventKind.WATCHED_CHANGED, found),)
-        elif not fits:
+        elif fits is False:
             notes = (Note(EventKind.WATCHED_DIFFERS, found),)
-    return Step(_enter(track, State.WATCHED, message, moment), notes=notes)
+    return Step(_enter(_with(track, fits=fits), State.WATCHED, message, moment), notes=notes)
+
+
+def _fits(track: Track, wish: Wish, before: Track) -> tuple[bool | None, str | None]:
+    """Whether what is watched is as wished (None: not known), and why not."""
+    seen, goal = track.observed, track.goal
+    if goal is None or isinstance(goal, Refusal):
+        return None, NOT_LOOKED_AT
+    if not wish.setting.readable:
+        told = before.state is State.WATCHED and before.goal == goal and before.wish == wish
+        return (before.fits, before.message) if told else (None, UNREADABLE)
+    if seen is None:
+        return None, NOT_LOOKED_AT
+    if isinstance(seen, Unread):
+        return None, f"cannot be read: {seen.why}"
+    if satisfies(wish, goal, seen):
+        return True, None
+    return False, f"{text(seen)} found, {target_text(wish.target)} wished; watched, not written"
 
 
 def _agrees(track: Track, state: State, moment: Moment) -> Step:
@@ -289,6 +294,8 @@ def fresh(track: Track) -> Track:
 def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) -> Step:
     """A lock counts as lost because something beside it was; not held against a rival. `hushed`: not said, for what
     was lost beside it is contested, and that was."""
+    if track.state is State.WATCHED:
+        return Step(replace(track, fits=None, message=UNREADABLE, confirmed_at=None))
     if track.accepted is None:
         return Step(track)
     track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0, hushed=hushed)
@@ -321,7 +328,7 @@ def _judge_watched(track: Track, verdict: Verdict, moment: Moment) -> Step:
         return Step(replace(track, fits=True, message=None, confirmed_at=moment.wall))
     if verdict.proof not in (Proof.LOST, Proof.NOT_OBEYED):
         return Step(track)
-    notes = (Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),) if track.fits else ()
+    notes = () if track.fits is False else (Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),)
     return Step(
         replace(track, fits=False, message=f"not in force: {verdict.evidence}", confirmed_at=None), notes=notes
     )

@@ -62,7 +62,7 @@ class Track:
     reading made under this goal; `accepted`, what the driver made of the goal, for a lock what was requested at
     `requested_at` (mono); `ours`, whether a value of ours was seen in force (or requested), so that another value now
     is drift and not a first application; `left`, the same of a goal whose rule is gone; `restored`, that it was put
-    back on request, and how that went; `fits`, whether what is watched is as wished.
+    back on request, and how that went; `fits`, whether what is watched is as wished; None: not known.
 
     A rival: `open`, a revert was seen and counted and is not put right yet; `in_row`, `row_began`, `last_drift`.
     `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
@@ -84,7 +84,7 @@ class Track:
     ours: bool = False
     left: bool = False
     restored: str | None = None
-    fits: bool = True
+    fits: bool | None = None
     open: bool = False
     in_row: int = 0
     row_began: float = 0.0
@@ -104,7 +104,7 @@ class Track:
     @property
     def in_order(self) -> bool:
         if self.state is State.WATCHED:
-            return self.fits
+            return self.fits is True
         return self.state in (State.HELD, State.REQUESTED, State.UNMANAGED)
 
 
