@@ -76,8 +76,7 @@ class Commands:
     def _take_up(self) -> None:
         """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
         moment = self._supervisor.inventory.moment()
-        self._supervisor.driver.hurry()
-        self._supervisor.look_at_everything = True
+        self._supervisor.hurry()
         self._supervisor.inventory.update(lambda state: transitions.hurried(state, moment))
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:

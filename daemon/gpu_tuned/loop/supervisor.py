@@ -33,6 +33,9 @@ SAVE_EVERY_S = 60.0
 """How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
 DESCRIBE_AGAIN_S = 30.0
 """The longest pause before a board that could not be described in full is asked again."""
+DENIED_AGAIN_S = 600.0
+"""The same for a setting that is wished for and that the driver said the board does not have: such an answer nearly
+always stays, but a driver in trouble was seen to give it in passing."""
 
 
 class Supervisor:
@@ -158,6 +161,13 @@ class Supervisor:
         self.reconciler.settle()
         return done, failed
 
+    def hurry(self) -> None:
+        """Somebody asked to apply now: what is missing, or was denied, is asked for at once, and all is read."""
+        self.driver.hurry()
+        for pause in self._describe.values():
+            pause.end()
+        self.look_at_everything = True
+
     def publish(self) -> None:
         """Lay down what is known now."""
         self.status = self.publisher.publish()
@@ -199,12 +209,18 @@ class Supervisor:
     def _describe_again(self, state: GpuState) -> None:
         """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
         board, uuid = state.board, state.gpu.uuid
-        if board is None or not (board.unknown or self.reconciler.mig_changed(state)):
+        soon = board is not None and (board.unknown or self.reconciler.mig_changed(state))
+        denied = board is not None and any(s in board.absent and t.wish is not None for s, t in state.tracks.items())
+        if not soon and not denied:
             self._describe.pop(uuid, None)
             return
-        pause = self._describe.setdefault(uuid, Pause(self.clock, DESCRIBE_AGAIN_S))
+        pause = self._describe.get(uuid)
+        if pause is None:
+            pause = self._describe[uuid] = Pause(self.clock, DENIED_AGAIN_S)
+            if not soon:
+                pause.longer(DESCRIBE_AGAIN_S)
         if pause.over:
-            pause.longer(self.interval_s)
+            pause.longer(self.interval_s, DESCRIBE_AGAIN_S if soon else DENIED_AGAIN_S)
             self.inventory.take(Change(transitions.described(state, self.driver.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
