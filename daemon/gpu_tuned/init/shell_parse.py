@@ -25,7 +25,7 @@ from gpu_tuned.init.shell_nodes import (
 from gpu_tuned.init.shell_words import ASSIGNED, REDIRECTS, Token, tokens
 
 _OPEN = {"if", "for", "while", "until", "case", "{", "[[", "function", "select"}
-KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "!", "time"})
+KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "]]", "!", "time"})
 DEEPEST = 60
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
 
@@ -36,6 +36,11 @@ def parse(text: str, bash: bool = True) -> List:
     body = parser.list_until(frozenset())
     if parser.peek().text:
         raise NotUnderstood(f"a {parser.peek().text!r} that nothing opened", parser.peek().line)
+    for token in parser.tokens:  # a shell reads what is substituted before it runs anything
+        for word in (token.word, *(token.word.array or ())) if token.word else ():
+            for part in word.parts:
+                if part.op == "commands":
+                    parse(part.text, bash)
     return body
 
 
@@ -73,8 +78,7 @@ class _Parser:
             raise NotUnderstood("too deep", self.peek().line)
         found: List = []
         while True:
-            while self.peek().text in ("\n", ";") and not (found == [] and self.peek().text == ";"):
-                self.at += 1
+            self.newlines()
             token = self.peek()
             if token.text == "" or (token.word is None and token.text in (")", ";;", ";&", ";;&")):
                 break
@@ -84,12 +88,20 @@ class _Parser:
                 break
             found.append(self._and_or())
             end = self.peek()
-            if end.text == "&":
-                found[-1].background = True
+            if end.text in ("&", ";"):
+                found[-1].background = end.text == "&"
                 self.at += 1
-            elif end.text not in ("\n", ";", "", ")", ";;", ";&", ";;&"):
+            elif end.text not in ("\n", "", ")", ";;", ";&", ";;&"):
                 raise NotUnderstood("two commands without anything between them", end.line)
         self.depth -= 1
+        return found
+
+    def _some_until(self, ends: frozenset[str]) -> List:
+        """The same where the shell wants at least one command."""
+        line = self.peek().line
+        found = self.list_until(ends)
+        if not found:
+            raise NotUnderstood("no command where there should be one", line)
         return found
 
     def _and_or(self) -> AndOr:
@@ -118,7 +130,7 @@ class _Parser:
         command: Command
         if token.word is None and token.text == "(":
             self.take()
-            body = self.list_until(frozenset())
+            body = self._some_until(frozenset())
             command = Group(body, True, token.line, self._close(")"))
         elif token.text == "((" and token.word is None:
             self.take()
@@ -127,7 +139,7 @@ class _Parser:
             raise NotUnderstood(f"{keyword!r} is bash's, and another shell runs it", token.line)
         elif keyword in _COMPOUND:
             command = _COMPOUND[keyword](self)
-        elif keyword and keyword not in ("in",):
+        elif keyword:
             raise NotUnderstood(f"{keyword!r} where a command should be", token.line)
         elif self.peek(1).text == "(" and self.peek(2).text == ")" and token.word and self.peek(1).word is None:
             command = self._function(token.word)
@@ -145,7 +157,7 @@ class _Parser:
 
     def _group(self) -> Group:
         first = self.take().line
-        body = self.list_until(frozenset({"}"}))
+        body = self._some_until(frozenset({"}"}))
         return Group(body, False, first, self.expect("}").line)
 
     def _if(self) -> If:
@@ -153,16 +165,16 @@ class _Parser:
         arms: list[tuple[List, List]] = []
         otherwise = None
         while True:
-            condition = self.list_until(frozenset({"then"}))
+            condition = self._some_until(frozenset({"then"}))
             self.expect("then")
-            arms.append((condition, self.list_until(frozenset({"elif", "else", "fi"}))))
+            arms.append((condition, self._some_until(frozenset({"elif", "else", "fi"}))))
             keyword = self.keyword()
             if keyword == "elif":
                 self.take()
                 continue
             if keyword == "else":
                 self.take()
-                otherwise = self.list_until(frozenset({"fi"}))
+                otherwise = self._some_until(frozenset({"fi"}))
             return If(arms, otherwise, first, self.expect("fi").line)
 
     def _for(self) -> For:
@@ -170,12 +182,15 @@ class _Parser:
         words: list[Word] | None = None
         name = ""
         if self.peek().text == "((" and self.peek().word is None:
-            self.take()
+            if self.take().source.count(";") != 2:
+                raise NotUnderstood("a loop that counts takes three expressions", first)
         else:
             named = self.take().word
             if named is None or not named.plain:
                 raise NotUnderstood("a loop without a variable", first)
             name = named.plain
+            if not (name.isascii() and name.isidentifier()):
+                raise NotUnderstood(f"{name} is no name of a variable", first)
             self.newlines()
             if self.keyword() == "in":
                 self.take()
@@ -183,19 +198,20 @@ class _Parser:
                 while (word := self.peek().word) is not None:
                     words.append(word)
                     self.take()
-        while self.peek().text in ("\n", ";"):
-            self.at += 1
+        if self.peek().text == ";":
+            self.take()
+        self.newlines()
         body, last = self._do()
         return For(name, words, body, first, last)
 
     def _do(self) -> tuple[List, int]:
         self.expect("do")
-        body = self.list_until(frozenset({"done"}))
+        body = self._some_until(frozenset({"done"}))
         return body, self.expect("done").line
 
     def _while(self) -> While:
         token = self.take()
-        condition = self.list_until(frozenset({"do"}))
+        condition = self._some_until(frozenset({"do"}))
         body, last = self._do()
         until = bool(token.word and token.word.plain == "until")
         return While(condition, body, until, token.line, last)
@@ -245,6 +261,9 @@ class _Parser:
     def _function_body(self, name: str | None, first: int) -> Function:
         if not name:
             raise NotUnderstood("a function without a name", first)
+        if not self.bash and not (name.isascii() and name.isidentifier()):
+            # Said while reading, whether the function is reached or not: so does the shell.
+            raise NotUnderstood(f"only bash takes {name} for the name of a function", first)
         self.newlines()
         body = self._command()
         if isinstance(body, Simple):
@@ -299,7 +318,8 @@ class _Parser:
             return False
         self.take()
         target = self.take().word
-        if target is None:
+        numbered = self.peek().touches and self.peek().text in REDIRECTS
+        if target is None or (numbered and target.plain and target.plain.isdigit()):
             raise NotUnderstood("a redirection without a target", token.line)
         into.append(Redirect(token.text, target, number, token.document))
         return True

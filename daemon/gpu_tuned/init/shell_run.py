@@ -150,8 +150,6 @@ class Walk:
         if isinstance(command, Simple):
             return shell_commands.simple(self, command, here)
         if isinstance(command, Function):
-            if not here.bash and not command.name.replace("_", "a").isalnum():
-                here.doubt_rest("script", f"only bash takes {command.name} for the name of a function")
             here.functions[command.name] = command.body
             return GOOD
         if isinstance(command, Group):

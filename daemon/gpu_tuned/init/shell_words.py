@@ -48,6 +48,10 @@ def tokens(text: str, bash: bool) -> list[Token]:
     return _Lexer(text.replace("\r\n", "\n"), bash).all()
 
 
+_SUBSCRIPT = re.compile(r"[A-Za-z_]\w*\[[^]]*$", re.ASCII)
+"""What bash takes for the beginning of an element of an array."""
+
+
 class _Lexer:
     def __init__(self, text: str, bash: bool, line: int = 1, depth: int = 0) -> None:
         self.text, self.at, self.bash, self.line, self.depth = text, 0, bash, line, depth
@@ -97,6 +101,8 @@ class _Lexer:
 
     def _add_word(self) -> None:
         word = self._word()
+        if self.bash and _SUBSCRIPT.match(word.plain or ""):
+            raise NotUnderstood("a [ that does not end", word.line)
         if not self.bash and (word.plain == "source" or (word.plain and _BRACES.search(word.plain))):
             self._only_bash(word.plain)
         token = Token("w", word.line, word, last=self.line)
@@ -121,6 +127,10 @@ class _Lexer:
                     break
                 rows.append(row)
             token.document, token.last = "\n".join(rows), self.line - 1
+            for begun in re.finditer(r"\$\(", token.document):
+                _Lexer(token.document[begun.start() + 1 :], self.bash, line, self.depth + 1).substitution()
+            if token.document.count("${") > token.document.count("}"):
+                raise NotUnderstood("${ does not end", line)
         self.documents.clear()
 
     def _commands_here(self) -> bool:
@@ -169,7 +179,7 @@ class _Lexer:
             elif self.text.startswith(("<(", ">("), self.at):
                 self._only_bash("<(")
                 self.at += 1
-                word.parts.append(Part("sub", self._substitution()))
+                word.parts.append(Part("sub", self.substitution(), op="commands"))
             elif char in _ENDS:
                 break
             else:
@@ -217,7 +227,7 @@ class _Lexer:
             source = self.text[self.at + 1 : end]
             if end >= len(self.text) or "\\`" in source + "`":
                 raise NotUnderstood("backquotes that do not end", self.line)
-            self._add(word, Part("sub", source, quoted))
+            self._add(word, Part("sub", source, quoted, "commands"))
             self.line += source.count("\n")
             self.at = end + 1
         else:
@@ -261,9 +271,11 @@ class _Lexer:
             self.at = end + 2
         elif rest.startswith("("):
             self.at += 1
-            self._add(word, Part("sub", self._substitution(), quoted))
+            self._add(word, Part("sub", self.substitution(), quoted, "commands"))
         elif rest.startswith("{"):
             self._braced(word, quoted)
+        elif rest.startswith("["):
+            raise NotUnderstood("$[, which is long out of use", self.line)
         elif rest.startswith("'") and not quoted:
             self._only_bash("$'")
             end = self._until("'", self.at + 2)
@@ -294,6 +306,8 @@ class _Lexer:
             at += 2 if char == "\\" else 1
             depth += (char == "{") - (char == "}")
         source = self.text[self.at + 2 : at - 1]
+        if source.count('"') % 2 or (not quoted and source.count("'") % 2):
+            raise NotUnderstood("a quote inside of ${} does not end there", self.line)
         found = _BRACED.fullmatch(source)
         if found is None or (found[1] in ("#", "!") and found[2]):
             self._add(word, Part("sub", source, quoted))
@@ -302,7 +316,7 @@ class _Lexer:
         self.line += source.count("\n")
         self.at = at
 
-    def _substitution(self) -> str:
+    def substitution(self) -> str:
         """The source inside the parentheses that begin here."""
         inner = _Lexer(self.text[self.at + 1 :], self.bash, self.line, self.depth + 1)
         depth = 0
