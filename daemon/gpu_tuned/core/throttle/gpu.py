@@ -95,8 +95,8 @@ class Throttle:
 
     def report(self, at_s: float) -> list[ReasonRow]:
         """The rows of `throttle.reasons`, seconds to the millisecond. A power cap has a row for each limiter that it
-        was: their seconds belong to the state of then."""
-        return [row for meter in self._meters for row in meter.rows(at_s, self.capping)]
+        was: their seconds belong to the state of then. A reason of which the driver never said anything has none."""
+        return [row for meter in self._meters if meter.told for row in meter.rows(at_s, self.capping)]
 
     def to_json(self) -> dict[str, Any]:
         """What outlives a restart of the daemon within one driver initialisation: at most 20 kB a GPU."""

@@ -66,12 +66,15 @@ class Meter:
         "bit",
         "counted",
         "reason",
+        "told",
     )
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
         self.bit = False
         self.counted = False
+        self.told = False
+        """Whether the driver ever said anything of it, by bit or counter."""
         self._kinds: Mapping[Account, str] = (
             _KINDS_OF_A_CAP if reason is Reason.SW_POWER_CAP else {None: reason.kind.value}
         )
@@ -91,6 +94,7 @@ class Meter:
         """Take the bit: half of the time since the last look belongs to the look at either end. It was an idle GPU's
         where both looks saw the bit and nothing at work: at the end of work the bit stays for a moment. Returns the
         seconds that it adds."""
+        self.told = True
         if not bit and not self.bit and self.reason is not Reason.SW_POWER_CAP:  # as nearly always
             return 0.0
         middle_s, seconds = (from_s + to_s) / 2, 0.0
@@ -113,7 +117,7 @@ class Meter:
         """Take the counter's value: its growth in ns; None where it says nothing: the first one, one that ran back,
         or one that ran ahead of time. Then the bits stand for what is not known. `before`: at the look before."""
         base_ns, from_s = self._base_ns, self._base_at_s
-        self._base_ns, self._base_at_s, self.counted = now_ns, at_s, True
+        self._base_ns, self._base_at_s, self.counted, self.told = now_ns, at_s, True, True
         grown_ns = None if base_ns is None else now_ns - base_ns
         if grown_ns is None or not 0 <= grown_ns <= (at_s - from_s) * 1e9 * FASTEST + 1e9:
             self.settle()
@@ -256,5 +260,6 @@ class Meter:
             if not 0 <= base_at_s <= at_s:  # false of NaN too
                 raise ValueError(f"{self.reason.word}: counted at {base_at_s}, which is not before {at_s}")
             self._base_ns, self._base_at_s, self.counted = base_ns, float(base_at_s), True
+        self.told = bool(raw)
         for name, rings in raw.get("windows", {}).items():
             self._windows(Limiter(name) if name else None).take(rings, at_s)

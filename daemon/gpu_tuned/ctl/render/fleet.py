@@ -112,11 +112,14 @@ def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, colour: Colour) -> lis
 
 def _seconds(gpu: Gpu) -> tuple[str, str]:
     rows = slowed_by(gpu["throttle"]["reasons"], "hour_s")
-    if not rows:
-        return "-", "-"
-    own = next(row for row in rows if row[0] == "own cap")
-    worst = max((row for row in rows if row[0] in ("heat", "hardware")), key=lambda row: row[1])
-    return own[2] + span(own[1]), worst[2] + span(worst[1])
+    own = [row for row in rows if row[0] == "own cap"]
+    worst = sorted((row for row in rows if row[0] in ("heat", "hardware")), key=lambda row: -row[1])
+    return _amount(own), _amount(worst)
+
+
+def _amount(rows: list[tuple[str, float, str]]) -> str:
+    """The seconds of the first; "-" where the GPU says nothing about them."""
+    return rows[0][2] + span(rows[0][1]) if rows else "-"
 
 
 def state_of(gpu: Gpu) -> tuple[str, str]:

@@ -85,7 +85,8 @@ def _who(gpu: Gpu, colour: Colour) -> list[str]:
         return [colour("bold", name)]
     watts = f"{number(doing['power_w'])} of {number(doing['power_limit_w'], ' W')}"
     used = number(doing["utilization_percent"], " %")
-    busy = f"busy {used}" if doing["busy"] else "idle"
+    told = doing["utilization_percent"] is not None or doing["pstate"] is not None
+    busy = f"busy {used}" if doing["busy"] else "idle" if told else "-"
     parts = [watts, number(doing["gpu_clock_mhz"], " MHz"), number(doing["temperature_c"], " C"), busy]
     for gap in ("   ", "  "):
         doing_text = gap.join(["", *parts])
@@ -222,6 +223,8 @@ def history(gpu: Gpu, now: float, colour: Colour) -> list[str]:
     slowed = slowed_by(gpu["throttle"]["reasons"], "day_s")
     if slowed:
         lines += _filled("  slowed 24h:  ", [f"{who} {mark}{span(s)}" for who, s, mark in slowed])
+    elif gpu.get("state") == "ok":  # `show` tells of it in its own place
+        lines.append(colour("dim", "  slowed: not known, this GPU says nothing about it"))
     action = gpu["telemetry"].get("recovery_action")
     if action:
         lines += [colour("bad", line) for line in wrap(f"the driver asks for: {action}", "  ", NOTE)]
@@ -280,14 +283,14 @@ def slowed_by(reasons: list[Reason], window: Window) -> list[tuple[str, float, s
     own = [reason for reason in reasons if reason["kind"] == "own"]
     limits = [reason for reason in reasons if reason["kind"] == "limit"]
     braked = max(seconds("hw_power_brake"), seconds("hw_slowdown") - seconds("hw_thermal"))
-    rows = [
-        ("own cap", sum(reason[window] for reason in own), marked(own)),
-        ("heat", seconds(*verdict.HEAT), mark(*verdict.HEAT)),
-        ("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")),
-    ]
+    rows = [("own cap", sum(reason[window] for reason in own), marked(own))] if "sw_power_cap" in known else []
+    if known.keys() & set(verdict.HEAT):
+        rows.append(("heat", seconds(*verdict.HEAT), mark(*verdict.HEAT)))
+    if known.keys() & {"hw_power_brake", "hw_slowdown"}:
+        rows.append(("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")))
     for words, others in (("another's limit", True), ("board's limit", False)):
         of_them = [reason for reason in limits if (reason.get("limiter") == "other") is others]
         longest = max((reason[window] for reason in of_them), default=0.0)
         if longest >= 1:
-            rows.insert(1, (words, longest, marked(of_them)))
+            rows.insert(min(1, len(rows)), (words, longest, marked(of_them)))
     return rows
