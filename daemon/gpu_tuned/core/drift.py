@@ -114,9 +114,10 @@ def look(
 def _with(track: Track, **changes: Any) -> Track:
     """The track with these values; the same object where it has them already, as at almost every look: copying one
     costs ten times as much as comparing."""
-    if all(getattr(track, name) == value for name, value in changes.items()):
-        return track
-    return replace(track, **changes)
+    for name, value in changes.items():
+        if getattr(track, name) != value:
+            return replace(track, **changes)
+    return track
 
 
 def _enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:

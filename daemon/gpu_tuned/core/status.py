@@ -160,12 +160,6 @@ def rows(state: GpuState, short: bool = False) -> list[SettingRow]:
     ]
 
 
-def gpu_in_order(state: GpuState, short: bool) -> bool:
-    if not state.here:
-        return wanted_away(state, short)
-    return all(track.in_order for setting, track in state.tracks.items() if shown(setting, track, state))
-
-
 def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, short: bool) -> GpuRow:
     last = state.last_put_back
     return {
@@ -175,7 +169,7 @@ def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, s
         "name": state.gpu.name,
         "state": _GPU_WORDS.get(state.presence, state.presence.value),
         "message": state.why,
-        "in_order": gpu_in_order(state, short),
+        "in_order": all(row["in_order"] for row in settings) if state.here else wanted_away(state, short),
         "settings": settings,
         "telemetry": telemetry_row(state.telemetry if state.here else Telemetry()),
         "throttle": throttle,

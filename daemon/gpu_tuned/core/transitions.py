@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import is_
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
@@ -202,7 +203,8 @@ def looked(
     board = seen.board or state.board
     if board is None:
         return Change(state)
-    state = replace(state, board=board)
+    if board is not state.board:
+        state = replace(state, board=board)
     said: tuple[Said, ...] = ()
     if seen.counters_ns is not None:
         why = why_new(state.initialisation, seen)
@@ -263,14 +265,18 @@ def _default(state: GpuState, setting: Setting) -> Value | None:
 
 
 def _aimed(state: GpuState, track: Track, reading: Reading | None, moment: Moment) -> Track:
-    """The goal again, by what this look added: a late original, MIG, a restriction."""
+    """The goal again, by what this look added: a late original, MIG, a restriction. Nearly always that is nothing."""
     wish = track.wish
     if wish is None:
         return track
-    goal = _goal(state.board, wish, track)
     if state.restricted is not None and not wish.watched:
+        goal = _goal(state.board, wish, track)
         goal = only_lowered(wish, goal, track.observed if reading is None else reading, state.restricted)
-    return drift.aim(track, wish, goal, moment)
+        return drift.aim(track, wish, goal, moment)
+    basis = (state.board, wish, track.original, track.met)
+    if track.basis is not None and all(map(is_, track.basis, basis)):
+        return track
+    return replace(drift.aim(track, wish, _goal(state.board, wish, track), moment), basis=basis)
 
 
 def only_lowered(wish: Wish, goal: Goal | None, found: Reading | None, why: str) -> Goal | None:

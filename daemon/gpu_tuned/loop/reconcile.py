@@ -116,8 +116,10 @@ class Reconciler:
         faults = self._observe(state, seen)
         verdicts = self._prove(state, seen)
         change = transitions.looked(state, seen, verdicts, poll_interval_s, moment)
-        state = self._take(Change(change.state, change.writes, faults + change.said))
-        self._cap(state)
+        decided = self._take(Change(change.state, change.writes, faults + change.said))
+        if decided.tracks.get(Setting.POWER_LIMIT) is not state.tracks.get(Setting.POWER_LIMIT):
+            self._cap(decided)
+        state = decided
         if writes and change.writes:
             self._act(state, change.writes)
 

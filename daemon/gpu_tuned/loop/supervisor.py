@@ -210,7 +210,8 @@ class Supervisor:
         """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
         board, uuid = state.board, state.gpu.uuid
         soon = board is not None and (board.unknown or self.reconciler.mig_changed(state))
-        denied = board is not None and any(s in board.absent and t.wish is not None for s, t in state.tracks.items())
+        absent = board.absent if board is not None else ()
+        denied = any((track := state.tracks.get(s)) is not None and track.wish is not None for s in absent)
         if not soon and not denied:
             self._describe.pop(uuid, None)
             return

@@ -52,7 +52,9 @@ class Throttle:
         changes: list[FaultChange] = []
         for meter, watch in self._pairs:
             bit = bool(reasons & meter.reason.bit) if reasons is not None else None
-            sampled_s = 0.0 if bit is None else meter.sample(at_s - gap_s, at_s, bit, self.capping, capping)
+            sampled_s = 0.0
+            if bit is not None and (bit or meter.bit or not meter.told or meter.reason is Reason.SW_POWER_CAP):
+                sampled_s = meter.sample(at_s - gap_s, at_s, bit, self.capping, capping)
             since_s, uncounted_ns = (None, 0) if watch is None else (meter.base_at_s, meter.uncounted_ns)
             counter, grown_ns = meter.reason.counter, None
             if counters_ns is not None and counter is not None and counter in counters_ns:

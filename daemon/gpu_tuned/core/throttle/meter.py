@@ -57,6 +57,7 @@ class Meter:
 
     __slots__ = (
         "_accounts",
+        "_at_rest",
         "_base_at_s",
         "_base_ns",
         "_booked_ns",
@@ -79,6 +80,7 @@ class Meter:
             _KINDS_OF_A_CAP if reason is Reason.SW_POWER_CAP else {None: reason.kind.value}
         )
         self._accounts: dict[Account, Windows] = {}
+        self._at_rest: dict[tuple[Account, bool, bool], ReasonRow] = {}
         self._base_ns: int | None = None
         self._base_at_s = 0.0
         self._waiting: list[_Stretch] = []
@@ -95,8 +97,6 @@ class Meter:
         where both looks saw the bit and nothing at work: at the end of work the bit stays for a moment. Returns the
         seconds that it adds."""
         self.told = True
-        if not bit and not self.bit and self.reason is not Reason.SW_POWER_CAP:  # as nearly always
-            return 0.0
         middle_s, seconds = (from_s + to_s) / 2, 0.0
         idle = before.idle and now.idle and self.bit and bit
         for start_s, end_s, is_set, capping in ((from_s, middle_s, self.bit, before), (middle_s, to_s, bit, now)):
@@ -164,7 +164,16 @@ class Meter:
 
     def _row(self, account: Account, at_s: float, active: bool) -> ReasonRow:
         windows = self._accounts.get(account)
-        row: ReasonRow = {
+        if not self._waiting and (windows is None or windows.empty):
+            key = (account, active, self.counted)
+            row = self._at_rest.get(key)  # as nearly always: the same row as at the look before
+            if row is None:
+                row = self._at_rest[key] = self._blank(account, active)
+            return row
+        return self._counted(self._blank(account, active), windows, account, at_s)
+
+    def _blank(self, account: Account, active: bool) -> ReasonRow:
+        return {
             "reason": self.reason.word,
             "kind": self._kinds[account],
             "limiter": account.value if account is not None else None,
@@ -176,8 +185,8 @@ class Meter:
             "day_s": 0.0,
             "start_s": 0.0,
         }
-        if windows is None and not self._waiting:  # as nearly always
-            return row
+
+    def _counted(self, row: ReasonRow, windows: Windows | None, account: Account, at_s: float) -> ReasonRow:
         minute_s, hour_s, day_s = windows.seconds(at_s) if windows else (0.0, 0.0, 0.0)
         uncounted_s = 0.0
         if self._waiting:
