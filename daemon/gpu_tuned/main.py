@@ -200,7 +200,7 @@ def _looked_once(config: str) -> Document:
     return document
 
 
-def first_policy(root: str | None, write: bool, replace: bool) -> dict[str, Any]:
+def first_policy(root: str | None, *, write: bool, replace: bool) -> dict[str, Any]:
     """`gpu-tunedctl init` for the host below `root`; None: this one, or the simulated one's folder."""
     from pathlib import Path
 
@@ -301,7 +301,7 @@ def _sysroot() -> str:
     return os.environ.get("GPU_TUNED_SYSROOT", "/")
 
 
-def _world(
+def _world(  # noqa: PLR0913 - the world's ports that somebody else has made
     files: PolicyFiles, stores: tuple[Store, Store], service: Service, mailbox: Mailbox, say: Say, *, observe: bool
 ) -> World:
     """`stores`: for this boot, and for what outlives it."""

@@ -40,7 +40,7 @@ class Server:
     most once a minute.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it serves, where, and its bounds: no two belong together
         self,
         mailbox: Mailbox,
         path: str | None,
@@ -170,7 +170,7 @@ class Server:
                 connection.close()
 
     def _let_in(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
+        sock.setblocking(False)  # noqa: FBT003 - its parameter has no name
         peer = peer_of(sock)
         refusal = self._places.take(peer.uid)
         if refusal is not None:

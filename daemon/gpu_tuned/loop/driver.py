@@ -55,7 +55,7 @@ class Unmet:
 class Driver:
     """The one connection to the driver, and who is on it. Belongs to the loop thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports, and the parts of the loop that it drives
         self, gpus: Gpus, kernel: Kernel, inventory: Inventory, reconciler: Reconciler, clock: Clock, say: Say
     ) -> None:
         self._gpus, self._kernel, self._inventory = gpus, kernel, inventory
@@ -101,10 +101,10 @@ class Driver:
         back = self._bus.over and self._away.back_on_bus()
         if back:
             self._bus.longer(poll_interval_s)
-        if back or self._rebound(signature[1], changed):
+        if back or self._rebound(signature[1], changed=changed):
             self.let_go(DriverState.STARTING, "GPUs are enumerated anew")
             return self._attach(poll_interval_s)
-        return self._find_missing(changed, poll_interval_s)
+        return self._find_missing(poll_interval_s, changed=changed)
 
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing is asked for again at once."""
@@ -268,7 +268,7 @@ class Driver:
         except DriverError as error:
             self.lose(_described(state, board), f"does not answer as it should: {error}")
 
-    def _rebound(self, bound: Mapping[str, str], changed: bool) -> bool:
+    def _rebound(self, bound: Mapping[str, str], *, changed: bool) -> bool:
         """Whether a GPU is there that NVML does not know in this binding. A binding that was not seen when the driver
         was attached is learned, and is no sign of anything."""
         came = False
@@ -292,7 +292,7 @@ class Driver:
     def _moved(state: GpuState, token: str) -> bool:
         return state.initialisation.binding != token
 
-    def _find_missing(self, changed: bool, poll_interval_s: float) -> bool:
+    def _find_missing(self, poll_interval_s: float, *, changed: bool) -> bool:
         """Ask again for GPUs that the driver counts and did not describe: on the same connection, and by a new init
         where no other GPU can lose anything by that."""
         away = [s for s in self._inventory.states.values() if s.presence in (Presence.ABSENT, Presence.LOST)]

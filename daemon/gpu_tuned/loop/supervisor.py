@@ -140,14 +140,14 @@ class Supervisor:
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
-        found = exceptions(self.inventory.states, self.short)
+        found = exceptions(self.inventory.states, short=self.short)
         missing = counted(self.in_force.policy, self.inventory.states)[1]
         found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         return found + own
 
     def restore(
-        self, states: Iterable[GpuState], settings: Iterable[Setting], host_too: bool
+        self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool
     ) -> tuple[list[str], list[str]]:
         """Put back what was found at first. Returns what was done and what failed, in words."""
         done: list[str] = []
@@ -242,12 +242,16 @@ class Supervisor:
         """Hand every GPU, and the host, its wishes."""
         policy, moment = self.in_force.policy, self.inventory.moment()
         for state in list(self.inventory.states.values()):
-            wishes = self.wishes.of(policy, state, self.observing)
+            wishes = self.wishes.of(policy, state, observing=self.observing)
             named = policy is not None and policy.names(state.gpu)
-            self.inventory.take(Change(transitions.wished(state, wishes, named, self.in_force.restricted, moment)))
+            self.inventory.take(
+                Change(transitions.wished(state, wishes, self.in_force.restricted, moment, named=named))
+            )
         host = self.inventory.host
-        wishes = self.wishes.of_host(policy, self.observing)
-        self.inventory.take_host(Change(transitions.wished(host, wishes, False, self.in_force.restricted, moment)))
+        wishes = self.wishes.of_host(policy, observing=self.observing)
+        self.inventory.take_host(
+            Change(transitions.wished(host, wishes, self.in_force.restricted, moment, named=False))
+        )
         if policy is not None:
             self._tell_unmatched(policy)
 
