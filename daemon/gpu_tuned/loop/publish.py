@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gpu_tuned import __version__
-from gpu_tuned.core import budget, status
+from gpu_tuned.core import budget, in_order, status
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Setting
@@ -103,7 +103,7 @@ class Publisher:
         """The whole status document; "plan" beside it is served by its own method."""
         supervisor, policy = self._supervisor, self._supervisor.in_force.policy
         states = supervisor.inventory.states
-        here, missing = status.counted(policy, states)
+        here, missing = in_order.counted(policy, states)
         short = missing is not None
         own = status.rows(supervisor.inventory.host)
         return {
@@ -135,7 +135,7 @@ class Publisher:
         rows = [
             self._row(state, setting, track, short=short)
             for setting in Setting
-            if (track := state.tracks.get(setting)) is not None and status.shown(setting, track, state)
+            if (track := state.tracks.get(setting)) is not None and in_order.shown(setting, track, state)
         ]
         return status.gpu_row(state, rows, self._supervisor.reconciler.throttle_row(state), short=short)
 
