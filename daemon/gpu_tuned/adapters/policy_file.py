@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from zlib import crc32
 
 import tomli
 
+from gpu_tuned.adapters import plain_files
 from gpu_tuned.adapters.safe_path import printable, unsafe
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
@@ -250,18 +250,10 @@ class _NoPolicy(Exception):
 
 
 def _content(path: Path) -> bytes:
-    # Opening a named pipe waits for a writer unless told not to.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise _NoPolicy("is a directory; name the file in it")
-        if not stat.S_ISREG(mode):
-            raise _NoPolicy("is no regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(LARGEST_FILE + 1)
-    finally:
-        os.close(descriptor)
+        content = plain_files.content(path, LARGEST_FILE + 1)
+    except plain_files.NoRegularFile as error:
+        raise _NoPolicy("is a directory; name the file in it" if path.is_dir() else "is no regular file") from error
     if len(content) > LARGEST_FILE:
         raise _NoPolicy(f"is larger than {LARGEST_FILE >> 20} MiB, which no policy is")
     return content

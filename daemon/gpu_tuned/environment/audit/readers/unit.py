@@ -20,7 +20,6 @@ from gpu_tuned.environment.audit.readers.words import (
 Load = Callable[[str], "str | None"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SIMPLE = re.compile(r"Environment=([A-Za-z_]\w*)=([^\s'\"\\#$%]*)")
 _FORM = "Environment={name}={value}"
 
 
