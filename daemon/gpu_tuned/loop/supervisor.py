@@ -185,12 +185,12 @@ class Supervisor:
 
     def _look_at(self, state: GpuState) -> None:
         if not state.here and state.presence is not Presence.ASLEEP:
-            self.driver.look_again(state, self.interval_s)
+            self.driver.boards.look_again(state, self.interval_s)
         elif self._world.kernel.asleep(state.gpu.pci):
-            self.driver.fall_asleep(state)
+            self.driver.boards.fall_asleep(state)
             return
         else:
-            self.driver.wake(state, self.interval_s)
+            self.driver.boards.wake(state, self.interval_s)
         state = self.inventory.states.get(state.gpu.uuid, state)
         if not state.here and state.presence is not Presence.ASLEEP:
             return
@@ -199,13 +199,13 @@ class Supervisor:
             state = self.inventory.states[state.gpu.uuid]
             self.reconciler.look(state, self._what_to_read(state), self.interval_s, writes=not self.observing)
         except GpuLost as error:
-            self.driver.lose(self.inventory.states[state.gpu.uuid], str(error))
+            self.driver.boards.lose(self.inventory.states[state.gpu.uuid], str(error))
         except (DriverAbsent, DriverMismatch) as error:
             word = DriverState.ABSENT if isinstance(error, DriverAbsent) else DriverState.MISMATCH
             self.driver.trouble(word, str(error), self.interval_s)
         except DriverError as error:
             why = f"does not answer as it should: {error}"
-            self.driver.lose(self.inventory.states[state.gpu.uuid], why)
+            self.driver.boards.lose(self.inventory.states[state.gpu.uuid], why)
 
     def _describe_again(self, state: GpuState) -> None:
         """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
@@ -222,7 +222,7 @@ class Supervisor:
                 pause.longer(DESCRIBE_AGAIN_S)
         if pause.over:
             pause.longer(self.interval_s, DESCRIBE_AGAIN_S if soon else DENIED_AGAIN_S)
-            self.inventory.take(Change(transitions.described(state, self.driver.describe(uuid))))
+            self.inventory.take(Change(transitions.described(state, self.driver.boards.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.board.index if state.board else 0)
