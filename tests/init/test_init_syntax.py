@@ -59,11 +59,11 @@ def test_what_the_shell_does_not_read_is_not_read(shell: str, text: str) -> None
     if "reached" in ran.stdout:
         return
     with pytest.raises(NotUnderstood):
-        parse(script, shell == "bash")
+        parse(script, bash=shell == "bash")
 
 
 @pytest.mark.parametrize(
     "text", ["x=1; nvidia-smi -pl 300", "if true; then\n\n  :\nfi", "for x in a b; do :; done &"]
 )
 def test_what_every_shell_reads_is_read(text: str) -> None:
-    assert parse(text, False) and parse(text, True)
+    assert parse(text, bash=False) and parse(text, bash=True)

@@ -76,16 +76,16 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
         "on",
     )
     doubt = start.doubt or _condition(unit)
-    here = reading.here(unit.file, known, doubt, root)
+    here = reading.here(unit.file, known, doubt, root=root)
     for command in commands(unit, STARTING, known):
         if not here.left:
             _run(reading, walk, unit, command, here)
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
     for command in commands(unit, STOPPING, known):
-        aside = reading.here(command.entry.file, known, start.doubt or stop, root)
+        aside = reading.here(command.entry.file, known, start.doubt or stop, root=root)
         if command.words is not None:
             reading.run(walk, command.words, aside, command.entry.first)
-    reading.add(walk.seen, doubt is _DISABLED)
+    reading.add(walk.seen, passive=doubt is _DISABLED)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
 

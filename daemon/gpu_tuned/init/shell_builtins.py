@@ -35,7 +35,7 @@ def assign(words: Sequence[Word], here: Here) -> Status:
     return status
 
 
-def _assigned(word: Word, here: Here, integer: bool = False) -> None:
+def _assigned(word: Word, here: Here, *, integer: bool = False) -> None:
     head = word.parts[0].text if word.parts and word.parts[0].kind == "text" else ""
     found = _ASSIGNMENT.match(head)
     if found is None:
@@ -64,7 +64,7 @@ def _declare(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
     maps = any(word.plain and re.fullmatch(r"-\w*[An]\w*", word.plain) for word in node.words)
     local = here.calls and node.words[0].plain in ("local", "declare", "typeset")
     for word in node.words[1:]:
-        _assigned(word, here, integer)
+        _assigned(word, here, integer=integer)
         own = re.match(r"[A-Za-z_]\w*", word.parts[0].text) if word.parts else None
         if local and own:
             here.locals.add(own[0])
@@ -114,7 +114,7 @@ def _set(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     while rest:
         word = rest.pop(0).text
         if word in ("-o", "+o") and rest:
-            _switch(here, rest.pop(0).text, word == "-o")
+            _switch(here, rest.pop(0).text, on=word == "-o")
         elif word == "--" or not re.fullmatch(r"[-+][A-Za-z]+", word):
             given = rest if word == "--" else [Text(word), *rest]
             here.variables.arguments = tuple(given) if all(each.known for each in given) else None
@@ -122,13 +122,13 @@ def _set(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
         else:
             for letter in word[1:]:
                 if letter == "o" and rest:
-                    _switch(here, rest.pop(0).text, word[0] == "-")
+                    _switch(here, rest.pop(0).text, on=word[0] == "-")
                 else:
-                    _switch(here, {"e": "errexit", "u": "nounset"}.get(letter, ""), word[0] == "-")
+                    _switch(here, {"e": "errexit", "u": "nounset"}.get(letter, ""), on=word[0] == "-")
     return GOOD
 
 
-def _switch(here: Here, name: str, on: bool) -> None:
+def _switch(here: Here, name: str, *, on: bool) -> None:
     if name == "errexit":
         here.errexit = on
     elif name == "nounset":
@@ -157,11 +157,11 @@ def _source(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
 def _eval(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     text = Text(" ".join(word.text for word in words))
     try:
-        body = parse(text.text, here.bash) if text.known else None
+        body = parse(text.text, bash=here.bash) if text.known else None
     except NotUnderstood:
         body = None
     if body is None:
-        text_of(walk, text, (), here.fork(), node, "", here.bash)
+        text_of(walk, text, (), here.fork(), node, "", bash=here.bash)
         here.variables.forget_all()
         return OPEN
     shift_lines(body, node.first)
@@ -177,11 +177,11 @@ def _trap(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     for name, body in here.functions.items():
         aside.functions[name] = body
     try:
-        handler = parse(words[0].text, here.bash) if words[0].known else None
+        handler = parse(words[0].text, bash=here.bash) if words[0].known else None
     except NotUnderstood:
         handler = None
     if handler is None:
-        text_of(walk, words[0], (), aside, node, "", here.bash)
+        text_of(walk, words[0], (), aside, node, "", bash=here.bash)
     else:
         walk.run(handler, aside)
     return GOOD

@@ -30,9 +30,9 @@ DEEPEST = 60
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
 
 
-def parse(text: str, bash: bool = True) -> List:
+def parse(text: str, *, bash: bool = True) -> List:
     """The commands of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
-    parser = _Parser(tokens(text, bash), bash)
+    parser = _Parser(tokens(text, bash=bash), bash=bash)
     body = parser.list_until(frozenset())
     if parser.peek().text:
         raise NotUnderstood(f"a {parser.peek().text!r} that nothing opened", parser.peek().line)
@@ -40,12 +40,12 @@ def parse(text: str, bash: bool = True) -> List:
         for word in (token.word, *(token.word.array or ())) if token.word else ():
             for part in word.parts:
                 if part.op == "commands":
-                    parse(part.text, bash)
+                    parse(part.text, bash=bash)
     return body
 
 
 class _Parser:
-    def __init__(self, found: list[Token], bash: bool) -> None:
+    def __init__(self, found: list[Token], *, bash: bool) -> None:
         self.tokens, self.bash, self.at, self.depth = found, bash, 0, 0
 
     def peek(self, ahead: int = 0) -> Token:
@@ -131,7 +131,7 @@ class _Parser:
         if token.word is None and token.text == "(":
             self.take()
             body = self._some_until(frozenset())
-            command = Group(body, True, token.line, self._close(")"))
+            command = Group(body, subshell=True, first=token.line, last=self._close(")"))
         elif token.text == "((" and token.word is None:
             self.take()
             command = Arithmetic(token.source, token.line, token.line + token.source.count("\n"))
@@ -158,7 +158,7 @@ class _Parser:
     def _group(self) -> Group:
         first = self.take().line
         body = self._some_until(frozenset({"}"}))
-        return Group(body, False, first, self.expect("}").line)
+        return Group(body, subshell=False, first=first, last=self.expect("}").line)
 
     def _if(self) -> If:
         first = self.take().line

@@ -39,14 +39,14 @@ class Files(Protocol):
         """Where PATH finds a command."""
 
 
-def text_of(
-    walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str, bash: bool
+def text_of(  # noqa: PLR0913 - a call of a shell as it was taken apart
+    walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str, *, bash: bool
 ) -> Status:
     """The text of `sh -c`, read as the script that it is; its lines are this command's line."""
     if not text.known:
         return _worked_out(walk, text.text, here, node.first)
     try:
-        body = parse(text.text, bash)
+        body = parse(text.text, bash=bash)
     except NotUnderstood as problem:
         return _not_understood(walk, text.text, here, node.first, str(problem))
     shift_lines(body, node.first)
@@ -95,7 +95,7 @@ def _end(status: Status, inner: Here, here: Here) -> Status:
     return inner.code if inner.left == "exit" else status
 
 
-def script(
+def script(  # noqa: PLR0913 - a call of a script as it was taken apart
     walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, shell: str = "", flags: str = ""
 ) -> Status:
     """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
@@ -129,7 +129,7 @@ def script(
         inner.calls = (*here.calls, where)
     inner.bash = shell == "bash"
     try:
-        body = parse(text, inner.bash)
+        body = parse(text, bash=inner.bash)
     except NotUnderstood as problem:
         return _lines(walk, text, inner, here, problem)
     status = walk.run(body, inner)

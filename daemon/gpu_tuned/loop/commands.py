@@ -104,7 +104,7 @@ class Commands:
         if of_gpus and not supervisor.driver.attached:
             return Answer({"message": f"the driver is away: {supervisor.driver.message}"}, "DriverTrouble")
         host_too = parameters.get("gpu") is None and len(of_gpus) < len(settings)
-        done, failed = supervisor.restore(states, of_gpus, host_too)
+        done, failed = supervisor.restore(states, of_gpus, host_too=host_too)
         if failed:
             return Answer({"message": f"not restored: {'; '.join(failed)}"}, "DriverTrouble")
         text = f"restored: {'; '.join(done)}" if done else "nothing of ours was in force"

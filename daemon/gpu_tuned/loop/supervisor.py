@@ -8,10 +8,11 @@ from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
+from gpu_tuned.core.in_order import counted, exceptions
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
-from gpu_tuned.core.status import counted, exceptions, rows
+from gpu_tuned.core.status import rows
 from gpu_tuned.core.track import Moment, Note
 from gpu_tuned.loop.driver import Driver, DriverState
 from gpu_tuned.loop.host_knobs import HostKnobs
@@ -140,14 +141,14 @@ class Supervisor:
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
-        found = exceptions(self.inventory.states, self.short)
+        found = exceptions(self.inventory.states, short=self.short)
         missing = counted(self.in_force.policy, self.inventory.states)[1]
         found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         return found + own
 
     def restore(
-        self, states: Iterable[GpuState], settings: Iterable[Setting], host_too: bool
+        self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool
     ) -> tuple[list[str], list[str]]:
         """Put back what was found at first. Returns what was done and what failed, in words."""
         done: list[str] = []
@@ -184,12 +185,12 @@ class Supervisor:
 
     def _look_at(self, state: GpuState) -> None:
         if not state.here and state.presence is not Presence.ASLEEP:
-            self.driver.look_again(state, self.interval_s)
+            self.driver.boards.look_again(state, self.interval_s)
         elif self._world.kernel.asleep(state.gpu.pci):
-            self.driver.fall_asleep(state)
+            self.driver.boards.fall_asleep(state)
             return
         else:
-            self.driver.wake(state, self.interval_s)
+            self.driver.boards.wake(state, self.interval_s)
         state = self.inventory.states.get(state.gpu.uuid, state)
         if not state.here and state.presence is not Presence.ASLEEP:
             return
@@ -198,13 +199,13 @@ class Supervisor:
             state = self.inventory.states[state.gpu.uuid]
             self.reconciler.look(state, self._what_to_read(state), self.interval_s, writes=not self.observing)
         except GpuLost as error:
-            self.driver.lose(self.inventory.states[state.gpu.uuid], str(error))
+            self.driver.boards.lose(self.inventory.states[state.gpu.uuid], str(error))
         except (DriverAbsent, DriverMismatch) as error:
             word = DriverState.ABSENT if isinstance(error, DriverAbsent) else DriverState.MISMATCH
             self.driver.trouble(word, str(error), self.interval_s)
         except DriverError as error:
             why = f"does not answer as it should: {error}"
-            self.driver.lose(self.inventory.states[state.gpu.uuid], why)
+            self.driver.boards.lose(self.inventory.states[state.gpu.uuid], why)
 
     def _describe_again(self, state: GpuState) -> None:
         """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
@@ -222,7 +223,7 @@ class Supervisor:
                 pause.longer(DESCRIBE_AGAIN_S)
         if pause.over:
             pause.longer(self.interval_s, DESCRIBE_AGAIN_S if soon else DENIED_AGAIN_S)
-            self.inventory.take(Change(transitions.described(state, self.driver.describe(uuid))))
+            self.inventory.take(Change(transitions.described(state, self.driver.boards.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.board.index if state.board else 0)
@@ -243,12 +244,16 @@ class Supervisor:
         """Hand every GPU, and the host, its wishes."""
         policy, moment = self.in_force.policy, self.inventory.moment()
         for state in list(self.inventory.states.values()):
-            wishes = self.wishes.of(policy, state, self.observing)
+            wishes = self.wishes.of(policy, state, observing=self.observing)
             named = policy is not None and policy.names(state.gpu)
-            self.inventory.take(Change(transitions.wished(state, wishes, named, self.in_force.restricted, moment)))
+            self.inventory.take(
+                Change(transitions.wished(state, wishes, self.in_force.restricted, moment, named=named))
+            )
         host = self.inventory.host
-        wishes = self.wishes.of_host(policy, self.observing)
-        self.inventory.take_host(Change(transitions.wished(host, wishes, False, self.in_force.restricted, moment)))
+        wishes = self.wishes.of_host(policy, observing=self.observing)
+        self.inventory.take_host(
+            Change(transitions.wished(host, wishes, self.in_force.restricted, moment, named=False))
+        )
         if policy is not None:
             self._tell_unmatched(policy)
 

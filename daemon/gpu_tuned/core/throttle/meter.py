@@ -92,7 +92,7 @@ class Meter:
             return None
         return capping.limiter
 
-    def sample(self, from_s: float, to_s: float, bit: bool, before: Capping, now: Capping) -> float:
+    def sample(self, from_s: float, to_s: float, before: Capping, now: Capping, *, bit: bool) -> float:
         """Take the bit: half of the time since the last look belongs to the look at either end. It was an idle GPU's
         where both looks saw the bit and nothing at work: at the end of work the bit stays for a moment. Returns the
         seconds that it adds."""
@@ -151,28 +151,28 @@ class Meter:
     def rows(self, at_s: float, capping: Capping) -> list[ReasonRow]:
         """One row for each account that has seconds, and one for the reason as it is now."""
         if self.reason is not Reason.SW_POWER_CAP:
-            return [self._row(None, at_s, self.bit)]
+            return [self._row(None, at_s, active=self.bit)]
         others = (account for account in (*Limiter, None) if account is not capping.limiter)
         accounts = [capping.limiter, *(account for account in others if self._has(account, at_s))]
         holder = self.account(capping)
-        return [self._row(account, at_s, self.bit and account is holder) for account in accounts]
+        return [self._row(account, at_s, active=self.bit and account is holder) for account in accounts]
 
     def _has(self, account: Account, at_s: float) -> bool:
         windows = self._accounts.get(account)
         waits = bool(self._waiting) and any(stretch.account is account for stretch in self._waiting)
         return waits or (windows is not None and (windows.total_ns > 0 or windows.seconds(at_s)[-1] > 0))
 
-    def _row(self, account: Account, at_s: float, active: bool) -> ReasonRow:
+    def _row(self, account: Account, at_s: float, *, active: bool) -> ReasonRow:
         windows = self._accounts.get(account)
         if not self._waiting and (windows is None or windows.empty):
             key = (account, active, self.counted)
             row = self._at_rest.get(key)  # as nearly always: the same row as at the look before
             if row is None:
-                row = self._at_rest[key] = self._blank(account, active)
+                row = self._at_rest[key] = self._blank(account, active=active)
             return row
-        return self._counted(self._blank(account, active), windows, account, at_s)
+        return self._counted(self._blank(account, active=active), windows, account, at_s)
 
-    def _blank(self, account: Account, active: bool) -> ReasonRow:
+    def _blank(self, account: Account, *, active: bool) -> ReasonRow:
         return {
             "reason": self.reason.word,
             "kind": self._kinds[account],

@@ -27,7 +27,7 @@ def fleet(document: StatusReply, now: float, colour: Colour) -> list[str]:
     for gpu, model in zip(gpus, models, strict=True):
         number_or_dash = str(gpu["index"]) if gpu["index"] >= 0 else "-"
         who = f"{number_or_dash:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
-        lines += _one(gpu, who, driver_ok, now, colour)
+        lines += _one(gpu, who, now, colour, driver_ok=driver_ok)
     return lines
 
 
@@ -79,7 +79,7 @@ def _who(members: list[int], names: list[str]) -> str:
     return model.pop() if whole else "gpu " + ",".join(map(str, members))
 
 
-def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, colour: Colour) -> list[str]:
+def _one(gpu: Gpu, who: str, now: float, colour: Colour, *, driver_ok: bool) -> list[str]:
     """The line of one GPU, and one below it for each exception."""
     words, style = state_of(gpu)
     here = gpu["state"] == "ok"

@@ -47,7 +47,7 @@ _LOUD = {
 }
 
 
-def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, every: bool = False) -> list[str]:
+def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, *, every: bool = False) -> list[str]:
     """`every`: also what no rule speaks of."""
     observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
     lines = _who(gpu, colour)
@@ -63,7 +63,7 @@ def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, eve
     if settings:
         # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
         told: list[Setting] = settings if here else [{**setting, "message": None} for setting in settings]
-        lines += setting_table(told, now, colour, observing)
+        lines += setting_table(told, now, colour, observing=observing)
     else:
         lines.append(colour("dim", "  no rule speaks of this GPU"))
     others = [s for s in gpu["settings"] if s not in settings and s["observed"] is not None]
@@ -108,7 +108,7 @@ def limited_elsewhere(gpu: Gpu) -> str:
     )
 
 
-def setting_table(settings: list[Setting], now: float, colour: Colour, observing: bool = False) -> list[str]:
+def setting_table(settings: list[Setting], now: float, colour: Colour, *, observing: bool = False) -> list[str]:
     """The rows of one GPU, or of the host, each with its notes below it."""
     rows = [_cells(setting, now) for setting in settings]
     widths = [max(len(row[i]) for row in [HEADS, *rows]) for i in range(5)]
@@ -133,7 +133,7 @@ def setting_table(settings: list[Setting], now: float, colour: Colour, observing
         lines += [" " * before + more for more in split[1:]]
         if split == [""] and source != "-":
             lines += [colour("dim", line) for line in wrap(f"from {source}", NOTE)]
-        for kind, text in notes(setting, given, observing):
+        for kind, text in notes(setting, given, observing=observing):
             lines += [colour(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
     return lines
 
@@ -174,7 +174,7 @@ def _style(setting: Setting) -> str:
     return _LOUD.get(setting["state"], "" if setting["in_order"] else "warn")
 
 
-def notes(setting: Setting, given: set[str], observing: bool = False) -> list[tuple[str, str]]:
+def notes(setting: Setting, given: set[str], *, observing: bool = False) -> list[tuple[str, str]]:
     """What a row cannot hold, as (style, sentence): why it is not so, what it was before, why it is wished.
     Reasons in `given` were told already."""
     key = setting["setting"]
