@@ -369,3 +369,18 @@ def test_lines_end_with_a_line_feed_alone(tmp_path: Path) -> None:
     text = "FROM vllm/vllm-openai:v0.33.0\r\n# a\x0bb\x85c\r\nENV A=1 \\\r\n  VLLM_USE_V1=1\r\n"
     (found,) = findings(tmp_path, Dockerfile=text)
     assert (found.place.line, found.place.column) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "kinds"),
+    [
+        ("PYTHONUNBUFFERED=0", []),
+        ("PYTHONFAULTHANDLER=0", ["presence-only"]),
+        ("PYTHONFAULTHANDLER=", []),
+        ("PYTHONFAULTHANDLER=1", []),
+        ("PYTHONUTF8=true", ["illegal-value"]),
+    ],
+)
+def test_pythons_own_switches(tmp_path: Path, line: str, kinds: list[str]) -> None:
+    (tmp_path / "x.env").write_text(f"{line}\n")
+    assert [one.kind.value for one in run.of_files(shipped(), [str(tmp_path / "x.env")]).findings] == kinds
