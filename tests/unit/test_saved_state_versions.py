@@ -43,7 +43,8 @@ THEN = Moment(0.0, 0.0)
 
 def track(setting: Setting, original: Any, assumed: bool, target: Any = None, accepted: Any = None) -> Track:
     before = None if accepted is None else Accepted(target, "", accepted)
-    known = Original(original, assumed, ours=Ours.PERHAPS if target is not None else Ours.NEVER)
+    ours = Ours.PERHAPS if target is not None else Ours.NEVER
+    known = Original(original, assumed, ours=ours, put=accepted)
     return replace(new_track(THEN), original=known, before=before)
 
 

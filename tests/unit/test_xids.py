@@ -46,7 +46,7 @@ def test_a_day_of_it_is_a_few_lines() -> None:
 def test_every_one_is_counted_once(looks: list[tuple[float, list[tuple[str, int]]]]) -> None:
     tallies: Tallies = {}
     now_s, came, told_of = 0.0, 0, 0
-    for pause_s, xids in [*looks, (LONGEST_INTERVAL_S, [])]:
+    for pause_s, xids in [*looks, (LONGEST_INTERVAL_S + 1, [])]:
         now_s += pause_s
         tallies, told = heard(tallies, xids, now_s)
         came += len(xids)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from gpu_tuned.core.gpu_state import GpuState
+from gpu_tuned.core.gpu_state import NEVER, GpuState, Presence
 from gpu_tuned.core.model import PowerLimit, Setting, watts
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.settings import goal_of
+from gpu_tuned.core.track import Track
 from gpu_tuned.core.transitions import found_before
 from gpu_tuned.core.wish import Wish
 
@@ -17,6 +18,8 @@ def limits_mw(states: Iterable[GpuState], wish_of: Callable[[GpuState], Wish | N
     with the limit in force there."""
     limits: dict[str, int] = {}
     for state in states:
+        if state.presence in (Presence.ABSENT, Presence.UNBOUND):
+            continue  # whatever limit was seen there is the driver's no more
         limit = _limit(state, wish_of(state))
         if limit is not None:
             limits[state.title] = limit.limit_mw
@@ -25,14 +28,23 @@ def limits_mw(states: Iterable[GpuState], wish_of: Callable[[GpuState], Wish | N
 
 def _limit(state: GpuState, wish: Wish | None) -> PowerLimit | None:
     track = state.tracks.get(Setting.POWER_LIMIT)
-    observed = track.observed if track else None
-    in_force = observed if isinstance(observed, PowerLimit) else None
-    if in_force is None and track is not None and isinstance(track.met, PowerLimit):
-        in_force = track.met
+    in_force = _in_force(state, track)
     if state.board is None or track is None or wish is None or wish.watched:
         return in_force
     goal = goal_of(wish, state.board, found_before(track))
     return goal if isinstance(goal, PowerLimit) else in_force
+
+
+def _in_force(state: GpuState, track: Track | None) -> PowerLimit | None:
+    if track is None:
+        return None
+    if isinstance(track.observed, PowerLimit):
+        return track.observed
+    if state.looked is NEVER:  # met in this very turn
+        return track.met if isinstance(track.met, PowerLimit) else None
+    if track.observed is None and state.board is not None and state.board.power is not None:
+        return PowerLimit(state.board.power.max_mw)  # it came back, and was not looked at yet: it may be anything
+    return None
 
 
 def refusal(budget_mw: int | None, limits: Mapping[str, int]) -> str | None:

@@ -57,7 +57,9 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
     if wish is None:
         return replace(lasts, left=track.ours or track.left)
-    lasts = replace(lasts, wish=wish, goal=goal)
+    # What was put back on request stays so where only the board is another, as with MIG: nobody asked to apply.
+    restored = track.restored if _same(track.wish, wish) else None
+    lasts = replace(lasts, wish=wish, goal=goal, restored=restored)
     before = track.before
     if goal is None and not wish.watched:
         return lasts  # its board is not known yet, so neither is what the goal will be
@@ -230,7 +232,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
     notes = () if track.hushed else (note,)
     message = None if accepted == goal or goal is None else f"the driver rounded {text(goal)} to {text(accepted)}"
-    original = track.original and track.original.taken()
+    original = track.original and track.original.taken(accepted)
     rule = str(track.wish.origin) if track.wish else ""
     track = replace(
         track,
@@ -257,7 +259,7 @@ def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
     pause_s = min(PAUSE_MAX_S, max(RETRY_FIRST_S, 2 * track.pause_s))
     original = track.original
     if original is not None:
-        original = original.refused() if kept else original.taken()
+        original = original.refused() if kept else original.taken(None)
     return _refuse(replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s), why, moment)
 
 

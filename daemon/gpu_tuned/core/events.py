@@ -58,6 +58,12 @@ class EventKind(Enum):
         Priority.ERROR,
         "Policy refused, {kept}: {cause}",
     )
+    POLICY_UNSUITED = (
+        "policy_unsuited",
+        "8914ba26e05e4a9db2d9661ae1842085",
+        Priority.ERROR,
+        "The policy does not suit the boards, {kept}: {cause}",
+    )
     RULE_UNMATCHED = ("rule_unmatched", "3ec2935199624a49b1688da4633e3aa3", Priority.WARNING, "{origin}: {cause}")
 
     APPLIED = (
@@ -193,6 +199,12 @@ class EventKind(Enum):
         "3b0e4a5d9c6f4e0f8d21c7a46e9f5b80",
         Priority.NOTICE,
         "{where}{setting} asked back to {wanted}, as assumed before the first request; no driver call can read it back",
+    )
+    NOT_RESTORED = (
+        "not_restored",
+        "99780ebcf452481ba815254714a0e42c",
+        Priority.NOTICE,
+        "{where}{setting} left at {found}, which somebody else set, and not raised to {wanted}, as found at first",
     )
     RESTORE_FAILED = (
         "restore_failed",

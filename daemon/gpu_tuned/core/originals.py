@@ -32,12 +32,14 @@ class Ours(Enum):
 @dataclass(frozen=True, slots=True)
 class Original:
     """What one setting was at first. `assumed`: a clock lock's, which no call can read. `late`: the first look could
-    not read it, this is the first reading that could."""
+    not read it, this is the first reading that could. `put`: the value of ours that was taken last, None where that
+    is not known."""
 
     value: Value
     assumed: bool = False
     late: bool = False
     ours: Ours = Ours.NEVER
+    put: Value | None = None
 
     @property
     def written(self) -> bool:
@@ -48,9 +50,9 @@ class Original:
         """A write of ours comes next."""
         return self if self.written else replace(self, ours=Ours.ASKED)
 
-    def taken(self) -> Original:
-        """A write of ours was taken, or may have been."""
-        return replace(self, ours=Ours.PERHAPS)
+    def taken(self, put: Value | None) -> Original:
+        """A write of ours was taken; `put` None: it may have been."""
+        return replace(self, ours=Ours.PERHAPS, put=put)
 
     def refused(self) -> Original:
         """A write of ours was refused, and what was there before is there still."""
@@ -58,7 +60,14 @@ class Original:
 
     def restored(self) -> Original:
         """It is in force again."""
-        return replace(self, ours=Ours.NEVER)
+        return replace(self, ours=Ours.NEVER, put=None)
+
+    def lowered_since(self, found: Value | None) -> bool:
+        """Whether `found` is a lower limit than this one, and none that we put there: somebody's decision, which must
+        not be raised."""
+        if not isinstance(found, PowerLimit) or not isinstance(self.value, PowerLimit):
+            return False
+        return self.put is not None and found != self.put and found.limit_mw < self.value.limit_mw
 
 
 @dataclass(frozen=True, slots=True)

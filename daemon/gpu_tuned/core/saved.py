@@ -75,6 +75,7 @@ def _records_to_json(tracks: Mapping[Setting, Track]) -> dict[str, Any]:
             "late": original.late,
             "written": original.written,
             "refused": original.ours is Ours.REFUSED,
+            "put": wire(original.put) if original.put is not None else None,
             # Also what 0.1.0 knows them by: a record of its own always had a target.
             "target": wire(track.before.goal) if track.before else None,
             "accepted": wire(track.before.value) if track.before else None,
@@ -130,6 +131,7 @@ def _track(setting: Setting, record: Mapping[str, Any], moment: Moment) -> Track
         bool(record["assumed"]),
         bool(record.get("late", False)),
         _ours(record, target),
+        value("put") if "put" in record else accepted,
     )
     return Track(State.WAITING, moment.wall, NOT_LOOKED_AT, original=original, before=before)
 

@@ -221,7 +221,8 @@ def policy_row(policy: Policy | None, states: Mapping[str, GpuState], standing: 
         "files": list(policy.files) if policy else [],
         "digest": policy.digest if policy else None,
         "loaded_at": timestamp(standing.loaded_at),
-        "error": "\n".join(standing.problems) or None,
+        "error": "\n".join([*standing.refused, *([standing.misfit] if standing.misfit else [])]) or None,
+        "misfit": standing.misfit,
         "pending": standing.pending,
         "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
         "unmatched": [
@@ -249,12 +250,14 @@ def policy_row(policy: Policy | None, states: Mapping[str, GpuState], standing: 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """How a policy came to be in force. `state`: a word of the document's; `loaded_at`: wall clock, seconds;
-    `problems`: why the newest files were refused; `pending`: the digest of a policy that is not loaded yet."""
+    `refused`: why the newest files were; `misfit`: why what is in force does not suit the boards; `pending`: the
+    digest of a policy that is not loaded yet."""
 
     state: str
     observing: bool
     loaded_at: float | None
-    problems: Sequence[str]
+    refused: Sequence[str]
+    misfit: str | None
     pending: str | None
 
 
@@ -272,7 +275,10 @@ def one_line(document: StatusReply) -> str:
     driver = document["driver"]
     if driver["state"] != "ok":
         where = f"driver {driver['state']}: {driver['message'] or 'not met yet'}; {where}"
-    if document["policy"]["error"]:
+    policy = document["policy"]
+    if policy["misfit"]:
+        where += "; the policy does not suit the boards"
+    if policy["error"] not in (None, policy["misfit"]):
         where += "; newest policy file refused, the one before is in force"
     how = "observing, " if document["policy"]["mode"] == "observe" else ""
     return (how + where).encode("ascii", "replace").decode()

@@ -32,8 +32,10 @@ class Policy(TypedDict):
     files: list[str]
     digest: str | None
     loaded_at: str | None
-    # why the newest file was refused
+    # why the newest file was refused, and why what is in force does not suit the boards, a line each
     error: str | None
+    # the latter alone: the power budget is exceeded by the limits in force
+    misfit: str | None
     warnings: list[str]
     unmatched: list[UnmatchedRule]
     # the digest of a good policy that lies in the files and was not loaded yet

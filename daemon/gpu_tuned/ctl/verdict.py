@@ -35,6 +35,13 @@ def faults(document: StatusReply) -> list[str]:
     return [fault["reason"] for gpu in document["gpus"] if (fault := gpu["throttle"]["fault"]) is not None]
 
 
+def missing_all(document: StatusReply) -> bool:
+    """Whether no GPU is here although the policy marks settings as required: those of a rule by name may be meant for
+    other hosts while a GPU is here, and for none where there is none at all."""
+    met = document["driver"]["state"] in ("ok", "released")
+    return met and not document["gpus"] and bool(document["policy"].get("required"))
+
+
 def exit_code(document: StatusReply) -> int:
     """0, 1 or 5. A fault that slows a GPU is shown and does not count: its settings are as wished all the same."""
     if document["driver"]["state"] in ("absent", "mismatch", "not_answering"):
@@ -42,7 +49,7 @@ def exit_code(document: StatusReply) -> int:
     if any(gpu["state"] in GPU_TROUBLE for gpu in out_of_order(document)) or document["host"].get("message"):
         return TROUBLE
     policy = document["policy"]
-    if policy["state"] == "none" or policy["error"] or unmatched(document):
+    if policy["state"] == "none" or policy["error"] or unmatched(document) or missing_all(document):
         return DIFFERS
     wrong = document["driver"]["state"] not in ("ok", "released") or not document["host"]["in_order"]
     return DIFFERS if wrong or out_of_order(document) else IN_ORDER
@@ -62,8 +69,12 @@ def verdict(document: StatusReply) -> tuple[str, str]:
         words = "HOST NOT IN ORDER"
     elif unmatched(document):
         words = "A RULE MATCHES NO GPU"
+    elif policy.get("misfit"):
+        words = "OVER THE POWER BUDGET"
     elif policy["error"]:
         words = "IN ORDER, NEW POLICY REFUSED"
+    elif missing_all(document):
+        words = "NO GPU, AND SOME IS REQUIRED"
     else:
         words = "IN ORDER" if gpus else "NO GPU"
     if hot:

@@ -97,10 +97,16 @@ def _problems(document: StatusReply) -> list[str]:
     problems = []
     if driver["state"] != "ok":
         problems.append(f"driver {driver['state'].replace('_', ' ')}" + _told(driver["message"]))
-    if policy["error"]:
-        problems.append(f"policy refused: {policy['error']}")
+    misfit = policy.get("misfit")
+    if misfit:
+        problems.append(f"policy: {misfit}")
+    refused = [line for line in (policy["error"] or "").splitlines() if line != misfit]
+    if refused:
+        problems.append("policy refused: " + "\n".join(refused))
     elif policy["state"] == "none":
         problems.append("no policy is in force")
+    if verdict.missing_all(document):
+        problems.append("no GPU is here, and the policy marks settings as required")
     for rule in verdict.unmatched(document):
         problems.append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
     message = document["host"].get("message")

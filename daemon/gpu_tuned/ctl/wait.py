@@ -94,6 +94,8 @@ def tell(document: StatusReply) -> int:
         bad += [f"required, and not known to be in force: {words}; {rule}" for rule in policy.get("required") or ()]
     for rule in verdict.unmatched(document) if driver["state"] == "ok" else ():
         (bad if rule.get("required") else missing).append(f"{rule['origin']}: matches no GPU here ({rule['match']})")
+    if verdict.missing_all(document):
+        bad += [f"required, and no GPU is here: {rule}" for rule in policy.get("required") or ()]
     _say(4, missing)
     _say(3, bad)
     return verdict.DIFFERS if bad else verdict.IN_ORDER

@@ -19,8 +19,8 @@ Judge = Callable[[Policy], str | None]
 
 
 class PolicyState(str, Enum):
-    """RESTRICTED: the policy is good but for the boards at hand, and no other is known, so of it only required limits
-    that lower are written."""
+    """RESTRICTED: the policy in force never suited the boards at hand, and no other is known, so of it only required
+    limits that lower are written. LAST_GOOD: not the one of the files."""
 
     IN_FORCE = "in_force"
     RESTRICTED = "restricted"
@@ -40,24 +40,34 @@ class PolicyFiles:
 
 
 class PolicyInForce:
-    """Belongs to the loop thread."""
+    """Belongs to the loop thread. Two things may be wrong, each by itself: `refused`, why the newest files are not in
+    force, and `misfit`, why what is in force does not suit the boards as they were looked at last."""
 
     def __init__(self, files: PolicyFiles, ledger: Ledger, clock: Clock, say: Say) -> None:
         self._files, self._ledger, self._clock, self._say = files, ledger, clock, say
         self.policy: Policy | None = None
-        self.state = PolicyState.NONE
-        self.problems: tuple[str, ...] = ()
+        self.refused: tuple[str, ...] = ()
+        self.misfit: str | None = None
         self.loaded_at: float | None = None
         self._sources: Mapping[str, Any] | None = None
-        self._judged = False
+        self._of_files = False
+        self._fitted = False  # it suited the boards at least once, so it is carried out whatever they come to
         self._stamp: object = None
         self.pending: Policy | None = None
         """A good policy that lies in the files and was not loaded yet."""
 
     @property
+    def state(self) -> PolicyState:
+        if self.policy is None:
+            return PolicyState.NONE
+        if self.restricted is not None:
+            return PolicyState.RESTRICTED
+        return PolicyState.IN_FORCE if self._of_files else PolicyState.LAST_GOOD
+
+    @property
     def restricted(self) -> str | None:
         """Why nothing is written but required limits that lower; None: everything is."""
-        return "; ".join(self.problems) if self.state is PolicyState.RESTRICTED else None
+        return None if self._fitted else self.misfit
 
     @property
     def changed(self) -> bool:
@@ -82,10 +92,12 @@ class PolicyInForce:
         self._stamp = self._files.stamp()
         try:
             sources = self._files.read()
-            self._adopt(self._files.parse(sources), sources, PolicyState.IN_FORCE)
+            self._adopt(self._files.parse(sources), sources, of_files=True)
             self._keep(fitted=False)
         except PolicyError as error:
-            self._fall_back(error.problems)
+            self.refused = error.problems
+            if not self._fall_back():
+                self._say_refused("no policy is in force and nothing is written")
 
     def reload(self, judge: Judge | None) -> None:
         """Take the file anew. Raises PolicyError, and then the running policy stays. `judge` None: no board is known
@@ -99,51 +111,60 @@ class PolicyInForce:
             if problem is not None:
                 raise PolicyError((problem,))
         except PolicyError as error:
-            self.problems = error.problems
-            self._refused("the running policy stays" if self.policy else "no policy is in force")
+            self.refused = error.problems
+            self._say_refused("the running policy stays" if self.policy else "no policy is in force")
             raise
-        self._adopt(policy, sources, PolicyState.IN_FORCE)
+        self._adopt(policy, sources, of_files=True)
         self._keep(fitted=judge is not None)
 
-    def judge(self, judge: Judge) -> None:
-        """Hold the policy in force against boards that were not known when it was read."""
+    def judge(self, judge: Judge) -> bool:
+        """Hold the policy in force against the boards as they are known now. Returns whether what is to be written is
+        another from now on."""
         if self.policy is None:
-            return
+            return False
+        before, policy = self.restricted, self.policy
         problem = judge(self.policy)
         if problem is None:
-            if self.state is PolicyState.RESTRICTED:  # a board went, or its limit was lowered
-                self.state, self.problems = PolicyState.IN_FORCE, ()
-            self._keep(fitted=True)
-        elif self.state is PolicyState.RESTRICTED:
-            self.problems = (problem,)
-        elif not self._judged:
-            self._fall_back((problem,), judge)
+            self.misfit = None
+            if not self._fitted:
+                self._keep(fitted=True)
+        elif self._fitted:
+            self._misfits(problem, "the policy stays in force")
+        elif self.misfit is not None:
+            self.misfit = problem
         else:
-            # Boards came to a policy that fitted before: the limits on record stay, the sum is told.
-            if self.problems != (problem,):
-                self.problems = (problem,)
-                self._refused("the running policy stays")
+            refused, self.refused = self.refused, (problem,)
+            if not self._fall_back(judge):
+                self.refused = refused
+                self._misfits(problem, "only its required limits that lower are written")
+        return self.policy is not policy or self.restricted != before
 
-    def _adopt(self, policy: Policy, sources: Mapping[str, Any], state: PolicyState) -> None:
-        self.policy, self.state, self._sources = policy, state, sources
-        self._judged = False
+    def _misfits(self, problem: str, kept: str) -> None:
+        """Told once for as long as it lasts: its watts may be others at every look."""
+        if self.misfit is None:
+            self._say(Event(EventKind.POLICY_UNSUITED, self._clock.now(), cause=problem, detail={"kept": kept}))
+        self.misfit = problem
+
+    def _adopt(self, policy: Policy, sources: Mapping[str, Any], *, of_files: bool) -> None:
+        self.policy, self._sources, self._of_files = policy, sources, of_files
+        self._fitted, self.misfit = False, None
         self.loaded_at = self._clock.now()
-        if state is PolicyState.IN_FORCE:
-            self.problems = ()
+        if of_files:
+            self.refused = ()
         detail = {"digest": policy.digest, "files": ", ".join(policy.files)}
         self._say(Event(EventKind.POLICY_LOADED, self._clock.now(), detail=detail))
 
     def _keep(self, *, fitted: bool) -> None:
         """A policy that was understood is the last good one; `fitted`: it also suits the boards at hand."""
-        self._judged = fitted
-        if self.state is PolicyState.IN_FORCE and self._sources is not None:
+        self._fitted = fitted
+        if self._of_files and self._sources is not None:
             try:
                 self._ledger.keep_policy(self._sources, fitted=fitted)
             except GpuTunedError as error:
                 self._say(Event(EventKind.POLICY_UNSAVED, self._clock.now(), cause=str(error)))
 
-    def _fall_back(self, problems: tuple[str, ...], judge: Judge = lambda policy: None) -> None:
-        self.problems = problems
+    def _fall_back(self, judge: Judge = lambda policy: None) -> bool:
+        """Take the last good policy that suits the boards. False: there is none."""
         for saved in self._ledger.policies:
             if saved == self._sources:
                 continue
@@ -152,16 +173,11 @@ class PolicyInForce:
             except PolicyError:
                 continue
             if judge(policy) is None:
-                self._refused("the last good policy is used")
-                self._adopt(policy, saved, PolicyState.LAST_GOOD)
-                return
-        if self.policy is not None:
-            self.state = PolicyState.RESTRICTED
-            self._refused("only its required limits that lower are written")
-            return
-        self.state = PolicyState.NONE
-        self._refused("no policy is in force and nothing is written")
+                self._say_refused("the last good policy is used")
+                self._adopt(policy, saved, of_files=False)
+                return True
+        return False
 
-    def _refused(self, kept: str) -> None:
-        cause = "; ".join(self.problems)
+    def _say_refused(self, kept: str) -> None:
+        cause = "; ".join(self.refused)
         self._say(Event(EventKind.POLICY_REFUSED, self._clock.now(), cause=cause, detail={"kept": kept}))

@@ -158,7 +158,8 @@ class Publisher:
             in_force.state.value,
             supervisor.observing,
             in_force.loaded_at,
-            in_force.problems,
+            in_force.refused,
+            in_force.misfit,
             in_force.pending.digest if in_force.pending else None,
         )
         return status.policy_row(in_force.policy, supervisor.inventory.states, standing, met=supervisor.driver.counts)

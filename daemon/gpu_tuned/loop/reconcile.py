@@ -216,9 +216,12 @@ class Reconciler:
         device, uuid, moment = self._device(state), state.gpu.uuid, self._inventory.moment()
         try:
             found = device.read(uuid, setting)
-            if found != original.value:
+            somebodys = not isinstance(found, Unread) and original.lowered_since(found)
+            if found != original.value and not somebodys:
                 device.write(uuid, setting, original.value)
                 after = device.read(uuid, setting)
+                if setting.readable and isinstance(after, Unread):
+                    raise DriverRefused(f"the driver reported success, but it cannot be read back: {after.why}")
                 if setting.readable and ROWS[setting].taken(original.value, found, after) is None:
                     raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
         except DriverError as error:
@@ -228,7 +231,10 @@ class Reconciler:
             self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
             return
         self._take(Change(transitions.handed_back(state, setting, HANDED_BACK, moment)))
-        if found != original.value:
+        if somebodys:
+            done.append(f"{where}{setting.label} left at {reading_text(found)}, which somebody else set")
+            self._tell_restore(EventKind.NOT_RESTORED, state, setting, original, found, None)
+        elif found != original.value:
             done.append(words + (" (assumed)" if original.assumed else ""))
             kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
             self._tell_restore(kind, state, setting, original, found, None)

@@ -14,6 +14,7 @@ from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
 from gpu_tuned.core.status import rows
 from gpu_tuned.core.track import Moment, Note
+from gpu_tuned.core.wish import MatchBy
 from gpu_tuned.loop.driver import Driver, DriverState
 from gpu_tuned.loop.host_knobs import HostKnobs
 from gpu_tuned.loop.inventory import Inventory
@@ -114,6 +115,8 @@ class Supervisor:
                 self._look_at(self.inventory.states[key])
         if any(row.wish is not None or row.left for row in self.inventory.host.tracks.values()):
             self.reconciler.look(self.inventory.host, Look(), self.interval_s, writes=not self.observing)
+        if self.driver.attached and self.in_force.judge(self._judge):
+            self._spread()
         if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
             self.reconciler.settle()
         self._turns += 1
@@ -145,7 +148,11 @@ class Supervisor:
         missing = counted(self.in_force.policy, self.inventory.states)[1]
         found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
-        return found + own
+        found += [self.in_force.misfit] if self.in_force.misfit else []
+        found += ["the newest policy file was refused"] if self.in_force.refused else []
+        policy, gpus = self.in_force.policy, [state.gpu for state in self.inventory.states.values()]
+        named = [rule for rule in (policy.unmatched(gpus) if policy else ()) if rule.match.by is not MatchBy.NAME]
+        return found + own + [f"{rule.origin} matches no GPU ({rule.match})" for rule in named]
 
     def restore(
         self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool

@@ -65,15 +65,21 @@ def _troubles(document: StatusReply, now: float) -> list[tuple[str, str]]:
     if loaded and installed and loaded != installed:
         text = f"the kernel runs driver {loaded}; {installed} takes over when it is loaded anew"
         troubles.append(("warn", text))
-    if policy["error"]:
+    misfit = policy.get("misfit")
+    if misfit:
+        held = policy["state"] == "restricted"
+        kept = "only its required limits that lower are written" if held else "it stays in force"
+        troubles += [("bad", f"policy: it does not suit the boards here; {kept}:"), ("bad", f"- {clean(misfit)}")]
+    refused = [line for line in (policy["error"] or "").splitlines() if line != misfit]
+    if refused:
         kept = {
             "in_force": "the running policy stays in force; the new one was refused",
-            "last_good": "the last good policy is in force; the files were refused",
-            "restricted": "it does not suit the boards here, so only its required limits that lower are written",
             "none": "no policy is in force and nothing is written; the files were refused",
-        }.get(policy["state"], "refused")
+        }.get(policy["state"], "the last good policy is in force; the files were refused")
         troubles.append(("bad", f"policy: {kept}:"))
-        troubles += [("bad", f"- {clean(problem)}") for problem in policy["error"].splitlines()]
+        troubles += [("bad", f"- {clean(problem)}") for problem in refused]
+    elif misfit:
+        pass
     elif policy["state"] == "none":
         troubles.append(("bad", "policy: none is in force, so nothing is written"))
     elif policy["state"] == "last_good":
