@@ -17,6 +17,7 @@ from gpu_tuned.environment.formats.common import CONTAINER, filled
 from gpu_tuned.environment.formats.table import FORMATS
 from gpu_tuned.environment.profiles import Profile
 from tests.packaging.debian_programs import program
+from tests.unit.test_docs_containers import unit, yaml
 from tests.unit.test_environment_formats import HOSTILE, PROFILES, with_value
 
 EXAMPLES = Path(__file__).parents[2] / "docs/containers"
@@ -137,6 +138,9 @@ def drop_in(folder: Path, profile: Profile) -> str:
 
 def test_the_example_is_what_it_says() -> None:
     services = compose(EXAMPLES / "compose.yaml")["services"]
+    for name, service in yaml("compose.yaml")["services"].items():
+        said = {variable: value for variable, value in service["environment"].items() if "$" not in (value or "$")}
+        assert said.items() <= services[name]["environment"].items()
     assert services["llama-gpu"]["deploy"]["resources"]["reservations"]["devices"][0]["device_ids"] == ["GPU-1"]
     assert services["vllm-gpu"]["ipc"] == "host"
 
@@ -151,6 +155,8 @@ def test_the_example_with_cdi_has_no_reservation_left() -> None:
 def test_podman_takes_the_examples(name: str, tmp_path: Path) -> None:
     shutil.copy(EXAMPLES / f"{name}.container", tmp_path)
     service = quadlet(tmp_path)
+    pairs = [value.partition("=") for _, key, value in unit(f"{name}.container") if key == "Environment"]
+    assert environment_of(service) == {variable: value for variable, _, value in pairs}
     assert f"localhost/{name}-gpu" in service
     assert "--device nvidia.com/gpu=all" in service
     assert "WantedBy=multi-user.target" in service

@@ -10,6 +10,7 @@ import os
 import re
 import shutil
 import subprocess
+import tarfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,7 @@ import pytest
 
 from gpu_tuned import __version__
 from gpu_tuned.ctl.install_units import HIDDEN
-from tests.packaging.built import ENVIRONMENT, TOP, build, building
+from tests.packaging.built import ENVIRONMENT, TOP, build, building, call
 
 pytestmark = [
     pytest.mark.timeout(900),
@@ -120,6 +121,18 @@ def test_a_venv_from_the_sdist(tmp_path: Path, typed: Typed) -> None:
     for name in ("ctl/status.schema.json", "control/io.gputuned.Control.varlink", "py.typed", "data/gpu-tuned.toml",
                  "data/units/catalog/gpu-tuned.catalog", "data/profiles/rtx-5090-inference.toml"):  # fmt: skip
         assert f"gpu_tuned/{name}" in data
+
+
+@pytest.mark.skipif(not (TOP / ".git").exists(), reason="no checkout, so nobody knows what is tracked")
+def test_the_sdist_has_what_the_checkout_has(tmp_path: Path) -> None:
+    """Its own tests read docs/ and more."""
+    build("wheel")
+    with building():
+        shutil.copy(TOP / f"dist/gpu_tuned-{__version__}.tar.gz", tmp_path)
+    with tarfile.open(tmp_path / f"gpu_tuned-{__version__}.tar.gz") as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    tracked = {path for path in call("git", "-C", TOP, "ls-files").splitlines() if not path.startswith(".")}
+    assert tracked - held == set()
 
 
 def test_pipx_from_the_wheel(tmp_path: Path, typed: Typed) -> None:

@@ -158,7 +158,7 @@ def ids(found: tuple[Advice, ...]) -> list[str]:
 def test_every_condition_true_and_false(id: str, true: list[Case], false: list[Case]) -> None:
     for one in true:
         (advice,) = [advice for advice in advise(one) if advice.id == id]
-        assert advice.says and advice.gpu == one.board.gpu
+        assert advice.message and advice.gpu == one.board.gpu
         assert id not in ids(advise(one, accepted={id}))
         assert id not in ids(advise(watched(one))), "a watched setting is somebody else's"
     for one in false:

@@ -384,3 +384,32 @@ def test_lines_end_with_a_line_feed_alone(tmp_path: Path) -> None:
 def test_pythons_own_switches(tmp_path: Path, line: str, kinds: list[str]) -> None:
     (tmp_path / "x.env").write_text(f"{line}\n")
     assert [one.kind.value for one in run.of_files(shipped(), [str(tmp_path / "x.env")]).findings] == kinds
+
+
+@pytest.mark.parametrize(
+    ("requirement", "kinds"),
+    [
+        ("transformers", ["removed"]),
+        ("'transformers>=4.40'", ["removed"]),
+        ("'transformers>=4.40,<5'", []),
+        ("'transformers[torch]<5.0'", []),
+        ("transformers~=4.40.0", []),
+        ("'transformers<=4.57.1'", []),
+        ("transformers==4.56.*", []),
+        ("'transformers>=5,<6'", ["removed"]),
+    ],
+)
+def test_a_requirement_says_which_release_is_the_newest(tmp_path: Path, requirement: str, kinds: list[str]) -> None:
+    text = f"FROM python:3.12\nRUN pip install {requirement} accelerate\nENV TRANSFORMERS_CACHE=/hf\n"
+    assert [one.kind.value for one in findings(tmp_path, Dockerfile=text)] == kinds
+
+
+@pytest.mark.parametrize(("tag", "kinds"), [("2.9.0-cuda12.8", ["renamed"]), ("2.1.0-cuda12.1", [])])
+def test_an_older_name_is_told_of_where_the_newer_one_is_read(tmp_path: Path, tag: str, kinds: list[str]) -> None:
+    text = f"FROM pytorch/pytorch:{tag}-cudnn9-runtime\nENV NCCL_ASYNC_ERROR_HANDLING=1\n"
+    assert [one.kind.value for one in findings(tmp_path, Dockerfile=text)] == kinds
+
+
+def test_gpus_that_the_file_does_not_name_contradict_nothing(tmp_path: Path) -> None:
+    rest = "    gpus: [{driver: nvidia, device_ids: ['${GPU}']}]\n"
+    assert findings(tmp_path, compose_yaml=service("pytorch/pytorch", "CUDA_VISIBLE_DEVICES=0", rest=rest)) == []

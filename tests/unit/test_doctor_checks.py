@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
+from gpu_tuned.adapters.kernel_log import ABOUT_GPUS
 from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, Late, LinkSample, Place
 from gpu_tuned.core.model import ComputeMode, PowerRange, Unread
 from gpu_tuned.core.policy import Expected
 from gpu_tuned.core.policy.expected import CHECK_IDS
 from gpu_tuned.core.verdict import Finding, Verdict
+from gpu_tuned.doctor.driver import KEY_REJECTED
 from gpu_tuned.doctor.examine import examine
 from tests.doctor_views import (
     DESKTOP,
@@ -43,6 +45,8 @@ OTHER = "6.19.2-amd64"
 NOT_LOADED = driver(loaded=None, answered=Unread("the NVIDIA driver is not loaded"))
 GONE = replace(NOT_LOADED, gpus=Unread("the NVIDIA driver is not loaded"), pci=(device(driver=None),))
 KEY = "Loading of module nvidia is rejected: Key was rejected by service"
+HANDED_ON = device(driver="vfio-pci", iommu="DMA")
+RESET_154 = "NVRM: Xid (PCI:0000:01:00): 154, GPU recovery action changed from {} to {}"
 TWO = replace(DESKTOP, gpus=(gpu(), gpu(1)), pci=(device(), device(1)))
 
 
@@ -64,7 +68,11 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("driver-loaded", replace(GONE, log=log(KEY).log), T, "Key was rejected by service"),
     ("driver-loaded", replace(GONE, driver=replace(GONE.driver, kernels={KERNEL: False, OTHER: True})), T, "no module built"),
     ("driver-loaded", replace(GONE, driver=replace(GONE.driver, kernels={KERNEL: False}, dkms={})), T, "no module nvidia.ko"),
+    ("driver-loaded", replace(GONE, log=log("nvidia: module verification failed: signature missing").log), T, "although"),
+    ("driver-loaded", replace(GONE, log=log("Loading of module with unavailable key is rejected").log), T, "is rejected"),
     ("driver-loaded", GONE, T, "although a module"),
+    ("driver-loaded", replace(GONE, pci=(HANDED_ON, HANDED_ON)), K, "kept for virtual machines"),
+    ("driver-loaded", replace(GONE, pci=(HANDED_ON, device(1, driver=None))), T, "although a module"),
     ("driver-loaded", replace(GONE, driver=replace(GONE.driver, secure_boot=True)), T, "Secure Boot is on"),
     ("driver-loaded", replace(GONE, pci=()), U, "no NVIDIA GPU is on the PCI bus"),
     ("driver-loaded", replace(GONE, pci=HIDDEN, driver=replace(GONE.driver, kernels=HIDDEN)), U, "hidden here"),
@@ -85,6 +93,7 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("gpus-seen", gpus(gpu(), pci=(device(), device(1, excluded=True))), K, "1"),
     ("gpus-seen", gpus(gpu(), pci=tuple(device(i) for i in range(8)), place=Place.CONTAINER), K, "1"),
     ("gpus-seen", replace(GONE, driver=DESKTOP.driver, place=Place.CONTAINER), U, "not loaded"),
+    ("gpus-seen", gpus(gpu(), pci=(device(), device(1, asleep=True))), K, "1"),
     ("gpus-seen", expecting(TWO, gpus=1), K, "2"),
     ("gpus-seen", replace(TWO, gpus=(gpu(),), left_out={1: "the GPU is lost"}), T, "the GPU is lost"),
     ("gpus-seen", expecting(DESKTOP, gpus=2), T, "expects 2"),
@@ -125,6 +134,8 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("xid", log("NVRM: Xid (PCI:0000:01:00): 63, pid=1896, Row Remapper"), W, "1x Xid 63 at 01:00.0"),
     ("xid", log("NVRM: Xid (0000:01:00): 999, something new"), W, "Xid 999"),
     ("xid", log(*["NVRM: Xid (PCI:0000:01:00): 31, pid=77, name=python"] * 3), K, "3x Xid 31"),
+    ("xid", log(RESET_154.format("0x1 (GPU Reset Required)", "0x0 (None)")), K, "none"),
+    ("xid", log(RESET_154.format("0x0 (None)", "0x1 (GPU Reset Required)")), T, "a recovery"),
     ("xid", replace(DESKTOP, log=HIDDEN), U, "hidden here"),
     ("xid", replace(DESKTOP, log_from_s=7200.0), U, "begins 2.0 h after boot"),
     ("xid", log("NVRM: Xid (PCI:0000:01:00): 79, x", log_from_s=7200.0), T, "79"),
@@ -171,6 +182,8 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("iommu", two(iommu="identity"), K, "passes through"),
     ("iommu", pci(device(iommu="DMA")), K, "does not mind"),
     ("iommu", RACK, K, "NVLink joins"),
+    ("iommu", pci(device(iommu="DMA"), device(1, driver="vfio-pci", iommu="DMA")), K, "does not mind"),
+    ("iommu", pci(device(driver="vfio-pci", iommu="DMA")), K, "which need it"),
     ("iommu", replace(two(iommu="DMA"), gpus=(gpu(nvlinks=HIDDEN), gpu(1, nvlinks=HIDDEN))), U, "whether NVLink"),
     ("iommu", VM, U, "the host below"),
     ("iommu", pci(device(iommu=HIDDEN)), U, "hidden here"),
@@ -178,6 +191,8 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("acs", two(redirected=True), W, "redirects traffic"),
     ("acs", two(redirected=HIDDEN), U, "hidden here"),
     ("acs", pci(device(redirected=True)), K, "one GPU"),
+    ("acs", pci(device(redirected=True), device(1, driver="vfio-pci", redirected=True)), K, "one GPU"),
+    ("acs", pci(device(driver="vfio-pci", redirected=True)), K, "which need it"),
     ("persistence-services", DESKTOP, K, "nvidia-persistenced.service runs"),
     ("persistence-services",
      services(running=frozenset({"nvidia-persistenced.service", "gpu-tuned-persistenced.service"})), W, "both run"),
@@ -205,6 +220,9 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("mps", DESKTOP, K, "not in use"),
     ("mps", gpus(gpu(compute_mode=ComputeMode.EXCLUSIVE_PROCESS)), W, "no MPS control daemon"),
     ("mps", replace(services(mps_runs=True), gpus=(gpu(compute_mode=ComputeMode.EXCLUSIVE_PROCESS),)), K, "runs"),
+    ("mps", gpus(gpu(compute_mode=ComputeMode.EXCLUSIVE_PROCESS, compute_processes=1)), W, "1 of them taken"),
+    ("mps", gpus(gpu(compute_processes=2), gpu(1, compute_processes=1)), K, "1 with several processes"),
+    ("mps", gpus(gpu(compute_processes=HIDDEN)), K, "not in use"),
     ("mps", services(mps_pipe="/tmp/nvidia-mps/control"), W, "/tmp/nvidia-mps/control is there"),
     ("mps", services(mps_runs=HIDDEN), U, "hidden here"),
     ("mps", gpus(gpu(compute_mode=HIDDEN)), U, "compute mode"),
@@ -270,6 +288,10 @@ def test_nothing_is_ok_without_having_been_seen(place: Place) -> None:
     found = examine(replace(NOTHING, place=place)).findings
     assert [(one.check, one.verdict) for one in found] == [(check, U) for check in CHECK_IDS]
     assert all(one.seen for one in found)
+
+
+def test_the_log_is_kept_of_every_way_to_refuse_a_module() -> None:
+    assert [words for words in KEY_REJECTED if not ABOUT_GPUS.search(words)] == []
 
 
 def test_what_is_under_load_and_healthy_raises_no_alarm() -> None:

@@ -13,7 +13,7 @@ from gpu_tuned.core.host_view import LogLine
 from gpu_tuned.core.model import Unread
 
 ABOUT_GPUS = re.compile(
-    r"NVRM|nvidia|nouveau|Key was rejected|module verification failed|Loading of unsigned module|BAR \d",
+    r"NVRM|nvidia|nouveau|Key was rejected|Loading of (?:unsigned )?module|unsigned module loading|BAR \d",
     re.IGNORECASE,
 )
 RECORD = 8192

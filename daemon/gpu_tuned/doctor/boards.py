@@ -78,11 +78,11 @@ def seen(host: HostView) -> Finding:
 
 
 def _due(host: HostView) -> set[str]:
-    """Addresses that the driver has to name: those it has, but for those that it was told to leave alone. A container
-    sees the bus of its host, and has the GPUs that it was given."""
+    """Addresses that the driver has to name: those it has, but for those that sleep or that it was told to leave
+    alone. A container sees the bus of its host, and has the GPUs that it was given."""
     if isinstance(host.pci, Unread) or host.place is Place.CONTAINER:
         return set()
-    return {device.pci for device in host.pci if device.driver == "nvidia" and not device.excluded}
+    return {device.pci for device in host.pci if device.driver == "nvidia" and not (device.excluded or device.asleep)}
 
 
 def persistence(host: HostView) -> Finding:

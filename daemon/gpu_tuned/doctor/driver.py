@@ -13,7 +13,15 @@ LOADED = Check("driver-loaded", "driver")
 VERSIONS = Check("driver-versions", "driver versions")
 NEXT = Check("driver-next-boot", "driver at the next boot")
 
-KEY_REJECTED = ("Key was rejected by service", "module verification failed: signature", "Loading of unsigned module")
+KEY_REJECTED = (
+    "Key was rejected by service",
+    "Loading of unsigned module",
+    "Loading of module with unavailable key",
+    "unsigned module loading is restricted",
+)
+"""What kernels say who refuse a module; "module verification failed" comes from one that takes it, and is tainted."""
+HANDED_ON = frozenset({"vfio-pci", "pci-stub"})
+"""Drivers that keep a device for a virtual machine."""
 
 
 def loaded(host: HostView) -> Finding:
@@ -38,6 +46,10 @@ def loaded(host: HostView) -> Finding:
         return LOADED.unknown("no NVIDIA GPU is on the PCI bus, and no driver is loaded")
     if isinstance(host.pci, tuple) and "nouveau" in _foreign(host).values():
         return _nouveau(listed(pci.removeprefix("0000:") for pci in _foreign(host)))
+    if isinstance(host.pci, tuple) and all(device.driver in HANDED_ON for device in host.pci):
+        return LOADED.ok(
+            "not loaded, and not needed: every GPU is kept for virtual machines (vfio-pci)", _foreign(host)
+        )
     return _absent(host)
 
 

@@ -33,6 +33,8 @@ MILD = {
     94: "a contained memory error",
 }
 _XID = re.compile(r"NVRM: Xid \((?:PCI:)?([0-9a-fA-F:.]+?)\): (\d+)")
+_RECOVERED = re.compile(r"recovery action changed from \S+ \(.*\) to \S+ \(None\)")
+"""An Xid 154 as well, and good news."""
 
 
 def xids(host: HostView) -> Finding:
@@ -41,7 +43,7 @@ def xids(host: HostView) -> Finding:
         return XIDS.unknown(host.log)
     found: Counter[tuple[str, int]] = Counter()
     for line in host.log:
-        if match := _XID.search(line.text):
+        if (match := _XID.search(line.text)) and not _RECOVERED.search(line.text):
             found[(_address(match[1]), int(match[2]))] += 1
     grave = {key: count for key, count in found.items() if key[1] in GRAVE}
     others = {key: count for key, count in found.items() if key[1] not in GRAVE and key[1] not in BY_PROGRAMS}

@@ -12,6 +12,7 @@ TRANSLATION = Check("iommu", "IOMMU")
 REDIRECT = Check("acs", "ACS")
 
 TRANSLATING = ("DMA", "DMA-FQ")
+HANDED_ON = "every GPU is kept for virtual machines, which need it"
 
 
 def nodes(host: HostView) -> Finding:
@@ -47,9 +48,12 @@ def iommu(host: HostView) -> Finding:
         return TRANSLATION.unknown("the host below translates, and does not tell")
     if isinstance(host.pci, Unread):
         return TRANSLATION.unknown(host.pci)
-    several = len(host.pci) > 1
+    ours = _of_this_host(host.pci)
+    if not ours and host.pci:
+        return TRANSLATION.ok(HANDED_ON)
+    several = len(ours) > 1
     ones = []
-    for device in host.pci:
+    for device in ours:
         kind = device.iommu
         if isinstance(kind, Unread):
             ones.append(One(device.pci, Verdict.UNKNOWN, f"cannot be read ({kind.why})"))
@@ -72,6 +76,11 @@ def iommu(host: HostView) -> Finding:
     )  # fmt: skip
 
 
+def _of_this_host(devices: tuple[PciGpu, ...]) -> list[PciGpu]:
+    """Without those that are kept for virtual machines: no program here copies between them."""
+    return [device for device in devices if device.driver != "vfio-pci"]
+
+
 def _between_gpus(host: HostView, device: PciGpu, seen: str) -> One:
     """What hampers traffic between GPUs over PCIe does not touch GPUs that NVLink joins."""
     gpus = () if isinstance(host.gpus, Unread) else host.gpus
@@ -89,11 +98,14 @@ def acs(host: HostView) -> Finding:
         return REDIRECT.unknown("the ports above the GPUs are the host's below")
     if isinstance(host.pci, Unread):
         return REDIRECT.unknown(host.pci)
-    if len(host.pci) == 1:
+    ours = _of_this_host(host.pci)
+    if not ours and host.pci:
+        return REDIRECT.ok(HANDED_ON)
+    if len(ours) == 1:
         return REDIRECT.ok("one GPU, so there is no traffic between GPUs")
     return together(
         REDIRECT,
-        [_acs(host, device) for device in host.pci],
+        [_acs(host, device) for device in ours],
         "Copies between GPUs below one switch take the way through the root complex instead of the short one: "
         "slower, and with NCCL seen to hang. GPUs joined by NVLink do not use this way for each other.",
         "Turn ACS off in the firmware setup, or for these ports at boot; not where devices are handed to virtual "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.host_view import HostView, Place
+from gpu_tuned.core.host_view import GpuView, HostView, Place
 from gpu_tuned.core.model import ComputeMode, Unread
 from gpu_tuned.core.rivals import RIVALS
 from gpu_tuned.core.verdict import Finding
@@ -161,8 +161,9 @@ def mps(host: HostView) -> Finding:
     if services.mps_runs:
         return SHARING.ok("its control daemon runs" + ("" if exclusive else "; compute mode is default"))
     if exclusive:
+        taken = sum(gpu.gpu.pci in exclusive and bool(_processes(gpu)) for gpu in told)
         return SHARING.warning(
-            f"{len(exclusive)} in exclusive process mode, and no MPS control daemon is seen",
+            f"{len(exclusive)} in exclusive process mode, {taken} of them taken, and no MPS control daemon is seen",
             "The GPU takes one process and refuses the next (error 46, devices unavailable): the second container "
             "does not start.",
             'Start MPS, or set compute_mode = "default".',
@@ -179,7 +180,14 @@ def mps(host: HostView) -> Finding:
         )
     if len(told) < len(host.gpus):
         return SHARING.unknown("the driver does not tell every GPU's compute mode")
-    return SHARING.ok("not in use, and no GPU is exclusive")
+    shared = [gpu.gpu.pci for gpu in told if _processes(gpu) > 1]
+    slices = f"; {len(shared)} with several processes, which take turns" if shared else ""
+    return SHARING.ok(f"not in use, and no GPU is exclusive{slices}")
+
+
+def _processes(gpu: GpuView) -> int:
+    """Compute processes on a GPU; 0 where the driver does not tell them."""
+    return 0 if isinstance(gpu.compute_processes, Unread) else gpu.compute_processes
 
 
 CHECKS = (keepers, others, order, files, leftovers, mps)

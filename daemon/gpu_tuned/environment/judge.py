@@ -242,9 +242,17 @@ def _given_up(catalogue: Catalogue, said: Verdict, gone: Removed) -> Verdict:
         State.FATAL: Standing.FATAL,
         State.NO_EFFECT: Standing.NO_EFFECT,
     }[gone.state]
-    # `last` is the version in which this was seen; since when it is so is not known.
+    # `last` is the version in which this was seen. Since when it is so, the new name's first version says, if known.
     certainty = {None: Certainty.LIKELY, -1: Certainty.LOW}.get(before, Certainty.CERTAIN)
+    if before == -1 and gone.state is State.ALIAS and _has(catalogue, gone.replacement, said):
+        certainty = Certainty.LIKELY
     return replace(said, standing=standing, certainty=certainty)
+
+
+def _has(catalogue: Catalogue, name: str, said: Verdict) -> bool:
+    """Whether the component of `said` is known to read `name` in that version already."""
+    sinces = [row.since for row in catalogue.facts(name).readers if row.component == said.component and row.since]
+    return any(catalogue.compare(said.component, said.version, since) in (0, 1) for since in sinces)
 
 
 def _best(verdicts: list[Verdict]) -> Verdict:

@@ -21,7 +21,6 @@ from gpu_tuned.loop.world import World
 if TYPE_CHECKING:
     from gpu_tuned.core.advice import Advice
     from gpu_tuned.core.policy import Policy
-    from gpu_tuned.core.wire import Advice as AdviceRow
     from gpu_tuned.core.wire import Driver as DriverRow
     from gpu_tuned.core.wire import Gpu as GpuRow
     from gpu_tuned.core.wire import PlanReply
@@ -83,7 +82,7 @@ class Publisher:
         plan["mode"], plan["pending"] = status.mode(observing=supervisor.observing), pending
         held = {s for state in states for s, wish in wishes_of(state).items() if not wish.watched}
         plan["notes"] += supervisor.rivals.beside(lambda: held)
-        plan["advice"] = [advice_row(advice) for advice in self._advice(policy, states)]
+        plan["advice"] = [advice.wire() for advice in self._advice(policy, states)]
         self._planned = (key, plan)
         return plan
 
@@ -175,18 +174,3 @@ class Publisher:
             "answered_at": status.timestamp(self._supervisor.answered_at),
             "not_answering_since": None,
         }
-
-
-def advice_row(advice: Advice) -> AdviceRow:
-    """One piece of advice, for `plan`."""
-    return {
-        "id": advice.id,
-        "severity": advice.severity.value,
-        "gpu": advice.gpu.uuid,
-        "pci": advice.gpu.pci,
-        "name": advice.gpu.name,
-        "setting": advice.setting.value,
-        "message": advice.says,
-        "origin": advice.origin or None,
-        "page": advice.page,
-    }

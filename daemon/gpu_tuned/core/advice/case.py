@@ -11,6 +11,10 @@ from fnmatch import fnmatchcase
 from gpu_tuned.core.model import Board, ClockLock, Gpu, Reading, Setting
 from gpu_tuned.core.wish import Wish
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Advice as AdviceRow
+
 PAGES = "docs/advice"
 
 
@@ -107,22 +111,25 @@ class Advice:
     severity: Severity
     gpu: Gpu
     setting: Setting
-    says: str
+    message: str
+    """What happens, to be read without the page."""
     origin: str
     page: str
 
-    def wire(self) -> dict[str, str]:
-        """As JSON."""
+    def wire(self) -> AdviceRow:
+        """As every command and the interface tells it."""
         return {
             "id": self.id,
             "severity": self.severity.value,
             "gpu": self.gpu.uuid,
+            "pci": self.gpu.pci,
+            "name": self.gpu.name,
             "setting": self.setting.value,
-            "says": self.says,
-            "origin": self.origin,
+            "message": self.message,
+            "origin": self.origin or None,
             "page": self.page,
         }
 
     def __str__(self) -> str:
         where = f"{self.origin}: " if self.origin else ""
-        return f"{self.severity.value}: {where}{self.says} [{self.id}]"
+        return f"{self.severity.value}: {where}{self.message} [{self.id}]"

@@ -37,12 +37,12 @@ def advise(case: Case, accepted: Collection[str] = ()) -> tuple[Advice, ...]:
     """Every hazard of one GPU's wishes, worst first; without those that are accepted."""
     found = []
     for hazard in CATALOGUE:
-        says = None if hazard.id in accepted else hazard.applies(case)
-        if says is not None:
+        message = None if hazard.id in accepted else hazard.applies(case)
+        if message is not None:
             wish = case.wish(hazard.setting)
             origin = str(wish.origin) if wish is not None else ""
             found.append(
-                Advice(hazard.id, hazard.severity, case.board.gpu, hazard.setting, says, origin, hazard.page)
+                Advice(hazard.id, hazard.severity, case.board.gpu, hazard.setting, message, origin, hazard.page)
             )
     order = list(Severity)
     return tuple(sorted(found, key=lambda advice: order.index(advice.severity)))

@@ -17,6 +17,6 @@ def advice_lines(advice: Iterable[Json], colour: Colour) -> list[str]:
     lines: list[str] = []
     for one in advice:
         where = f"{one['origin']}: " if one["origin"] else ""
-        text = f"{one['severity']}: {where}{one['says']} [{one['id']}]"
+        text = f"{one['severity']}: {where}{one['message']} [{one['id']}]"
         lines += [colour(_STYLES.get(one["severity"], "dim"), line) for line in wrap(text, "  ", "    ")]
     return lines

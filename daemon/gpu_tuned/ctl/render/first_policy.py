@@ -161,14 +161,14 @@ def _advice(document: Json, mark: str) -> list[str]:
     """What is known to go wrong with what is taken over; the same of several GPUs is told once."""
     told: dict[tuple[str, str], list[Json]] = {}
     for row in document["advice"]:
-        told.setdefault((row["id"], row["says"]), []).append(row)
+        told.setdefault((row["id"], row["message"]), []).append(row)
     if not told:
         return []
     out = [mark.rstrip(), f"{mark}KNOWN OF THESE SETTINGS (`accept` in the policy silences one)"]
     numbers = {gpu["uuid"]: gpu["index"] for gpu in document["gpus"]}
-    for (name, says), rows in told.items():
+    for (name, message), rows in told.items():
         where = ",".join(str(numbers[row["gpu"]]) for row in rows)
-        text = f"{rows[0]['severity']}: GPU {where} {_label(rows[0]['setting'])}: {says} [{name}]"
+        text = f"{rows[0]['severity']}: GPU {where} {_label(rows[0]['setting'])}: {message} [{name}]"
         out += wrap(text, f"{mark}  ", f"{mark}      ")
     return out
 

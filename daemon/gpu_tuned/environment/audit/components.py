@@ -85,8 +85,10 @@ _WHEEL = re.compile(
 )
 _INSTALL = re.compile(r"\b(?:pip3?|uv)\s+(?:pip\s+)?(?:install|add)\s+([^&|;\n]*)")
 _PACKAGE = re.compile(
-    r"""(?<![\w./=:-])["']?([A-Za-z][A-Za-z0-9_.-]*)(?:\[[\w,-]*\])?(?:==\s*(\d[\w.+]*))?(?![\w/:.\[])"""
+    r"""(?<![\w./=:-])["']?([A-Za-z][A-Za-z0-9_.-]*)(?:\[[\w,-]*\])?"""
+    r"""((?:\s*,?\s*(?:[=~<>!]=|[<>])\s*\d[\w.+]*(?:\.\*)?)*)(?![\w/:.\[])"""
 )
+_BOUND = re.compile(r"(==|~=|<=|<)\s*(\d[\w.+]*)")
 
 
 def fill_in(environment: Environment, catalogue: Catalogue, told: Mapping[str, str]) -> None:
@@ -141,7 +143,8 @@ def _installed(text: str, catalogue: Catalogue) -> dict[str, str]:
     """Components that a build installs with pip or uv, in a version where it names one: `vllm==0.33.0`, or a wheel by
     its file name."""
     found: dict[str, str] = {}
-    named = [pair for command in _INSTALL.findall(text) for pair in _PACKAGE.findall(command)]
+    required = [pair for command in _INSTALL.findall(text) for pair in _PACKAGE.findall(command)]
+    named = [(name, _newest(bounds)) for name, bounds in required]
     for name, version in [*_WHEEL.findall(text), *named]:
         folded = name.lower().replace("_", "-")
         id = _PACKAGES.get(folded, folded)
@@ -149,6 +152,13 @@ def _installed(text: str, catalogue: Catalogue) -> dict[str, str]:
             told = f"llama-cpp-python {version}" if id == "llama.cpp" and version else version
             found[id] = found.get(id) or told.split("+")[0]
     return found
+
+
+def _newest(bounds: str) -> str:
+    """The newest version that a requirement lets in, "" where it sets no end; `<5` ends just before 5."""
+    found = {operator: version.rstrip(".") for operator, version in _BOUND.findall(bounds)}
+    below = found.get("<")
+    return found.get("==") or found.get("~=") or found.get("<=") or (f"{below}.dev0" if below else "")
 
 
 def scripts(environment: Environment) -> list[str]:

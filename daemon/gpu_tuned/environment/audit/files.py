@@ -73,7 +73,7 @@ def kind_of(path: str, text: str) -> FileKind:
     name = posixpath.basename(path).lower()
     if re.fullmatch(r"(dockerfile|containerfile)([._-].*)?|.*[._-](dockerfile|containerfile)", name):
         return FileKind.DOCKERFILE
-    if name.endswith((".service", ".container", ".socket", ".timer", ".slice")) or unit.is_unit(text[:20000]):
+    if name.endswith(unit.SUFFIXES) or unit.is_unit(text[:20000]):
         return FileKind.UNIT
     if name.endswith((".yaml", ".yml", ".json")):
         return FileKind.YAML
@@ -168,7 +168,7 @@ def expand(paths: list[str]) -> Iterator[tuple[str, bool]]:
             for folder, folders, names in os.walk(path):
                 folders[:] = sorted(set(folders) - _SKIPPED)
                 for name in sorted(names):
-                    if _by_name(name) or (name.endswith(".conf") and folder.endswith(".service.d")):
+                    if _by_name(name) or (name.endswith(".conf") and folder.endswith((".service.d", ".container.d"))):
                         yield posixpath.join(folder, name), False
         else:
             yield path, True

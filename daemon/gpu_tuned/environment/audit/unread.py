@@ -32,6 +32,10 @@ _COMMON_WORDS = frozenset({"python", "triton"})
 _MOST_NEAR = 100
 
 
+def _has_digit(word: str) -> bool:
+    return any(letter.isdigit() for letter in word)
+
+
 @dataclass(slots=True)
 class Unread:
     """The rule, with what it may take for granted about the whole audit."""
@@ -60,6 +64,8 @@ class Unread:
             return
         near = self._near(name) if space is not None else []
         same = [other for other in near if wording.bare(other) == wording.bare(name)]
+        if space is not None and space.closed in ("mostly", "no"):
+            same = same or [other for other in near if self._slip(name, other, space.closed)]
         unread = verdict.standing is Standing.UNREAD
         if verdict.component in _COMMON_WORDS and not any(wording.near_enough(name, other) for other in near):
             unread = False
@@ -135,6 +141,15 @@ class Unread:
         if one.value is None or secrets.is_secret_name(one.name):
             return near[0]
         return line_with(one, near[0], one.value) or f"{near[0]}={one.value}"
+
+    def _slip(self, name: str, other: str, closed: str) -> bool:
+        """Whether `name` is `other` but for a letter or so, and too long to be another word by chance. Where
+        everybody has names with the prefix, only those count that everybody knows."""
+        words, others = name.split("_"), other.split("_")
+        differ = [pair for pair in zip(words, others, strict=False) if pair[0] != pair[1]]
+        if len(words) != len(others) or len(differ) != 1 or len(name) < 12 or any(map(_has_digit, differ[0])):
+            return False
+        return (closed == "mostly" or other in self.catalogue.values) and wording.near_enough(name, other)
 
     def _near(self, name: str) -> list[str]:
         found = self._nears.get(name)

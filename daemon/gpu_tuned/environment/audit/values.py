@@ -89,6 +89,7 @@ def _illegal(one: Assignment, row: Value, environment: Environment) -> Finding:
         )
     meant = nearest.BY_NAME.get(one.name)
     spellings = [word for word in nearest.switches(value) if legal.is_legal(row, word)]
+    spellings.sort(key=lambda word: word not in re.split(r"[ |,]+", row.legal))  # the documented one before others
     near = meant(value) if meant else "".join(spellings[:1])
     if not near or legal.is_legal(row, near) is False:
         near = legal.nearest(row, value)

@@ -13,15 +13,13 @@ from gpu_tuned.environment.audit.model import (
     Assignment,
     Certainty,
     Environment,
-    Kind,
-    Mount,
     Place,
     Reader,
     Reading,
     Trap,
     Unreadable,
 )
-from gpu_tuned.environment.audit.readers import dockerfile, envfile, nodes
+from gpu_tuned.environment.audit.readers import compose_resources, dockerfile, envfile, nodes
 from gpu_tuned.environment.audit.readers.words import command_of
 
 if TYPE_CHECKING:
@@ -93,12 +91,15 @@ class _File:
         for key in ("entrypoint", "command"):
             if _is_shell(nodes.get(body, "entrypoint"), nodes.get(body, "command")):
                 found.assignments += nodes.script(nodes.get(body, key), self._file)
-        found.mounts += self._mounts(config)
+        found.mounts += compose_resources.mounts(config, self._file)
         capabilities = {word.removeprefix("CAP_") for word in nodes.words_of(nodes.get(body, "cap_add"))}
         found.may_place_memory |= (
             bool(capabilities & {"SYS_NICE", "ALL"}) or self._text(config, "privileged") == "true"
         )
-        self._gpus(config, found)
+        asked = compose_resources.gpus(config, self._file, self._dotenv)
+        self._reading.traps += asked.traps
+        found.devices = asked.devices or found.devices
+        found.device_count = asked.count if asked.count is not None else found.device_count
         listens = bool(nodes.items(config["ports"][1])) if "ports" in config else False
         found.published = (found.published or listens) and self._text(config, "network_mode") != "host"
         return found
@@ -129,10 +130,8 @@ class _File:
         context = nodes.text_of(build) or nodes.text_of(nodes.get(build, "context")) or "."
         name = nodes.text_of(nodes.get(build, "dockerfile")) or "Dockerfile"
         path = posixpath.normpath(posixpath.join(self._folder, context, name))
-        text = self._load(path)
-        inline = nodes.text_of(nodes.get(build, "dockerfile_inline"))
-        if inline is not None:
-            text = inline
+        inline = nodes.get(build, "dockerfile_inline")
+        text = nodes.text_of(inline) if inline is not None else self._load(path)
         if text is None:
             found.image = found.image if has_image else ""
             return
@@ -140,8 +139,20 @@ class _File:
         self._reading.used |= built.used
         stage = nodes.text_of(nodes.get(build, "target"))
         last = next((one for one in built.environments if one.label == f"stage {stage}"), built.environments[-1])
+        if inline is not None and inline.style == "|":  # nobody else audits it
+            self._reading.traps += [replace(one, place=self._inside(inline, one.place)) for one in built.traps]
+            found.assignments += [
+                replace(one, place=self._inside(inline, one.place)) for one in last.assignments if not one.build_only
+            ]
         found.image = last.image
         found.command = found.command or last.command
+
+    def _inside(self, block: Node, place: Place) -> Place:
+        """A place in the text of a block (`|`), as one of this file."""
+        line = block.start_mark.line + 1 + place.line
+        lines = (self._load(self._file) or "").split("\n")
+        written = lines[line - 1] if line <= len(lines) else ""
+        return Place(self._file, line, place.column + len(written) - len(written.lstrip()))
 
     def _env_files(self, node: Node) -> list[Assignment]:
         found: list[Assignment] = []
@@ -228,11 +239,8 @@ class _File:
         message: str,
         replacement: str = "",
         certainty: Certainty = Certainty.CERTAIN,
-        kind: Kind = Kind.SYNTAX,
     ) -> None:
-        self._reading.traps.append(
-            Trap(id, name, nodes.place(node, self._file), certainty, message, replacement, kind)
-        )
+        self._reading.traps.append(Trap(id, name, nodes.place(node, self._file), certainty, message, replacement))
 
     # --- the rest of a service ---------------------------------------------------------------------------------
 
@@ -261,83 +269,7 @@ class _File:
             words.append(value if value is not None else written)
         return tuple(words) if nodes.is_list(node) else command_of(" ".join(words))
 
-    def _mounts(self, config: nodes.Mapping) -> list[Mount]:
-        found = []
-        for item in nodes.items(config["volumes"][1]) if "volumes" in config else []:
-            place = nodes.place(item, self._file)
-            written = nodes.text_of(item)
-            if written is not None:
-                target = _target(written)
-                if target:
-                    found.append(Mount(target, tmpfs=False, noexec=False, place=place, written=written))
-            elif path := nodes.text_of(nodes.get(item, "target")):
-                tmpfs = nodes.text_of(nodes.get(item, "type")) == "tmpfs"
-                found.append(Mount(path, tmpfs, tmpfs, place, path))
-        if "tmpfs" in config:
-            node = config["tmpfs"][1]
-            for item in nodes.items(node) or [node]:
-                if written := nodes.text_of(item):
-                    target, _, options = written.partition(":")
-                    noexec, place = "exec" not in options.split(","), nodes.place(item, self._file)
-                    found.append(Mount(target, tmpfs=True, noexec=noexec, place=place, written=written))
-        return found
-
-    def _gpus(self, config: nodes.Mapping, found: Environment) -> None:
-        requests = []
-        if "deploy" in config:
-            requests += nodes.items(nodes.get(config["deploy"][1], "resources", "reservations", "devices"))
-        if "gpus" in config:
-            node = config["gpus"][1]
-            if nodes.text_of(node) == "all":
-                found.devices = ("all",)
-            requests += nodes.items(node)
-        for request in requests:
-            self._request(request, found)
-        cdi = [
-            word.partition("=")[2]
-            for word in (nodes.words_of(config["devices"][1]) if "devices" in config else [])
-            if word.startswith("nvidia.com/gpu=")
-        ]
-        if cdi:
-            found.devices = tuple(cdi)
-
-    def _request(self, request: Node, found: Environment) -> None:
-        parts = nodes.mapping(request)
-        ids = nodes.get(request, "device_ids")
-        count = nodes.text_of(nodes.get(request, "count"))
-        if ids is not None and count is not None:
-            name = "deploy.resources.reservations.devices"
-            message = "count and device_ids cannot stand together; Compose refuses the file"
-            self._trap("compose-device-request", name, parts["count"][0], message, kind=Kind.CONTRADICTION)
-        if ids is not None:
-            found.devices = tuple(nodes.words_of(ids))
-        elif count == "all" or (count is None and parts):
-            found.devices = ("all",)
-        elif count is not None and count.isdecimal():
-            found.device_count = int(count)
-        options = parts.get("options")
-        driver = nodes.text_of(nodes.get(request, "driver")) or "nvidia"
-        if options and driver in ("nvidia", "cdi") and (nodes.items(options[1]) or nodes.mapping(options[1])):
-            what = "CDI refuses them" if driver == "cdi" else "the engine's nvidia driver never reads them"
-            message = (
-                f"options of a GPU request do nothing: {what}; a compute mode is set on the host, for every container"
-            )
-            self._trap(
-                "compose-device-options",
-                "deploy.resources.reservations.devices.options",
-                options[0],
-                message,
-                'compute_mode = "..." in gpu-tuned\'s policy',
-                kind=Kind.UNREAD,
-            )
-
 
 def _is_shell(*parts: Node | None) -> bool:
     words = [word for part in parts for text in nodes.words_of(part) for word in text.split(None, 2)[:2]]
     return any(word.rsplit("/", 1)[-1] in ("sh", "bash") for word in words[:4])
-
-
-def _target(written: str) -> str:
-    """The path inside of the container of `source:target:options`; a Windows drive is no source."""
-    parts = re.sub(r"\$\{[^}]*\}", "x", written).split(":")
-    return parts[0] if len(parts) == 1 else parts[1]

@@ -142,6 +142,9 @@ def _old_form(rest: str, at: int, line: Line, stage: _Stage, reading: Reading) -
     raw = raw.strip()
     if not _NAME.fullmatch(name):
         return
+    if raw.startswith("="):
+        _space_around(name, raw, place, stage, reading)
+        return
     comment = re.search(r"\s#\s", raw)
     if comment:
         raw = raw[: comment.start()].rstrip()
@@ -152,6 +155,15 @@ def _old_form(rest: str, at: int, line: Line, stage: _Stage, reading: Reading) -
     stage.environment.assignments.append(found)
     if value is not None:
         stage.names[name] = value
+
+
+def _space_around(name: str, raw: str, place: Place, stage: _Stage, reading: Reading) -> None:
+    """`ENV NAME = value`."""
+    meant = raw[1:].strip()
+    message = f'the space at = makes the value of {name} "{raw[:40]}"'
+    right = FORM.replace("{name}", name).replace("{value}", meant)
+    reading.traps.append(Trap("dockerfile-space", name, place, Certainty.CERTAIN, message, right))
+    stage.environment.assignments.append(Assignment(name, None, place, FORM))
 
 
 def _comment_trap(

@@ -38,7 +38,8 @@ class _Taken:
 def read(text: str, file: str, reader: Reader | None) -> Reading:
     """The environment that `text` gives; `reader` None: not known who reads it."""
     reading = Reading()
-    environment = Environment("", Place(file, 1, 1), fragment=reader is None)
+    # What systemd and Compose read may be for an ExecStart= or a ${NAME} that is not here; a container gets it whole.
+    environment = Environment("", Place(file, 1, 1), fragment=reader in (None, Reader.DOCKER))
     readers = (reader,) if reader else tuple(Reader)
     lines = text.removeprefix("\ufeff").split("\n")
     number = 0

@@ -61,7 +61,10 @@ def read(documents: list[Node], file: str) -> Reading:
             state.services.add(name)
     for document in _resources(documents):
         kind = nodes.text_of(nodes.get(document, "kind"))
-        if kind in ("ConfigMap", "Secret", "CustomResourceDefinition"):
+        for generator in ("configMapGenerator", "secretGenerator"):
+            for item in nodes.items(nodes.get(document, generator)):
+                _generated(item, state)
+        if kind in ("ConfigMap", "Secret", "CustomResourceDefinition", "Kustomization"):
             continue
         around = _Around(
             name=nodes.text_of(nodes.get(document, "metadata", "name")) or "",
@@ -75,6 +78,25 @@ def read(documents: list[Node], file: str) -> Reading:
                 Environment(f"ConfigMap {name}", found[0].place, found, container=True, fragment=True)
             )
     return state.reading
+
+
+def _generated(item: Node, state: _File) -> None:
+    """What Kustomize makes a ConfigMap or a Secret of: literals, each NAME=value."""
+    assignments = []
+    for literal in nodes.items(nodes.get(item, "literals")):
+        name, equals, value = (nodes.text_of(literal) or "").partition("=")
+        if equals and _LIKE_A_VARIABLE.fullmatch(name):
+            place = nodes.place(literal, state.file)
+            quoted = literal.style in ("'", '"')
+            place = replace(place, column=place.column + quoted)
+            if len(value) > 1 and value[0] == value[-1] and value[0] in "'\"":
+                value = value[1:-1]  # as Kustomize does
+            assignments.append(Assignment(name, value, place, "- {name}={value}"))
+    if assignments:
+        label = f"ConfigMap {nodes.text_of(nodes.get(item, 'name')) or ''}".rstrip()
+        state.reading.environments.append(
+            Environment(label, assignments[0].place, assignments, container=True, fragment=True)
+        )
 
 
 def _resources(documents: list[Node]) -> Iterator[Node]:

@@ -19,6 +19,20 @@ from gpu_tuned.environment.audit.readers.words import (
 
 Load = Callable[[str], "str | None"]
 
+SUFFIXES = (
+    ".service",
+    ".container",
+    ".socket",
+    ".timer",
+    ".slice",
+    ".target",
+    ".path",
+    ".mount",
+    ".pod",
+    ".kube",
+    ".build",
+)
+"""Units and quadlets. Only some can hold an environment; the others must not be taken for env files."""
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FORM = "Environment={name}={value}"
 
@@ -53,7 +67,7 @@ class _Source:
 
 
 def is_unit(text: str) -> bool:
-    return re.search(r"^\[(Service|Container|Unit)\]\s*$", text, re.MULTILINE) is not None
+    return re.search(r"^\[(Service|Container|Unit|Pod|Kube)\]\s*$", text, re.MULTILINE) is not None
 
 
 def read(text: str, file: str, load: Load, drop_ins: tuple[tuple[str, str], ...] = ()) -> Reading:

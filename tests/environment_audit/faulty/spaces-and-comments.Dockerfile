@@ -1,0 +1,5 @@
+FROM vllm/vllm-openai:v0.33.0
+ENV VLLM_LOGGING_LEVEL=INFO  # default
+ENV HF_HOME = /models
+ENV VLLM_CPU_KVCACHE_SPACE 40GB
+RUN export VLLM_CACHE_ROOT=/models/vllm
