@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.model import Truth, Wish, check_row, check_whole, must
-from tests.chaos.walker import policies
+from tests.chaos.policies import policies
 from tests.nvsim import Nvsim
 from tests.sinks import Heard, stalling
 
