@@ -111,15 +111,15 @@ class Journald:
 class Heard(Daemon):
     """Its words go to a pipe, or to a journald, and are read into the log as long as `heard` is set."""
 
-    def __init__(self, host: Nvsim, policy: str, journald: Journald | None = None, **environment: str) -> None:
+    def __init__(self, host: Nvsim, policy: str, journald: Journald | None, environment: dict[str, str]) -> None:
         self.heard, self._closing, self._journald = Event(), Event(), journald
         self.heard.set()
         self._source, self.stderr = os.pipe()
         if journald:
             found = os.fstat(self.stderr)
-            environment["JOURNAL_STREAM"] = f"{found.st_dev}:{found.st_ino}"
+            environment = {**environment, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
             self.prefix = journald.prefix
-        super().__init__(host, policy, **environment)
+        super().__init__(host, policy, root=True, folder=None, **environment)
         self._reader = Thread(target=self._read, daemon=True)
         self._reader.start()
 
