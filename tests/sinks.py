@@ -41,13 +41,20 @@ int rename(const char *from, const char *to) {
 """
 
 
-def stalling(folder: Path, env: Mapping[str, str]) -> str:
-    """LD_PRELOAD of a process whose fsync stands still while there is the file that its variable STALL names,
-    and which finds no space for a new state file while there is the one that FULL names."""
-    source, library = folder / "stalls.c", folder / "stalls.so"
+@cache
+def _library() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
+    """Compiled once; the folder goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="gpu-tuned-")
+    source, library = Path(folder.name) / "stalls.c", Path(folder.name) / "stalls.so"
     source.write_text(STALLS)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return f"{library} {env.get('LD_PRELOAD', '')}".strip()
+    return library, folder
+
+
+def stalling(env: Mapping[str, str]) -> str:
+    """LD_PRELOAD of a process whose fsync stands still while there is the file that its variable STALL names,
+    and which finds no space for a new state file while there is the one that FULL names."""
+    return f"{_library()[0]} {env.get('LD_PRELOAD', '')}".strip()
 
 
 def fill(descriptor: int) -> None:

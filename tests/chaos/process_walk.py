@@ -60,7 +60,7 @@ class Walk:
             self.host,
             self.in_force[0],
             Journald() if self.random.random() < JOURNALS and Journald.possible() else None,
-            {"LD_PRELOAD": stalling(folder, self.host.env), "STALL": str(self.stall), "FULL": str(self.full)},
+            {"LD_PRELOAD": stalling(self.host.env), "STALL": str(self.stall), "FULL": str(self.full)},
         )
         self.deaf_clients: list[socket.socket] = []
         self.refused = [False] * len(self.boards)

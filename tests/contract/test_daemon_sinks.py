@@ -117,7 +117,7 @@ def test_a_journald_that_does_not_read(host: Nvsim, journald: Journald, tmp_path
 
 def test_a_disk_that_stalls(host: Nvsim, tmp_path: Path) -> None:
     stall = tmp_path / "stall"
-    with Daemon(host, POLICY, LD_PRELOAD=stalling(tmp_path, host.env), STALL=str(stall)).ready() as daemon:
+    with Daemon(host, POLICY, LD_PRELOAD=stalling(host.env), STALL=str(stall)).ready() as daemon:
         stall.touch()
         daemon.config.write_text(POLICY + 'compute_mode = "default"\n')
         daemon.ctl("reload")  # the last good policy is to be saved
