@@ -199,6 +199,11 @@ class Daemon:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.terminate()
+        return self.wait(timeout_s)
+
+    def wait(self, timeout_s: float = 5.0) -> int:
+        """Its exit code, once it has ended."""
+        assert self.process is not None
         return self.process.wait(timeout_s)
 
     def kill(self) -> None:

@@ -1,36 +1,60 @@
-"""Sinks that stand still: a pipe that nobody reads, a disk that does not come back from fsync."""
+"""Sinks that stand still: a pipe that nobody reads, a journald that hangs, a disk that does not come back from fsync
+or is full."""
 
 from __future__ import annotations
 
 import os
+import select
+import shutil
+import socket
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from threading import Event, Thread
+from types import TracebackType
 
 from tests.daemon import Daemon
+from tests.nvsim import Nvsim
 
-# A disk that does not come back from fsync while a file is there.
+# A disk that does not come back from fsync while a file is there, and is full while another one is.
 STALLS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 int fsync(int file) {
   int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
   while (access(getenv("STALL"), F_OK) == 0) usleep(20000);
   return real(file);
 }
+int rename(const char *from, const char *to) {
+  int (*real)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
+  const char *full = getenv("FULL");
+  if (full && strstr(to, "/state/") && access(full, F_OK) == 0) return errno = ENOSPC, -1;
+  return real(from, to);
+}
 """
 
 
-def stalling(folder: Path, env: Mapping[str, str]) -> str:
-    """LD_PRELOAD of a process whose fsync stands still while there is the file that its variable STALL names."""
-    source, library = folder / "stalls.c", folder / "stalls.so"
+@cache
+def _library() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
+    """Compiled once; the folder goes with the process."""
+    folder = tempfile.TemporaryDirectory(prefix="gpu-tuned-")
+    source, library = Path(folder.name) / "stalls.c", Path(folder.name) / "stalls.so"
     source.write_text(STALLS)
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    return f"{library} {env.get('LD_PRELOAD', '')}".strip()
+    return library, folder
+
+
+def stalling(env: Mapping[str, str]) -> str:
+    """LD_PRELOAD of a process whose fsync stands still while there is the file that its variable STALL names,
+    and which finds no space for a new state file while there is the one that FULL names."""
+    return f"{_library()[0]} {env.get('LD_PRELOAD', '')}".strip()
 
 
 def fill(descriptor: int) -> None:
@@ -43,27 +67,95 @@ def fill(descriptor: int) -> None:
     os.close(other)
 
 
+class Journald:
+    """A socket in journald's place, in a namespace that only the daemon sees; whoever reads it is this test."""
+
+    def __init__(self) -> None:
+        # A Unix socket's path holds 107 characters, and pytest's folders are longer.
+        self.folder = Path(tempfile.mkdtemp(prefix="gpu-tuned-"))
+        self.path = self.folder / "socket"
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._socket.bind(str(self.path))
+        self._socket.setblocking(False)
+        inside = f'mount -t tmpfs none /run && mkdir -p "$0" && mount --bind {self.folder} "$0" && exec "$@"'
+        self.prefix = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside, "/run/systemd/journal"]
+
+    def read(self) -> str:
+        """Everything that arrived."""
+        entries = b""
+        with suppress(BlockingIOError):
+            while True:
+                entries += self._socket.recv(1 << 18)
+        return entries.decode(errors="replace")
+
+    def hang(self) -> None:
+        """Its queue fills up, by everything on a host, and it does not read."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others, suppress(BlockingIOError):
+            others.setblocking(False)
+            while True:
+                others.sendto(b"MESSAGE=of somebody else", str(self.path))
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def close(self) -> None:
+        self._socket.close()
+        shutil.rmtree(self.folder)
+
+    @staticmethod
+    @cache
+    def possible() -> bool:
+        """Whether this machine lets us make a mount namespace."""
+        if not shutil.which("unshare"):
+            return False
+        made = Journald()
+        try:
+            return subprocess.run([*made.prefix, "true"], capture_output=True).returncode == 0
+        finally:
+            made.close()
+
+
 class Heard(Daemon):
-    """Its standard error is a pipe, which is read into the log as long as `heard` is set."""
+    """Its words go to a pipe, or to a journald, and are read into the log as long as `heard` is set."""
 
-    def start(self) -> None:
-        if not hasattr(self, "pipe"):
-            read, self.pipe = os.pipe()
-            self.stderr = self.pipe
-            self.heard = Event()
-            self.heard.set()
-            self._reader = Thread(target=self._read, args=(read,), daemon=True)
-            self._reader.start()
-        super().start()
-
-    def _read(self, descriptor: int) -> None:
-        with open(self.log, "ab", buffering=0) as log:
-            while self.heard.wait() and (data := os.read(descriptor, 65536)):
-                log.write(data.replace(b"\n\n", b""))
-        os.close(descriptor)
-
-    def __exit__(self, *error: object) -> None:
-        super().__exit__(None, None, None)
-        os.close(self.pipe)
+    def __init__(self, host: Nvsim, policy: str, journald: Journald | None, environment: dict[str, str]) -> None:
+        self.heard, self._closing, self._journald = Event(), Event(), journald
         self.heard.set()
+        self._source, self.stderr = os.pipe()
+        if journald:
+            found = os.fstat(self.stderr)
+            environment = {**environment, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino}"}
+            self.prefix = journald.prefix
+        super().__init__(host, policy, root=True, folder=None, **environment)
+        self._reader = Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def deafen(self) -> None:
+        """Nobody reads any more, and there is no room left."""
+        self.heard.clear()
+        if self._journald:
+            self._journald.hang()
+        elif self.stderr is not None:
+            fill(self.stderr)
+
+    def _read(self) -> None:
+        source = self._journald.fileno() if self._journald else self._source
+        with open(self.log, "ab", buffering=0) as log:
+            while not self._closing.is_set():
+                ready = self.heard.wait(0.2) and select.select([source], [], [], 0.2)[0]
+                if not ready or not self.heard.is_set():
+                    continue
+                data = self._journald.read().encode() if self._journald else os.read(source, 65536)
+                log.write(data.replace(b"\n\n", b""))
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        super().__exit__(None, None, None)
+        self._closing.set()
         self._reader.join(5)
+        for descriptor in (self._source, self.stderr):
+            if descriptor is not None:
+                os.close(descriptor)
+        if self._journald:
+            self._journald.close()

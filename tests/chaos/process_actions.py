@@ -12,7 +12,6 @@ from gpu_tuned.adapters.nvml.errors import MEANINGS
 from tests.chaos.model import must
 from tests.chaos.process_walk import BOARDS, Walk
 from tests.nvsim import NvsimError, handed_out, number
-from tests.sinks import fill
 
 GETTERS = (
     *("nvmlDeviceGetPowerManagementLimit", "nvmlDeviceGetFieldValues", "nvmlDeviceGetPersistenceMode"),
@@ -169,14 +168,25 @@ def load_nonsense(walk: Walk) -> None:
 
 
 def kill(walk: Walk) -> None:
-    ended(walk, walk.daemon.kill if walk.random.random() < 0.5 else walk.daemon.stop)
+    number = walk.random.choice(
+        [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2]
+    )
+
+    def end() -> None:
+        walk.daemon.signal(number)
+        code = walk.daemon.wait()
+        if number in (signal.SIGTERM, signal.SIGINT):
+            must(code == 0, "it ends by itself when it is asked to", walk.daemon.said[-500:])
+
+    ended(walk, end)
 
 
 def ended(walk: Walk, end: Callable[[], object]) -> None:
     """The daemon ends, somebody may set a limit meanwhile, and it is started again."""
     for index, board in enumerate(walk.boards):
-        board.known &= not walk.refused[index]
+        board.known &= not walk.refused[index] and not walk.was_full
     walk.refused = [False] * len(walk.boards)
+    walk.was_full = walk.full.exists()
     end()
     if walk.random.random() < 0.5:
         stranger(walk)
@@ -199,10 +209,9 @@ def garbage(walk: Walk) -> None:
 
 
 def unheard(walk: Walk) -> None:
-    """Nobody reads its standard error for a while, and the pipe is full: then somebody reads again."""
+    """Nobody reads what it says for a while, and the pipe or journald's queue is full: then somebody reads again."""
     if walk.daemon.heard.is_set():
-        walk.daemon.heard.clear()
-        fill(walk.daemon.pipe)
+        walk.daemon.deafen()
     else:
         walk.daemon.heard.set()
 
@@ -213,6 +222,15 @@ def disk(walk: Walk) -> None:
         walk.stall.unlink()
     else:
         walk.stall.touch()
+
+
+def full(walk: Walk) -> None:
+    """There is no room for a new state, or there is again."""
+    if walk.full.exists():
+        walk.full.unlink()
+    else:
+        walk.full.touch()
+        walk.was_full = True
 
 
 def reloads(walk: Walk) -> None:
@@ -269,5 +287,5 @@ ACTIONS: tuple[Callable[[Walk], None], ...] = (
         nonsense,
     ),
     *(load_policy, load_policy, load_nonsense, kill, kill, command, command, garbage),
-    *(unheard, unheard, disk, disk, reloads, reload_and_stop, frozen, deaf_client),
+    *(unheard, unheard, disk, disk, full, reloads, reload_and_stop, frozen, deaf_client),
 )

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from tests.chaos.model import Truth, Wish, check_row, check_whole, must
-from tests.chaos.walker import policies
-from tests.nvsim import Nvsim
-from tests.sinks import Heard, stalling
+from tests.chaos.policies import policies
+from tests.nvsim import Nvsim, wait_for
+from tests.sinks import Heard, Journald, stalling
 
 BOARDS = {"h200": (200, 700), "rtx-5090-575": (400, 575)}
 CALM_S = 20.0
+JOURNALS = 0.25
+"""Of so many walks, the daemon speaks to a journald; of the others, to a pipe."""
+STOPPED = "Stopped; "
 
 
 class Board(Truth):
@@ -50,8 +53,14 @@ class Walk:
         self.in_force = self.wanted()
         self.stall = folder / "stall"
         """While this file is there, the disk does not come back from fsync."""
+        self.full = folder / "full"
+        """While this file is there, no state can be saved."""
+        self.was_full = False
         self.daemon = Heard(
-            self.host, self.in_force[0], LD_PRELOAD=stalling(folder, self.host.env), STALL=str(self.stall)
+            self.host,
+            self.in_force[0],
+            Journald() if self.random.random() < JOURNALS and Journald.possible() else None,
+            {"LD_PRELOAD": stalling(self.host.env), "STALL": str(self.stall), "FULL": str(self.full)},
         )
         self.deaf_clients: list[socket.socket] = []
         self.refused = [False] * len(self.boards)
@@ -83,22 +92,27 @@ class Walk:
             action(self)
             self.look()
         self.calm()
+        self.last_words()
+
+    def last_words(self) -> None:
+        """What stood still goes on, and the end is told: to a reader that was away before too."""
+        self.daemon.until(lambda: not self.daemon.status()["host"]["stalled"], "nothing stands still", CALM_S)
+        told = self.daemon.said.count(STOPPED)
+        must(self.daemon.stop() == 0, "it ends by itself when it is asked to", self.daemon.said[-500:])
+        wait_for(lambda: self.daemon.said.count(STOPPED) > told, what="its last words")
 
     # -- looking
 
-    def looks(self, count: int = 2) -> dict[str, Any] | None:
-        """The document after so many more looks; None where the driver hangs."""
-        began = self.daemon.status()
-        end = time.monotonic() + CALM_S
-        while time.monotonic() < end:
+    def looks(self, count: int = 2) -> None:
+        """Wait for so many more looks, or for a driver that hangs."""
+        goal = self.daemon.status()["host"]["sequence"] + count
+
+        def looked() -> bool:
             document = self.daemon.status()
-            if document["host"]["sequence"] >= began["host"]["sequence"] + count:
-                return document
-            if document["driver"]["state"] == "not_answering":
-                return document
-            assert not self.daemon.gone, "the daemon ended"
-            time.sleep(0.01)
-        raise AssertionError(f"not {count} looks within {CALM_S:g} s")
+            hangs: bool = document["driver"]["state"] == "not_answering"
+            return hangs or document["host"]["sequence"] >= goal
+
+        self.daemon.until(looked, f"{count} looks", CALM_S)
 
     def look(self) -> None:
         self.looks(2)
@@ -171,6 +185,7 @@ class Walk:
         self.load_driver()
         self.daemon.heard.set()
         self.stall.unlink(missing_ok=True)
+        self.full.unlink(missing_ok=True)
         for index in range(len(self.boards)):
             host.run("deaf", index, "off")
             host.run("field", index, "all", "none")

@@ -10,7 +10,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from tests.chaos.walker import ACTIONS, Walk, walk_one
+from tests.chaos.actions import ACTIONS
+from tests.chaos.walk import Walk
+from tests.chaos.walker import walk_one
 
 WALKS, AT_A_TIME = 1000, 125
 
@@ -30,8 +32,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, len(ACTIONS) - 1))
     def happens(self, number: int) -> None:
-        ACTIONS[number](self.walk)
-        self.walk.look()
+        self.walk.step(ACTIONS[number])
 
     def teardown(self) -> None:
         if hasattr(self, "walk"):

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-import socket
-import subprocess
-import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +13,7 @@ import pytest
 
 from tests.daemon import Daemon
 from tests.nvsim import Nvsim, wait_for
-from tests.sinks import fill, stalling
+from tests.sinks import Journald, fill, stalling
 
 POLICY = """
 [daemon]
@@ -79,45 +74,11 @@ def test_a_standard_error_that_nobody_reads(host: Nvsim) -> None:
     os.close(write)
 
 
-class Journald:
-    """A socket in journald's place, in a namespace that only the daemon sees; whoever reads it is this test."""
-
-    def __init__(self) -> None:
-        # A Unix socket's path holds 107 characters, and pytest's folders are longer.
-        self.folder = Path(tempfile.mkdtemp(prefix="gpu-tuned-"))
-        self.path = self.folder / "socket"
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.bind(str(self.path))
-        self._socket.setblocking(False)
-        inside = f'mount -t tmpfs none /run && mkdir -p "$0" && mount --bind {self.folder} "$0" && exec "$@"'
-        self.prefix = ["unshare", "--map-root-user", "--mount", "sh", "-c", inside, "/run/systemd/journal"]
-
-    def read(self) -> str:
-        """Everything that arrived."""
-        entries = b""
-        with suppress(BlockingIOError):
-            while True:
-                entries += self._socket.recv(1 << 18)
-        return entries.decode(errors="replace")
-
-    def hang(self) -> None:
-        """Its queue fills up, by everything on a host, and it does not read."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as others, suppress(BlockingIOError):
-            others.setblocking(False)
-            while True:
-                others.sendto(b"MESSAGE=of somebody else", str(self.path))
-
-    def close(self) -> None:
-        self._socket.close()
-        shutil.rmtree(self.folder)
-
-
 @pytest.fixture
 def journald() -> Iterator[Journald]:
-    made = Journald()
-    if not shutil.which("unshare") or subprocess.run([*made.prefix, "true"], capture_output=True).returncode:
-        made.close()
+    if not Journald.possible():
         pytest.skip("this machine lets nobody make a mount namespace")
+    made = Journald()
     yield made
     made.close()
 
@@ -156,7 +117,7 @@ def test_a_journald_that_does_not_read(host: Nvsim, journald: Journald, tmp_path
 
 def test_a_disk_that_stalls(host: Nvsim, tmp_path: Path) -> None:
     stall = tmp_path / "stall"
-    with Daemon(host, POLICY, LD_PRELOAD=stalling(tmp_path, host.env), STALL=str(stall)).ready() as daemon:
+    with Daemon(host, POLICY, LD_PRELOAD=stalling(host.env), STALL=str(stall)).ready() as daemon:
         stall.touch()
         daemon.config.write_text(POLICY + 'compute_mode = "default"\n')
         daemon.ctl("reload")  # the last good policy is to be saved
