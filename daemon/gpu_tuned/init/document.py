@@ -115,7 +115,7 @@ def _disable(change: Change, scan: Scan) -> Iterator[str]:
     """How to end what stays in place and sets the same at every boot, where nothing needs it and all it sets is
     held. Nothing of it is done here."""
     whole = not change.why.startswith("not all of it")
-    for unit in (change.unit, *change.started_by):
+    for unit in dict.fromkeys((change.unit, *sorted(change.started_by))):
         if not unit or "needs it" in change.why or "starts it" in change.why or not whole:
             continue
         if scan.nixos:

@@ -8,12 +8,27 @@ from typing import TYPE_CHECKING
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
-from gpu_tuned.init.commands import ELSEWHERE, IDLE, MUTE, PREFIXES, RIVALS, RUNNERS, SHELLS, VALUED
+from gpu_tuned.init.commands import (
+    AT_ONCE,
+    CALLED,
+    ELSEWHERE,
+    FEEDING,
+    HOME,
+    IDLE,
+    MUTE,
+    PATH,
+    PREFIXES,
+    RIVALS,
+    RUNNERS,
+    SHELLS,
+    TOOL,
+    VALUED,
+)
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
-from gpu_tuned.init.nvidia_smi import Said
-from gpu_tuned.init.shell_nodes import Pipeline, Simple, Word
+from gpu_tuned.init.nvidia_smi import Said, shown
+from gpu_tuned.init.shell_nodes import Command, Pipeline, Simple, Word
 from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
-from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status, either
 from gpu_tuned.init.shell_values import Text, many
 
 if TYPE_CHECKING:
@@ -45,11 +60,18 @@ def unset(words: Sequence[Word], line: int, here: Here) -> None:
 
 def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     """A command in words. What `node` adds are its line, its redirections and the assignments before it."""
+    if words[0].text in here.functions:
+        return _function(walk, words, here, node)
+    return external(walk, words, here, node)
+
+
+def external(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """A command that no function stands in for: another program runs it, or there is none of its name."""
     if words[0].text == "exec" and len(words) > 1:
-        status = command(walk, words[1:], here, node)
+        status = external(walk, words[1:], here, node)
         here.left, here.code = here.left or "exit", status
         return status
-    words, here_ = _bare(list(words), here)
+    words, here_, path = _bare(list(words), here, _path(node, here))
     name = words[0].text.rpartition("/")[2]
     line = node.first
     knob = numa.written(words, node)
@@ -58,10 +80,8 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
         return GOOD
     if UNKNOWN in words[0].text:
         return _unknown(walk, words, here_, line)
-    if words[0].text in here.functions:
-        return _function(walk, words, here, line)
     if name == "nvidia-smi":
-        return _call(walk, words[1:], here_, line, called="/" in words[0].text)
+        return _call(walk, words, here_, line, _another(walk, words[0].text, path))
     if (builtin := shell_builtins.BUILTINS.get(name)) and "/" not in words[0].text:
         return builtin(walk, words[1:], here, node)
     if name in SHELLS:
@@ -78,23 +98,55 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
         walk.seen.units += [(word.text, here_.reached().doubt) for word in words[2:]]
     walk.seen.others.add((here.file, line))
     if name in RUNNERS or name in ELSEWHERE:
-        return _other(walk, name, words, here_, line)
+        return _through(walk, words, here_, node)
     if name in MUTE:
         return OPEN
     return _file(walk, words, here_, node)
 
 
-def _bare(words: list[Text], here: Here) -> tuple[list[Text], Here]:
-    """A command without sudo and its like; who then runs it is in the place that comes back."""
+def _path(node: Simple, here: Here) -> Text:
+    """Where the command of this line is looked for."""
+    if not node.assigned:
+        return here.variables.single.get("PATH", Text(PATH))
+    known = here.variables.copy()
+    known.single.setdefault("PATH", Text(PATH))
+    for word in node.assigned:
+        shell_builtins.assigned(word, known)
+    return known.single["PATH"]
+
+
+def _another(walk: Walk, name: str, path: Text) -> str:
+    """Why a command of this name may be another one than NVIDIA's; "" where it is that one."""
+    if "/" in name:
+        if walk.files.script(name):
+            return f"{name} is a script"
+        known = TOOL.match(name) or (name.startswith("/") and walk.files.there(name))
+        return "" if known else f"{shown([name])} may be another program"
+    for folder in path.text.split(":"):
+        if not folder.startswith("/") or UNKNOWN in folder:
+            return f"PATH has {shown([folder]) or 'the working folder'} in it, where another {name} may be"
+        found = f"{folder}/{name}"
+        if folder in HOME or walk.files.there(found):
+            return _another(walk, found, path)
+    return f"PATH is {shown([path.text])} here, where no {name} may be found"
+
+
+def _bare(words: list[Text], here: Here, path: Text) -> tuple[list[Text], Here, Text]:
+    """A command without sudo and its like; who then runs it is in the place that comes back, and beside it where it
+    is looked for."""
     place = here
     while words:
         name = words[0].text.rpartition("/")[2]
         if name == "command" and len(words) > 1 and words[1].text in ("-v", "-V"):
-            return [Text("which"), *words[2:]], place
+            return [Text("which"), *words[2:]], place, path
         if name == "env" or name in PREFIXES:
             options = words[1:]
             while options and (options[0].text.startswith("-") or (name == "env" and "=" in options[0].text)):
                 option = options.pop(0)
+                if name == "setsid" and option.text in ("-f", "--fork"):
+                    place = place.aside()
+                if option.text.startswith("PATH="):
+                    path = replace(option, text=option.text[5:])
                 value = options.pop(0) if option.text in VALUED.get(name, ()) and options else None
                 if option.text in ("-u", "--user") and name in ("sudo", "doas", "runuser", "setpriv"):
                     place = replace(place, root=place.root and value is not None and value.text == "root")
@@ -103,23 +155,21 @@ def _bare(words: list[Text], here: Here) -> tuple[list[Text], Here]:
             if name == "timeout" and options:
                 options.pop(0)
             if not options:
-                return words, place
+                return words, place, path
             words = options
         else:
             break
-    return words, place
+    return words, place, path
 
 
-def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, *, called: bool) -> Status:
-    """nvidia-smi with its arguments; `called`: by its path, so that PATH does not matter."""
-    path = here.variables.single.get("PATH")
-    if path is not None and path.known and "/usr/bin" not in path.text.split(":") and not called:
-        for each in nvidia_smi.call([word.text for word in words], frozenset()):
-            why = Doubt(Kind.BRANCH, f"PATH is {path.text} here, where no nvidia-smi may be found")
-            walk.seen.say(here, line, replace(each, doubt=why))
+def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str) -> Status:
+    """nvidia-smi with its arguments. `another`: why it may be another program of this name."""
+    varying = frozenset(number for number, word in enumerate(words[1:]) if word.varying)
+    said = nvidia_smi.call([word.text for word in words[1:]], varying)
+    if another:
+        for each in said:
+            walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.BRANCH, another)))
         return OPEN
-    varying = frozenset(number for number, word in enumerate(words) if word.varying)
-    said = nvidia_smi.call([word.text for word in words], varying)
     numbers = frozenset(walk.seen.say(here, line, each) for each in said)
     if all(each.setting is not None for each in said):
         return Status(True, numbers)
@@ -135,8 +185,27 @@ def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status
     return OPEN
 
 
-def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
+def _function(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """What may be one of several functions, or none, is each of them with a doubt."""
     name = words[0].text
+    bodies = here.functions[name]
+    if len(bodies) == 1 and bodies[0] is not None:
+        return _called(walk, words, bodies[0], here, node)
+    way = here.way.doubted(Kind.BRANCH, f"{name} may be a function or a command here, or another function")
+    arms = []
+    for body in bodies:
+        arms.append(here.fork(way))
+        if body is None:
+            external(walk, words, arms[-1], node)
+        else:
+            _called(walk, words, body, arms[-1], node)
+    either(here, arms, node.first)
+    return OPEN
+
+
+def _called(walk: Walk, words: Sequence[Text], body: Command, here: Here, node: Simple) -> Status:
+    name = words[0].text
+    _through(walk, words, here, node)
     if name in here.calls or len(here.calls) > DEEPEST:
         here.doubt_rest("script", f"{name} calls itself", Kind.UNREADABLE)
         return OPEN
@@ -146,7 +215,7 @@ def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Statu
     here.variables.arguments = arguments if given == arguments else None if given else ()
     here.calls = (*calls, name)
     outside, kept, here.locals = here.variables.copy(), here.locals, set()
-    status = walk.command(here.functions[name], here)
+    status = walk.command(body, here)
     for own in here.locals:
         here.variables.as_in(outside, own)
     here.calls, here.variables.arguments, here.locals = calls, arguments, kept
@@ -180,8 +249,10 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags, name == "bash")
     if not rest:
         walk.seen.others.add((here.file, node.first))
-        document = " ".join(redirect.document for redirect in node.redirects)
-        for each in nvidia_smi.mentioned(document):
+        source = next((redirect.target.literal for redirect in node.redirects if redirect.op == "<"), None)
+        if source:
+            return script(walk, Text(source), (), here, node.first, name, flags)
+        for each in nvidia_smi.mentioned(_documents(node)):
             walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
         return OPEN
     return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
@@ -198,9 +269,7 @@ def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
         why = "gpu-tuned does not hold clock offsets, fans and what else nvidia-settings sets"
         return Said(None, None, name, doubt=Doubt(Kind.UNSUPPORTED, why))
     if name in RIVALS:
-        return Said(
-            None, None, nvidia_smi.shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself")
-        )
+        return Said(None, None, shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself"))
     if name == "nvidia-cuda-mps-control" and "-d" in texts:
         walk.seen.mps = True
     if name == "sysctl":
@@ -208,11 +277,49 @@ def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
     return None
 
 
-def _other(walk: Walk, name: str, words: Sequence[Text], here: Here, line: int) -> Status:
-    joined = " ".join(word.text for word in words)
-    if name in RUNNERS and "nvidia-smi" in joined:
-        for each in nvidia_smi.mentioned(joined):
-            walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.COMPUTED, f"{name} runs it")))
+def _documents(node: Simple) -> str:
+    """What here-documents and `<<<` hand to a command."""
+    return " ".join(
+        redirect.document or (redirect.target.literal or "" if redirect.op == "<<<" else "")
+        for redirect in node.redirects
+    )
+
+
+def fed(walk: Walk, pipeline: Pipeline, here: Here) -> None:
+    """What the commands of a pipeline hand to a shell, or to one who calls a shell later, as text."""
+    lines = [many(node.words, here.variables) for node in pipeline.commands if isinstance(node, Simple)]
+    bare = [_bare(words, here, Text(PATH))[0] for words in lines if words]
+    if not any(_reads_commands([word.text for word in words]) for words in bare if words):
+        return
+    why = Doubt(Kind.UNREADABLE, "another program runs it as text")
+    place = here.fork(here.way.doubted(why.kind, why.why)).aside()
+    for text in [word.text for words in bare for word in words[1:]]:
+        for each in nvidia_smi.mentioned(text) if CALLED.search(text) else ():
+            walk.seen.say(place, pipeline.first, replace(each, doubt=why))
+        if text.startswith("/") and walk.files.script(text):
+            script(walk, Text(text), (), place, pipeline.first, "sh")
+
+
+def _reads_commands(words: Sequence[str]) -> bool:
+    name = words[0].rpartition("/")[2]
+    if name in SHELLS:
+        return all(word.startswith("-") and "c" not in word for word in words[1:])
+    return name in ("at", "batch", "crontab")
+
+
+def _through(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """A program that runs a command from its words, or may do so: at once, later, or again and again."""
+    name = shown([words[0].text.rpartition("/")[2]])
+    joined = " ".join([*(word.text for word in words), _documents(node)])
+    if name in ELSEWHERE or not CALLED.search(joined):
+        return OPEN
+    place = here if name in AT_ONCE else here.aside()
+    said = nvidia_smi.mentioned(joined)
+    if name in FEEDING and not said:
+        said = (Said(None, None, shown([word.text for word in words]), None),)
+    for each in said:
+        why = f"{name} runs it" if name in RUNNERS else f"{name} may run it"
+        walk.seen.say(place, node.first, replace(each, doubt=Doubt(Kind.COMPUTED, why)))
     return OPEN
 
 
@@ -224,7 +331,9 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
         if (found := walk.files.script(file)) is not None:
             walk.seen.programs.append(Program(found[0], here.file, node.first, here.reached().doubt))
         return OPEN
-    return OPEN if path is None else script(walk, Text(path), tuple(words[1:]), here, node.first)
+    if path is None or walk.files.script(path) is None:
+        return _through(walk, words, here, node)
+    return script(walk, Text(path), tuple(words[1:]), here, node.first)
 
 
 def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
@@ -232,9 +341,9 @@ def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
     ends = [command for command in pipeline.commands if isinstance(command, Simple) and command.words]
     if len(ends) != len(pipeline.commands):
         return None
-    last, place = _bare(many(ends[-1].words, here.variables), here)
+    last, place, path = _bare(many(ends[-1].words, here.variables), here, Text(PATH))
     if not last or last[0].text.rpartition("/")[2] != "tee" or numa.FILE not in [word.text for word in last[1:]]:
         return None
-    walk.seen.say(place, pipeline.first, numa.echoed(_bare(many(ends[0].words, here.variables), here)[0]))
+    walk.seen.say(place, pipeline.first, numa.echoed(_bare(many(ends[0].words, here.variables), here, path)[0]))
     walk.seen.reached.update((here.file, command.first) for command in ends)
     return GOOD

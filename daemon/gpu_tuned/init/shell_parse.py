@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from gpu_tuned.init.shell_nodes import (
@@ -245,6 +246,8 @@ class _Parser:
     def _function_body(self, name: str | None, first: int) -> Function:
         if not name:
             raise NotUnderstood("a function without a name", first)
+        if not self.bash and not re.fullmatch(r"[A-Za-z_]\w*", name):
+            raise NotUnderstood(f"only bash takes {name} for the name of a function", first)
         self.newlines()
         body = self._command()
         if isinstance(body, Simple):

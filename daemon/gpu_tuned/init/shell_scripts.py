@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from gpu_tuned.init import nvidia_smi, shell_tests
 from gpu_tuned.init.commands import SHELLS
 from gpu_tuned.init.model import Doubt, Kind
+from gpu_tuned.init.nvidia_smi import shown
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
-from gpu_tuned.init.shell_state import OPEN, Here, Program, Status
+from gpu_tuned.init.shell_state import OPEN, Here, Program, Status, joined
 from gpu_tuned.init.shell_values import Text, Variables
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Files(Protocol):
     def folder(self, path: str) -> bool:
         """Whether a folder of this path is there."""
 
+    def there(self, path: str) -> bool:
+        """Whether anything of this path is there."""
+
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
 
@@ -52,6 +56,7 @@ def text_of(
     shift_lines(body, node.first)
     inner = child(here, here.file, arguments, flags, Variables(dict(walk.environment)))
     inner.bash = bash
+    _begin(walk, inner)
     return _end(walk.run(body, inner), inner, here)
 
 
@@ -62,6 +67,7 @@ def shift_lines(body: Sequence[object], line: int) -> None:
 
 def _worked_out(walk: Walk, text: str, here: Here, line: int) -> Status:
     walk.seen.others.add((here.file, line))
+    here = here.aside()
     for each in nvidia_smi.mentioned(text) if "nvidia-smi" in text else ():
         walk.seen.say(
             here, line, replace(each, doubt=Doubt(Kind.COMPUTED, "the command is put together while it runs"))
@@ -83,9 +89,21 @@ def child(here: Here, file: str, arguments: tuple[Text, ...] | None, flags: str,
     inner = here.fork()
     inner.variables = known.copy()
     inner.variables.arguments, inner.functions, inner.file = arguments, {}, file
+    if "PATH" in here.variables.single:
+        inner.variables.single["PATH"] = here.variables.single["PATH"]
+    for name in here.exported & here.functions.keys():  # bash has it, sh does not
+        inner.functions[name] = joined({name: here.functions[name]}, {})[name]
+    inner.aliases = False
     inner.errexit, inner.nounset, inner.pipefail, inner.tested = "e" in flags, "u" in flags, False, 0
     inner.way, inner.flow = here.reached(), {}
     return inner
+
+
+def _begin(walk: Walk, inner: Here) -> None:
+    """bash takes in a file, and functions, that the environment names before it reads a script."""
+    given = [name for name in walk.environment if name == "BASH_ENV" or name.startswith("BASH_FUNC_")]
+    if inner.bash and given:
+        inner.doubt_rest("script", f"{given[0]} may change what a command is")
 
 
 def _end(status: Status, inner: Here, here: Here) -> Status:
@@ -105,6 +123,10 @@ def script(
     if found is None:
         if source:
             here.variables.forget_all()
+            absent = path.known and path.text.startswith("/")
+            if not absent or not (here.bash or here.way.doubt):
+                why = "may end the script or change what a command is" if not absent else "has to be there"
+                here.doubt_rest("script", f"{shown([path.text])}, which line {line} takes in, {why}")
         return OPEN
     where, text = found
     if not shell:
@@ -128,10 +150,12 @@ def script(
         inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
     inner.bash = shell == "bash"
+    if not source:
+        _begin(walk, inner)
     try:
         body = parse(text, inner.bash)
     except NotUnderstood as problem:
-        return _lines(walk, text, inner, here, problem)
+        return _lines(walk, text, inner, here, problem, source=source)
     status = walk.run(body, inner)
     if not source:
         return _end(status, inner, here)
@@ -141,7 +165,7 @@ def script(
     return status
 
 
-def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood) -> Status:
+def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood, *, source: bool) -> Status:
     """A script that is not understood: its calls are told, and what it may run is read with the same doubt."""
     why = Doubt(Kind.UNREADABLE, f"the script is not understood: {problem}")
     for number, row in enumerate(text.split("\n"), 1):
@@ -151,6 +175,8 @@ def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstoo
             for path in _PATH.findall(row) if not row.startswith("#!") else ():
                 script(walk, Text(path), (), inner.fork(inner.way.doubted(why.kind, why.why)), number)
     here.variables.forget_all()
+    if source:
+        here.doubt_rest("script", why.why, why.kind)
     return OPEN
 
 
