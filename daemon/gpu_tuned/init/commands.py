@@ -48,7 +48,8 @@ IDLE = _words("""
 """They succeed, and set no GPU."""
 
 MUTE = _words("""
-    ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false
+    ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false cat ls cp mv rm ln mkdir touch chmod chown
+    install systemctl journalctl notify-send wall mail curl wget jq
 """)
 """They set no GPU of this host, whatever stands in their words; how they end is not known."""
 

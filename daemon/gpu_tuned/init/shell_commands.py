@@ -310,7 +310,7 @@ def _reads_commands(words: Sequence[str]) -> bool:
 def _through(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     """A program that runs a command from its words, or may do so: at once, later, or again and again."""
     name = shown([words[0].text.rpartition("/")[2]])
-    joined = " ".join([*(word.text for word in words), _documents(node)])
+    joined = " ".join([*(word.text for word in words), _documents(node) if name in RUNNERS else ""])
     if name in ELSEWHERE or not CALLED.search(joined):
         return OPEN
     place = here if name in AT_ONCE else here.aside()
