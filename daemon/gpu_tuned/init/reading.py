@@ -131,13 +131,13 @@ class Reading:
         line: int,
     ) -> Status:
         """A command in words, as a unit has it."""
-        node = Simple([Word([], line) for _ in words], [], [], line, line)
+        node = Simple([Word([], line) for _ in words], [], [], first=line, last=line)
         walk.seen.reached.add((here.file, line))
         return command(walk, list(words), here, node)
 
     def run_text(self, walk: Walk, text: str, here: Here, line: int) -> Status:
         """A command line for sh, as a crontab has it."""
-        node = Simple([], [], [], line, line)
+        node = Simple([], [], [], first=line, last=line)
         walk.seen.reached.add((here.file, line))
         return text_of(walk, Text(text), (), here, node, "", False)
 

@@ -9,24 +9,19 @@ from typing import TYPE_CHECKING
 from gpu_tuned.core.model import Setting
 from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
 from gpu_tuned.init.commands import (
-    AT_ONCE,
-    CALLED,
     ELSEWHERE,
-    FEEDING,
-    HOME,
     IDLE,
     MUTE,
     PATH,
-    PREFIXES,
     RIVALS,
     RUNNERS,
     SHELLS,
-    TOOL,
-    VALUED,
 )
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
 from gpu_tuned.init.nvidia_smi import Said, shown
+from gpu_tuned.init.shell_names import another, bare, looked_for
 from gpu_tuned.init.shell_nodes import Command, Pipeline, Simple, Word
+from gpu_tuned.init.shell_runners import documents, through
 from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status, either
 from gpu_tuned.init.shell_values import Text, many
@@ -71,7 +66,7 @@ def external(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
         status = external(walk, words[1:], here, node)
         here.left, here.code = here.left or "exit", status
         return status
-    words, here_, path = _bare(list(words), here, _path(node, here))
+    words, here_, path = bare(list(words), here, looked_for(node, here))
     name = words[0].text.rpartition("/")[2]
     line = node.first
     knob = numa.written(words, node)
@@ -81,7 +76,7 @@ def external(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
     if UNKNOWN in words[0].text:
         return _unknown(walk, words, here_, line)
     if name == "nvidia-smi":
-        return _call(walk, words, here_, line, _another(walk, words[0].text, path))
+        return _call(walk, words, here_, line, another(walk, words[0].text, path))
     if (builtin := shell_builtins.BUILTINS.get(name)) and "/" not in words[0].text:
         return builtin(walk, words[1:], here, node)
     if name in SHELLS:
@@ -98,68 +93,10 @@ def external(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
         walk.seen.units += [(word.text, here_.reached().doubt) for word in words[2:]]
     walk.seen.others.add((here.file, line))
     if name in RUNNERS or name in ELSEWHERE:
-        return _through(walk, words, here_, node)
+        return through(walk, words, here_, node)
     if name in MUTE:
         return OPEN
     return _file(walk, words, here_, node)
-
-
-def _path(node: Simple, here: Here) -> Text:
-    """Where the command of this line is looked for."""
-    if not node.assigned:
-        return here.variables.single.get("PATH", Text(PATH))
-    known = here.variables.copy()
-    known.single.setdefault("PATH", Text(PATH))
-    for word in node.assigned:
-        shell_builtins.assigned(word, known)
-    return known.single["PATH"]
-
-
-def _another(walk: Walk, name: str, path: Text) -> str:
-    """Why a command of this name may be another one than NVIDIA's; "" where it is that one."""
-    if "/" in name:
-        if walk.files.script(name):
-            return f"{name} is a script"
-        known = TOOL.match(name) or (name.startswith("/") and walk.files.there(name))
-        return "" if known else f"{shown([name])} may be another program"
-    for folder in path.text.split(":"):
-        if not folder.startswith("/") or UNKNOWN in folder:
-            return f"PATH has {shown([folder]) or 'the working folder'} in it, where another {name} may be"
-        found = f"{folder}/{name}"
-        if folder in HOME or walk.files.there(found):
-            return _another(walk, found, path)
-    return f"PATH is {shown([path.text])} here, where no {name} may be found"
-
-
-def _bare(words: list[Text], here: Here, path: Text) -> tuple[list[Text], Here, Text]:
-    """A command without sudo and its like; who then runs it is in the place that comes back, and beside it where it
-    is looked for."""
-    place = here
-    while words:
-        name = words[0].text.rpartition("/")[2]
-        if name == "command" and len(words) > 1 and words[1].text in ("-v", "-V"):
-            return [Text("which"), *words[2:]], place, path
-        if name == "env" or name in PREFIXES:
-            options = words[1:]
-            while options and (options[0].text.startswith("-") or (name == "env" and "=" in options[0].text)):
-                option = options.pop(0)
-                if name == "setsid" and option.text in ("-f", "--fork"):
-                    place = place.aside()
-                if option.text.startswith("PATH="):
-                    path = replace(option, text=option.text[5:])
-                value = options.pop(0) if option.text in VALUED.get(name, ()) and options else None
-                if option.text in ("-u", "--user") and name in ("sudo", "doas", "runuser", "setpriv"):
-                    place = replace(place, root=place.root and value is not None and value.text == "root")
-                if option.text == "--":
-                    break
-            if name == "timeout" and options:
-                options.pop(0)
-            if not options:
-                return words, place, path
-            words = options
-        else:
-            break
-    return words, place, path
 
 
 def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str) -> Status:
@@ -205,7 +142,7 @@ def _function(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> St
 
 def _called(walk: Walk, words: Sequence[Text], body: Command, here: Here, node: Simple) -> Status:
     name = words[0].text
-    _through(walk, words, here, node)
+    through(walk, words, here, node)
     if name in here.calls or len(here.calls) > DEEPEST:
         here.doubt_rest("script", f"{name} calls itself", Kind.UNREADABLE)
         return OPEN
@@ -252,7 +189,7 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         source = next((redirect.target.literal for redirect in node.redirects if redirect.op == "<"), None)
         if source:
             return script(walk, Text(source), (), here, node.first, name, flags)
-        for each in nvidia_smi.mentioned(_documents(node)):
+        for each in nvidia_smi.mentioned(documents(node)):
             walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
         return OPEN
     return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
@@ -277,52 +214,6 @@ def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
     return None
 
 
-def _documents(node: Simple) -> str:
-    """What here-documents and `<<<` hand to a command."""
-    return " ".join(
-        redirect.document or (redirect.target.literal or "" if redirect.op == "<<<" else "")
-        for redirect in node.redirects
-    )
-
-
-def fed(walk: Walk, pipeline: Pipeline, here: Here) -> None:
-    """What the commands of a pipeline hand to a shell, or to one who calls a shell later, as text."""
-    lines = [many(node.words, here.variables) for node in pipeline.commands if isinstance(node, Simple)]
-    bare = [_bare(words, here, Text(PATH))[0] for words in lines if words]
-    if not any(_reads_commands([word.text for word in words]) for words in bare if words):
-        return
-    why = Doubt(Kind.UNREADABLE, "another program runs it as text")
-    place = here.fork(here.way.doubted(why.kind, why.why)).aside()
-    for text in [word.text for words in bare for word in words[1:]]:
-        for each in nvidia_smi.mentioned(text) if CALLED.search(text) else ():
-            walk.seen.say(place, pipeline.first, replace(each, doubt=why))
-        if text.startswith("/") and walk.files.script(text):
-            script(walk, Text(text), (), place, pipeline.first, "sh")
-
-
-def _reads_commands(words: Sequence[str]) -> bool:
-    name = words[0].rpartition("/")[2]
-    if name in SHELLS:
-        return all(word.startswith("-") and "c" not in word for word in words[1:])
-    return name in ("at", "batch", "crontab")
-
-
-def _through(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    """A program that runs a command from its words, or may do so: at once, later, or again and again."""
-    name = shown([words[0].text.rpartition("/")[2]])
-    joined = " ".join([*(word.text for word in words), _documents(node) if name in RUNNERS else ""])
-    if name in ELSEWHERE or not CALLED.search(joined):
-        return OPEN
-    place = here if name in AT_ONCE else here.aside()
-    said = nvidia_smi.mentioned(joined)
-    if name in FEEDING and not said:
-        said = (Said(None, None, shown([word.text for word in words]), None),)
-    for each in said:
-        why = f"{name} runs it" if name in RUNNERS else f"{name} may run it"
-        walk.seen.say(place, node.first, replace(each, doubt=Doubt(Kind.COMPUTED, why)))
-    return OPEN
-
-
 def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     path = words[0].text if "/" in words[0].text else walk.files.find(words[0].text)
     interpreted = words[0].text.rpartition("/")[2].startswith(("python", "perl", "node", "ruby"))
@@ -332,7 +223,7 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
             walk.seen.programs.append(Program(found[0], here.file, node.first, here.reached().doubt))
         return OPEN
     if path is None or walk.files.script(path) is None:
-        return _through(walk, words, here, node)
+        return through(walk, words, here, node)
     return script(walk, Text(path), tuple(words[1:]), here, node.first)
 
 
@@ -341,9 +232,9 @@ def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
     ends = [command for command in pipeline.commands if isinstance(command, Simple) and command.words]
     if len(ends) != len(pipeline.commands):
         return None
-    last, place, path = _bare(many(ends[-1].words, here.variables), here, Text(PATH))
+    last, place, path = bare(many(ends[-1].words, here.variables), here, Text(PATH))
     if not last or last[0].text.rpartition("/")[2] != "tee" or numa.FILE not in [word.text for word in last[1:]]:
         return None
-    walk.seen.say(place, pipeline.first, numa.echoed(_bare(many(ends[0].words, here.variables), here, path)[0]))
+    walk.seen.say(place, pipeline.first, numa.echoed(bare(many(ends[0].words, here.variables), here, path)[0]))
     walk.seen.reached.update((here.file, command.first) for command in ends)
     return GOOD

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from gpu_tuned.init import shell_commands, shell_scripts, shell_tests
+from gpu_tuned.init import shell_commands, shell_runners, shell_scripts, shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import (
     AndOr,
@@ -128,7 +128,7 @@ class Walk:
                 setting += [count] if len(self.seen.effects) > count else []
             if len(setting) > 1:
                 self.seen.doubt_from(setting[0], "two commands of one pipeline, of which one may end the other")
-            shell_commands.fed(self, pipeline, here)
+            shell_runners.fed(self, pipeline, here)
             for own in inner:
                 here.outlast(own)
             status = each[-1]
