@@ -133,7 +133,7 @@ class _Judge:
             for effect, judged in certain:
                 self.reasons.setdefault(effect.number, Misfit(why, self._line(setting, judged.value, board)))
         # What nothing starts may have been run by hand: where its value is not known, it may be the one in force.
-        if certain or active or any(effect.target is None for effect in rest):
+        if certain or active or any(effect.target is None or effect.undone for effect in rest):
             self.found.busy.add((uuid, setting))
 
     def _left_half(self, certain: list[tuple[Effect, Fit]]) -> Doubt | None:
@@ -147,13 +147,13 @@ class _Judge:
                     return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
         return None
 
-    def _between(self, effect: Effect, last: Effect) -> frozenset[int]:
-        """What has to succeed after one command of a start for a later one to run. That persistence mode is refused
-        does not happen; an exception for some GPUs is meant to be one."""
+    def _between(self, effect: Effect, last: Effect) -> bool:
+        """Whether something has to succeed after one command of a start for a later one to run. That persistence mode
+        is refused does not happen; an exception for some GPUs is meant to be one."""
         there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
         everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
         meant = self.persistent if effect.gpus == () and not everywhere else frozenset()
-        return last.needs - effect.needs - {effect.number} - meant
+        return bool(last.needs - effect.needs - {effect.number} - meant or last.passed - effect.passed)
 
     def _overwritten(self, effect: Effect, certain: list[tuple[Effect, Fit]]) -> bool:
         """Whether a later line of the same start sets it in any case, whatever this one does."""
@@ -192,7 +192,13 @@ class _Judge:
         """Whether the board has what a unit would take back, which then is not so; what cannot be read follows what
         can."""
         found = self.host.found(board, setting)
-        if found is not None and not isinstance(found, Unread) and verdict.same(found, value):
+        stops = [e for e in self.effects if e.undone and e.setting is setting and e.start in starts]
+        stops = [e for e in stops if e.doubt and e.doubt.kind is Kind.STOP and verdict.names(e.gpus, board)]
+        if not stops:
+            return True
+        ends = [verdict.fit(e, board, self.host) if e.target is not None else None for e in stops]
+        differ = all(isinstance(end, Fit) and end.value != value for end in ends)
+        if differ and found is not None and not isinstance(found, Unread) and verdict.same(found, value):
             self.lasting |= {(start, board.gpu.uuid) for start in starts}
         return all((start, board.gpu.uuid) in self.lasting for start in starts)
 

@@ -84,7 +84,7 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     here = reading.here(unit.file, known, doubt, root)
     for command in commands(unit, STARTING, known):
         if not here.left:
-            here.root = root or command.privileged
+            here.root, here.errexit = root or command.privileged, not command.may_fail
             _run(reading, walk, unit, command, here)
     begun, stays = len(walk.seen.effects), here.left == "never"
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
@@ -124,6 +124,7 @@ def _undo(seen: Seen, begun: int) -> None:
     for at, effect in enumerate(seen.effects[:begun]):
         if effect.setting in undone:
             seen.effects[at] = replace(effect, undone=True)
+    seen.effects[begun:] = [replace(effect, undone=True) for effect in seen.effects[begun:]]
 
 
 def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:

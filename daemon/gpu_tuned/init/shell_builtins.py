@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gpu_tuned.init.commands import PATH, SOURCES
-from gpu_tuned.init.model import Kind
+from gpu_tuned.init.commands import CALLED, PATH, SOURCES
+from gpu_tuned.init.model import UNKNOWN, Kind
+from gpu_tuned.init.nvidia_smi import SETS
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple, Word
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_scripts import script, shift_lines, text_of
@@ -30,8 +31,9 @@ def assign(words: Sequence[Word], here: Here) -> Status:
     for word in words:
         assigned(word, here.variables)
         for part in word.parts:
-            if part.kind == "sub" and part.op != "arithmetic" and not _QUERY.fullmatch(part.text):
-                status = OPEN
+            if part.kind == "sub" and part.op != "arithmetic":
+                reads = _QUERY.fullmatch(part.text) and not SETS.search(part.text)
+                status = status if reads else OPEN
     return status
 
 
@@ -47,17 +49,24 @@ def assigned(word: Word, variables: Variables, *, integer: bool = False) -> None
     if found[2] or (found[3] and word.array is None and name not in variables.single):
         variables.forget(name)
     elif word.array is not None:
+        first = variables.lists.get(name) if found[3] else ()
         variables.forget(name)
-        elements = many(word.array, variables)
-        if not found[3] and all(element.known for element in elements):
-            variables.lists[name] = tuple(elements)
+        elements = tuple(many(word.array, variables))
+        if first is not None and (all(element.known for element in elements) or calls(*first, *elements)):
+            variables.lists[name] = (*first, *elements)
     else:
         rest = Word([replace(word.parts[0], text=head[found.end() :]), *word.parts[1:]], word.line)
         value = one(rest, variables)
         before = variables.single.get(name, NOT_KNOWN).text if found[3] else ""
         if (integer or name in variables.integers) and not value.text.isdigit():
             value = NOT_KNOWN
-        variables.single[name] = Text(before + value.text, value.varying) if value.known else NOT_KNOWN
+        value = Text(before + value.text, value.varying)
+        variables.single[name] = value if value.known or calls(value) else NOT_KNOWN
+
+
+def calls(*words: Text) -> bool:
+    """Whether a command may be put together here: as much of it as is known is kept then."""
+    return any(CALLED.search(word.text.replace(UNKNOWN, " ")) for word in words)
 
 
 def _declare(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
@@ -101,6 +110,9 @@ def _changing(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> St
 def _printf(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     if len(words) > 1 and words[0].text == "-v":
         here.variables.forget(words[1].text)
+        made = Text(" ".join(word.text for word in words[2:]) + UNKNOWN)
+        if calls(made):
+            here.variables.single[words[1].text] = made
     return GOOD
 
 
@@ -123,7 +135,8 @@ def _set(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
             _switch(here, rest.pop(0).text, word == "-o")
         elif word == "--" or not re.fullmatch(r"[-+][A-Za-z]+", word):
             given = rest if word == "--" else [Text(word), *rest]
-            here.variables.arguments = tuple(given) if all(each.known for each in given) else None
+            known = all(each.known for each in given) or calls(*given)
+            here.variables.arguments = tuple(given) if known else None
             break
         else:
             for letter in word[1:]:

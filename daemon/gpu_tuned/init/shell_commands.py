@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gpu_tuned.core.model import Setting
 from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
 from gpu_tuned.init.commands import (
+    CALLED,
     ELSEWHERE,
     IDLE,
     MUTE,
@@ -22,8 +23,8 @@ from gpu_tuned.init.nvidia_smi import Said, shown
 from gpu_tuned.init.shell_names import another, bare, looked_for
 from gpu_tuned.init.shell_nodes import Command, Pipeline, Simple, Word
 from gpu_tuned.init.shell_runners import documents, through
-from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
-from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status, either
+from gpu_tuned.init.shell_scripts import DEEPEST, script, subshell, text_of
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status, Way, either
 from gpu_tuned.init.shell_values import Text, many
 
 if TYPE_CHECKING:
@@ -32,13 +33,43 @@ if TYPE_CHECKING:
 
 def simple(walk: Walk, node: Simple, here: Here) -> Status:
     """One simple command, with its assignments and redirections."""
+    substituted(walk, [*node.assigned, *node.words, *(r.target for r in node.redirects)], here, node.first)
     if not node.words:
         return shell_builtins.assign(node.assigned, here)
     words = many(node.words, here.variables)
+    _writes(walk, words, here, node)
     unset(node.words, node.first, here)
     if not words:
         return OPEN
     return command(walk, words, here, node)
+
+
+def substituted(walk: Walk, words: Sequence[Word], here: Here, line: int) -> None:
+    """What `$(...)` in these words runs, in a shell of its own."""
+    for word in words:
+        substituted(walk, word.array or (), here, line)
+        for part in word.parts:
+            if part.kind == "sub" and part.op != "arithmetic":
+                count = len(walk.seen.effects)
+                subshell(walk, part.text, here, line)
+                if len(walk.seen.effects) > count:
+                    walk.seen.others.add((here.file, line))
+            elif part.kind == "var" and CALLED.search(part.op):
+                for each in nvidia_smi.mentioned(part.op):
+                    why = Doubt(Kind.BRANCH, f"only where {part.text} has no value")
+                    walk.seen.say(here, line, replace(each, doubt=why))
+
+
+def _writes(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> None:
+    """A file with calls in it that the script itself makes, to be run later perhaps."""
+    made = " ".join([*(word.text for word in words[1:]), documents(node)])
+    if not CALLED.search(made):
+        return
+    targets = [many([r.target], here.variables) for r in node.redirects if r.op in (">", ">>", ">|")]
+    names = [each[0].text for each in targets if each]
+    names += [word.text for word in words[1:]] if words and words[0].text.rpartition("/")[2] == "tee" else []
+    for name in names:
+        walk.seen.written[name] = walk.seen.written.get(name, "") + "\n" + made
 
 
 def unset(words: Sequence[Word], line: int, here: Here) -> None:
@@ -108,8 +139,10 @@ def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str
             walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.BRANCH, another)))
         return OPEN
     numbers = frozenset(walk.seen.say(here, line, each) for each in said)
-    if all(each.setting is not None for each in said):
+    if numbers and all(each.setting is not None for each in said):
         return Status(True, numbers)
+    if here.errexit or here.tested:
+        here.add_flow("script", Way(passed=frozenset([walk.steps])))
     return OPEN if any(each.gpus for each in said) else GOOD  # no board is asked for what is not held
 
 
@@ -222,6 +255,8 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
         if (found := walk.files.script(file)) is not None:
             walk.seen.programs.append(Program(found[0], here.file, node.first, here.reached().doubt))
         return OPEN
+    if words[0].text in walk.seen.written:
+        return script(walk, words[0], (), here, node.first)
     if path is None or walk.files.script(path) is None:
         return through(walk, words, here, node)
     return script(walk, Text(path), tuple(words[1:]), here, node.first)

@@ -161,6 +161,7 @@ class Walk:
         if isinstance(command, Group):
             return self._group(command, here)
         if isinstance(command, Test):
+            shell_commands.substituted(self, command.words, here, command.first)
             return shell_tests.double(command, here)
         if isinstance(command, Arithmetic):
             shell_tests.forget_changed(command.source, here.variables)
@@ -168,6 +169,7 @@ class Walk:
         if isinstance(command, If):
             return self._if(command, 0, here)
         if isinstance(command, Case):
+            shell_commands.substituted(self, [command.subject], here, command.first)
             shell_commands.unset([command.subject], command.first, here)
             return self._case(command, one(command.subject, here.variables), command.arms, here)
         if isinstance(command, For):
@@ -179,7 +181,7 @@ class Walk:
             return self.run(command.body, here)
         inner = here.fork()
         status = self.run(command.body, inner)
-        changed = bool(inner.left) or inner.flow != here.flow
+        changed = bool(inner.left) or any(not way.sure and way != here.flow.get(at) for at, way in inner.flow.items())
         here.outlast(inner)
         return OPEN if changed else status
 
@@ -228,6 +230,7 @@ class Walk:
 
     def _for(self, command: For, here: Here) -> Status:
         values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
+        shell_commands.substituted(self, command.words or (), here, command.first)
         shell_commands.unset(command.words or (), command.first, here)
         before, way = here.flow.pop("loop", None), here.way
         open_ = any(not value.known for value in values)

@@ -60,6 +60,20 @@ def text_of(
     return _end(walk.run(body, inner), inner, here)
 
 
+def subshell(walk: Walk, text: str, here: Here, line: int) -> None:
+    """The text of `$(...)`, whose output nobody knows."""
+    try:
+        body = parse(text, here.bash)
+    except NotUnderstood as problem:
+        _not_understood(walk, text, here.fork(), line, str(problem))
+        return
+    shift_lines(body, line)
+    walk.steps += len(text) // 200  # what is read again and again counts
+    inner = here.fork()
+    walk.run(body, inner)
+    here.outlast(inner)
+
+
 def shift_lines(body: Sequence[object], line: int) -> None:
     for each in shell_tests.commands(body):  # type: ignore[arg-type]
         each.first = each.last = line
@@ -108,7 +122,7 @@ def _begin(walk: Walk, inner: Here) -> None:
 
 def _end(status: Status, inner: Here, here: Here) -> Status:
     here.outlast(inner)
-    if inner.flow:
+    if any(not way.sure for way in inner.flow.values()):
         return OPEN
     return inner.code if inner.left == "exit" else status
 
@@ -119,6 +133,12 @@ def script(
     """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
     walk.seen.others.add((here.file, line))
     source = shell == "source"
+    if path.text in walk.seen.written:
+        place = here.aside()
+        for each in nvidia_smi.mentioned(walk.seen.written[path.text]):
+            made = Doubt(Kind.COMPUTED, f"{path.text} is written while it runs")
+            walk.seen.say(place, line, replace(each, doubt=made))
+        return OPEN
     found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
     if found is None:
         if source:

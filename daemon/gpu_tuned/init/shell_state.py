@@ -33,6 +33,12 @@ class Way:
     needs: frozenset[int] = frozenset()
     unless: frozenset[int] = frozenset()
     unordered: bool = False
+    passed: frozenset[int] = frozenset()
+
+    @property
+    def sure(self) -> bool:
+        """Whether nothing but a call that reads could keep from what follows."""
+        return self.doubt is None and not self.needs and not self.unless
 
     def doubted(self, kind: Kind, why: str) -> Way:
         """The first reason is the one to tell."""
@@ -50,6 +56,7 @@ class Way:
             self.needs | other.needs,
             self.unless | other.unless,
             self.unordered or other.unordered,
+            self.passed | other.passed,
         )
 
 
@@ -212,6 +219,8 @@ class Seen:
     files: list[str] = field(default_factory=list)
     others: set[tuple[str, int]] = field(default_factory=set)
     mps: bool = False
+    written: dict[str, str] = field(default_factory=dict)
+    """Files that a command writes, and the text, where that has calls of nvidia-smi in it."""
 
     def say(self, here: Here, line: int, said: Said) -> int:
         """Add what a command does; returns its number."""
@@ -224,6 +233,7 @@ class Seen:
             Effect(
                 *(here.file, line, said.words, said.setting, said.target, said.gpus, doubt),
                 *(way.needs, way.unless, number, self.start, way.unordered or here.endless),
+                passed=way.passed,
             )
         )
         return number

@@ -177,6 +177,8 @@ def _variable(part: Part, variables: Variables) -> Text:
         return Text(" ".join(argument.text for argument in variables.arguments))
     else:
         found = variables.single.get(name)
+    if found is not None and not part.op and "nvidia-smi" in found.text:
+        return found  # what is known of a command, be it not all of it
     if found is None or not found.known:
         return NOT_KNOWN
     if not part.op:
