@@ -156,6 +156,31 @@ DOUBTFUL = {
     "echo -pl=300 | xargs nvidia-smi": "computed",
     'run() { "$@"; }\nrun nvidia-smi -pl 300': "computed",
 }
+HIDDEN = [
+    "out=$(nvidia-smi -pl 300 2>&1)",
+    'logger "$(nvidia-smi -pl 300)"',
+    'if [ -n "$(nvidia-smi -pl 300)" ]; then :; fi',
+    'case "$(nvidia-smi -pl 300)" in *) ;; esac',
+    "for row in $(nvidia-smi -pl 300); do :; done",
+    "set_it() { nvidia-smi -pl 300; }\nout=$(set_it)",
+    "x=${Y:-$(nvidia-smi -pl 300)}",
+    'C="nvidia-smi -pl $W"\n$C',
+    'C="nvidia-smi -pl $W"\neval "$C"',
+    'C=(nvidia-smi)\nC+=(-pl 300)\n"${C[@]}"',
+    'C=(nvidia-smi -pl "$W")\n"${C[@]}"',
+    'set -- nvidia-smi -pl "$W"\n"$@"',
+    "printf -v C 'nvidia-smi -pl %s' 300\n$C",
+    "cat > /tmp/x.sh <<E\nnvidia-smi -pl 300\nE\nsh /tmp/x.sh",
+    "echo 'nvidia-smi -pl 300' > /run/x\n/run/x",
+    "echo 'nvidia-smi -pl 300' | tee /run/x\n. /run/x",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_a_call_is_seen_wherever_it_stands(text: str) -> None:
+    assert [effect.setting for effect in read(f"#!/bin/bash\n{text}\n")] == [Setting.POWER_LIMIT]
+
+
 MEANT = "nvidia-smi -pl 300"
 ANOTHER = [
     f'if [ -n "$DRY_RUN" ]; then nvidia-smi() {{ :; }}; fi\n{MEANT}',

@@ -66,9 +66,7 @@ def _writes(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> None
     if not CALLED.search(made):
         return
     targets = [many([r.target], here.variables) for r in node.redirects if r.op in (">", ">>", ">|")]
-    names = [each[0].text for each in targets if each]
-    names += [word.text for word in words[1:]] if words and words[0].text.rpartition("/")[2] == "tee" else []
-    for name in names:
+    for name in [each[0].text for each in targets if each]:
         walk.seen.written[name] = walk.seen.written.get(name, "") + "\n" + made
 
 

@@ -40,11 +40,15 @@ def fed(walk: Walk, pipeline: Pipeline, here: Here) -> None:
     """What the commands of a pipeline hand to a shell, or to one who calls a shell later, as text."""
     lines = [many(node.words, here.variables) for node in pipeline.commands if isinstance(node, Simple)]
     commands = [bare(words, here, Text(PATH))[0] for words in lines if words]
+    texts = [word.text for words in commands for word in words[1:]]
+    for words in commands:
+        if words and words[0].text.rpartition("/")[2] == "tee" and CALLED.search(" ".join(texts)):
+            walk.seen.written.update((word.text, " ".join(texts)) for word in words[1:])
     if not any(_reads_commands([word.text for word in words]) for words in commands if words):
         return
     why = Doubt(Kind.UNREADABLE, "another program runs it as text")
     place = here.fork(here.way.doubted(why.kind, why.why)).aside()
-    for text in [word.text for words in commands for word in words[1:]]:
+    for text in texts:
         for each in nvidia_smi.mentioned(text) if CALLED.search(text) else ():
             walk.seen.say(place, pipeline.first, replace(each, doubt=why))
         if text.startswith("/") and walk.files.script(text):
