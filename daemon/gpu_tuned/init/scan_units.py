@@ -30,6 +30,7 @@ from gpu_tuned.init.units import (
 
 OWN = "gpu-tuned"
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
+GONE = Doubt(Kind.NOT_STARTED, "its unit lies in /run, which is empty after a boot")
 _PRESENCE = shell_tests.PRESENT
 
 
@@ -80,7 +81,7 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
     root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() in OFF
-    doubt = start.doubt or _condition(unit) or _confined(unit)
+    doubt = start.doubt or (GONE if unit.file.startswith("/run/") else None) or _condition(unit) or _confined(unit)
     here = reading.here(unit.file, known, doubt, root)
     for command in commands(unit, STARTING, known):
         if not here.left:
