@@ -101,7 +101,7 @@ def _next(scan: Scan, decision: Decision, changes: Sequence[Change], target: Tar
         yield "gpu-tunedctl reload                   # where it runs"
     for change in changes:
         if change.action is Action.MOVE and change.unit:
-            yield f"systemctl stop {change.unit}   # after that, so that the settings never lack a holder"
+            yield f"systemctl stop {change.unit}   # once gpu-tuned runs: until then this unit holds the settings"
         elif change.action is Action.EDIT:
             for unit in change.restart:
                 yield f"systemctl restart {unit}   # it still runs the lines that are gone from {change.path}"
