@@ -54,6 +54,8 @@ class Daemon:
     """Commands that run it."""
     stderr: int | None = None
     """Its standard error; None: the log."""
+    bin: Path = BIN
+    """Where gpu-tuned and gpu-tunedctl lie."""
 
     def __init__(
         self,
@@ -91,7 +93,7 @@ class Daemon:
     def start(self) -> None:
         command = [
             *self.prefix,
-            str(BIN / "gpu-tuned"),
+            str(self.bin / "gpu-tuned"),
             "--config",
             str(self.config),
             "--state-dir",
@@ -137,7 +139,7 @@ class Daemon:
     def ctl(self, *arguments: str, check: bool = True, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run gpu-tunedctl against this daemon."""
         done = subprocess.run(
-            [str(BIN / "gpu-tunedctl"), *arguments],
+            [str(self.bin / "gpu-tunedctl"), *arguments],
             env={**self.env, **environment},
             capture_output=True,
             text=True,

@@ -59,7 +59,7 @@ def roff(text: str) -> str:
 
 def daemon_parser() -> argparse.ArgumentParser:
     """The parser that `gpu-tuned` makes for itself, taken at the moment it would parse."""
-    from gpu_tuned import main as composition
+    from gpu_tuned.daemon import options_of
 
     class Taken(Exception):
         pass
@@ -69,7 +69,7 @@ def daemon_parser() -> argparse.ArgumentParser:
 
     parse, argparse.ArgumentParser.parse_args = argparse.ArgumentParser.parse_args, take  # type: ignore[method-assign]
     try:
-        composition._options([])
+        options_of([])
     except Taken as taken:
         parser: argparse.ArgumentParser = taken.args[0]
         return parser

@@ -77,6 +77,8 @@ def test_a_jetson_and_a_host_without_proc_are_told_as_they_are(nvsim):
         daemon.turns(3)
         shown = daemon.ctl("status").stdout
         assert "LOST" not in shown and "gone" not in shown
+        assert "idle" not in shown and "0s   heat" not in shown, "nobody has said so"
+        assert "slowed: not known" in shown and "nothing known" in daemon.ctl("throttle").stdout
         (gpu,) = daemon.status()["gpus"]
         states = {row["setting"]: row["state"] for row in gpu["settings"]}
         assert (states["persistence_mode"], states["power_limit_w"]) == ("refused", "refused")

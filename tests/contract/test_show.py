@@ -13,10 +13,10 @@ import pytest
 
 from gpu_tuned import looks
 from gpu_tuned.adapters.nvml import detail
+from gpu_tuned.composition import policy_files
 from gpu_tuned.core.errors import DriverTrouble, NotReachable
 from gpu_tuned.ctl.every import repeat
 from gpu_tuned.ctl.options import Options
-from gpu_tuned.main import _policy_files as policy_files
 from tests.conftest import MakeHost
 from tests.golden.fake_daemon import fake_daemon
 from tests.golden.kept import document

@@ -72,7 +72,7 @@ def diagnosis(name: str) -> Diagnosis:
 
 @pytest.mark.parametrize("name", [*HOSTS, "container"])
 def test_page(name: str) -> None:
-    lines = doctor.page(diagnosis(name), Colour(False))
+    lines = doctor.page(diagnosis(name), Colour(on=False))
     assert [line for line in lines if len(line) > WIDTH] == []
     compare(f"doctor_{name}", lines)
 
@@ -82,7 +82,7 @@ def test_fix() -> None:
 
 
 def test_colour_changes_no_letter() -> None:
-    plain, painted = (doctor.page(diagnosis("ill"), Colour(on)) for on in (False, True))
+    plain, painted = (doctor.page(diagnosis("ill"), Colour(on=on)) for on in (False, True))
     bare = [line.replace("\x1b[0m", "") for line in painted]
     for code in ("1;32", "1;31", "33", "2", "1"):
         bare = [line.replace(f"\x1b[{code}m", "") for line in bare]
@@ -90,7 +90,7 @@ def test_colour_changes_no_letter() -> None:
 
 
 def test_quiet_leaves_out_what_is_well() -> None:
-    lines = doctor.page(diagnosis("healthy"), Colour(False), quiet=True)
+    lines = doctor.page(diagnosis("healthy"), Colour(on=False), quiet=True)
     assert len(lines) == 1 and lines[0].startswith("HEALTHY")
 
 

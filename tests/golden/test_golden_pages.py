@@ -12,7 +12,7 @@ from gpu_tuned.ctl import plan, status, throttle, verify
 from gpu_tuned.ctl.render.text import WIDTH, Colour
 from tests.golden.kept import NOW, compare, document, documents, reply
 
-PLAIN, COLOURED = Colour(False), Colour(True)
+PLAIN, COLOURED = Colour(on=False), Colour(on=True)
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -67,8 +67,8 @@ def test_what_was_seen_before_the_driver_fell_silent_is_told_as_such() -> None:
 @pytest.mark.parametrize("name", documents())
 @pytest.mark.parametrize("in_full", [False, True])
 def test_colour_changes_no_letter_and_80_columns_suffice(name: str, in_full: bool) -> None:
-    plain = status.page(document(name), NOW, PLAIN, in_full)
-    coloured = status.page(document(name), NOW, COLOURED, in_full)
+    plain = status.page(document(name), NOW, PLAIN, in_full=in_full)
+    coloured = status.page(document(name), NOW, COLOURED, in_full=in_full)
     assert [ANSI.sub("", line) for line in coloured] == plain
     assert any(ANSI.search(line) for line in coloured)
     assert [line for line in plain if len(line) > WIDTH] == []

@@ -89,7 +89,7 @@ def shown(name: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", ["daemon", "offline", "shy"])
 def test_page(name: str) -> None:
-    lines = show.page(shown(name), Colour(False), NOW)
+    lines = show.page(shown(name), Colour(on=False), NOW)
     assert [line for line in lines if len(line) > WIDTH] == []
     compare(f"show_{name}", lines)
 

@@ -75,7 +75,7 @@ class Subject:
         from gpu_tuned.adapters import policy_file
         from gpu_tuned.main import first_policy
 
-        document = first_policy(str(root), write, False)
+        document = first_policy(str(root), write=write, replace=False)
         policy = policy_file.load_text(document["policy"], Path("/etc/gpu-tuned/gpu-tuned.toml"))
         numbers = {gpu["uuid"]: gpu["index"] for gpu in document["gpus"]}
         taken = {(numbers[row["gpu"]], row["setting"]): row["value"] for row in document["taken"] if row["gpu"]}

@@ -48,12 +48,12 @@ class Attacked:
     def write(self) -> dict[str, Any] | str:
         """`init --write`; its document, or what it said when it refused."""
         try:
-            return first_policy(str(self.root), True, False)
+            return first_policy(str(self.root), write=True, replace=False)
         except GpuTunedError as error:
             return str(error)
 
     def taken(self) -> list[object]:
-        return [row["value"] for row in first_policy(str(self.root), False, False)["taken"]]
+        return [row["value"] for row in first_policy(str(self.root), write=False, replace=False)["taken"]]
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ def run(
     reconciler = Reconciler(gpus, gpus, inventory, lambda: None, clock, lambda event: None)
     reconciler.meet(GpuState(board.gpu), board, "bound", 2.0)
     state = inventory.states[GPU.uuid]
-    inventory.take(Change(transitions.wished(state, wished, False, None, inventory.moment())))
+    inventory.take(Change(transitions.wished(state, wished, None, inventory.moment(), named=False)))
     for _ in range(looks):
         clock.mono += 2.0
         reconciler.look(inventory.states[GPU.uuid], Look(), 2.0, writes=True)

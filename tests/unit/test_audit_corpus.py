@@ -27,7 +27,7 @@ Draft202012Validator.check_schema(SCHEMA)
 def found_in(*paths: Path, everything: bool = False) -> tuple[Finding, ...]:
     result = run.of_files(shipped(), [str(path) for path in paths])
     assert result.unreadable == ()
-    return run.visible(result.findings, everything)
+    return run.visible(result.findings, everything=everything)
 
 
 @pytest.mark.parametrize("path", CLEAN, ids=lambda path: path.name)

@@ -39,7 +39,7 @@ def test_the_command_says_what_runs(tmp_path: Path) -> None:
         7, proc(tmp_path, b"SGLANG_NOT_READ=1\0CUDA_DEVICE_MAX_CONNECTIONS=1\0", b"/v/bin/sglang\0serve\0")
     )
     result = run.of_environments(shipped(), [found], {}, [])
-    told = {one.name: one.kind.value for one in run.visible(result.findings, False)}
+    told = {one.name: one.kind.value for one in run.visible(result.findings, everything=False)}
     assert told == {"SGLANG_NOT_READ": "unread", "CUDA_DEVICE_MAX_CONNECTIONS": "overwritten"}
     assert found.label == "process 7 (sglang)"
 

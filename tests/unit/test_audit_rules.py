@@ -25,7 +25,7 @@ def findings(
         paths.append(str(path))
     result = run.of_files(shipped(), paths, told=told)
     assert result.unreadable == ()
-    return list(run.visible(result.findings, everything))
+    return list(run.visible(result.findings, everything=everything))
 
 
 def service(image: str, *lines: str, rest: str = "") -> str:
@@ -198,7 +198,7 @@ def test_absence_counts_only_where_the_family_is_known_whole(tmp_path: Path) -> 
 def test_the_reader_decides(tmp_path: Path, reader: Reader | None, expected: list[str]) -> None:
     path = tmp_path / "x.env"
     path.write_text('HF_HOME="/models"\nNCCL_DEBUG=INFO # loud\n')
-    found = run.visible(run.of_files(shipped(), [str(path)], reader).findings, False)
+    found = run.visible(run.of_files(shipped(), [str(path)], reader).findings, everything=False)
     assert sorted(one.id for one in found) == expected
 
 
@@ -226,7 +226,7 @@ def test_who_refers_to_it_decides_also_when_it_lies_beside(
     other.write_text(text.replace("{}", str(env)))
     for paths in ([env], [other], [env, other], [tmp_path]):
         result = run.of_files(shipped(), [str(path) for path in paths])
-        found = run.visible(result.findings, False)
+        found = run.visible(result.findings, everything=False)
         assert [(one.id, Path(one.place.file).name) for one in found] == [(id, "x.env") for id in ids]
 
 
@@ -236,7 +236,7 @@ def test_an_env_file_is_judged_by_the_image_that_it_is_for(tmp_path: Path) -> No
         found = findings(tmp_path, x_env="VLLM_USE_V1=1\n", compose_yaml=compose.format(tag))
         assert [one.kind.value for one in found] == kinds
         (alone,) = [run.of_files(shipped(), [str(tmp_path / "x.env")])]
-        assert [one.kind.value for one in run.visible(alone.findings, False)] == kinds
+        assert [one.kind.value for one in run.visible(alone.findings, everything=False)] == kinds
 
 
 def test_environment_wins_over_env_file(tmp_path: Path) -> None:
@@ -369,3 +369,18 @@ def test_lines_end_with_a_line_feed_alone(tmp_path: Path) -> None:
     text = "FROM vllm/vllm-openai:v0.33.0\r\n# a\x0bb\x85c\r\nENV A=1 \\\r\n  VLLM_USE_V1=1\r\n"
     (found,) = findings(tmp_path, Dockerfile=text)
     assert (found.place.line, found.place.column) == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("line", "kinds"),
+    [
+        ("PYTHONUNBUFFERED=0", []),
+        ("PYTHONFAULTHANDLER=0", ["presence-only"]),
+        ("PYTHONFAULTHANDLER=", []),
+        ("PYTHONFAULTHANDLER=1", []),
+        ("PYTHONUTF8=true", ["illegal-value"]),
+    ],
+)
+def test_pythons_own_switches(tmp_path: Path, line: str, kinds: list[str]) -> None:
+    (tmp_path / "x.env").write_text(f"{line}\n")
+    assert [one.kind.value for one in run.of_files(shipped(), [str(tmp_path / "x.env")]).findings] == kinds

@@ -155,7 +155,7 @@ def test_a_refused_write_is_said_once_and_tried_again_after_growing_pauses():
         story.take(step)
         if step.write is not None:
             tries += 1
-            story.take(drift.failed(story.track, "the driver said no", True, story.moment))
+            story.take(drift.failed(story.track, "the driver said no", story.moment, kept=True))
     assert story.track.state is State.REFUSED
     assert story.said == [EventKind.REFUSED]
     assert 5 < tries < 15
@@ -302,7 +302,7 @@ def test_a_new_goal_is_applied_and_is_not_called_drift():
 def test_a_goal_that_changes_in_any_way_begins_the_life_anew(other):
     story = Story()
     story.look()
-    story.take(drift.failed(story.track, "for once", False, story.moment))
+    story.take(drift.failed(story.track, "for once", story.moment, kept=False))
     story.wish = other
     story.track = drift.aim(story.track, other, WANTED, story.moment)
     assert (story.track.state, story.track.observed) == (State.WAITING, None)
@@ -352,7 +352,7 @@ def test_a_pause_ends_with_the_failure_that_it_was_for():
     story = Story()
     story.look()
     story.look(RIVAL)
-    story.take(drift.failed(story.track, "the reading after the write failed", False, story.moment))
+    story.take(drift.failed(story.track, "the reading after the write failed", story.moment, kept=False))
     assert story.look(WANTED) is State.HELD
     assert story.look(RIVAL) is State.HELD
     assert story.reading == WANTED

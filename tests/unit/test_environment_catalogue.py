@@ -274,6 +274,28 @@ def test_legal_values(name: str, text: str, wanted: bool | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "flag"),
+    [
+        ("PYTHONUNBUFFERED", "sys.stdout.write_through"),
+        ("PYTHONDONTWRITEBYTECODE", "sys.flags.dont_write_bytecode"),
+        ("PYTHONNOUSERSITE", "sys.flags.no_user_site"),
+        ("PYTHONOPTIMIZE", "sys.flags.optimize"),
+        ("PYTHONFAULTHANDLER", "__import__('faulthandler').is_enabled()"),
+        ("PYTHONDEVMODE", "sys.flags.dev_mode"),
+        ("PYTHONASYNCIODEBUG", "__import__('asyncio').new_event_loop().get_debug()"),
+    ],
+)
+def test_the_interpreter_takes_0_as_the_catalogue_says(name: str, flag: str) -> None:
+    def on(text: str) -> bool:
+        script = f"import sys; print(bool({flag}))"
+        return subprocess.check_output([sys.executable, "-c", script], env={name: text}, text=True) == "True\n"
+
+    (value,) = shipped().facts(name).values
+    assert (on(""), on("0"), on("1")) == (False, value.rule == "presence", True)
+    assert value.rule != "presence" or value.argument == "non-empty"
+
+
+@pytest.mark.parametrize(
     ("name", "text", "wanted"),
     [
         ("NCCL_P2P_LEVEL", "NVLINK", "NVL"),

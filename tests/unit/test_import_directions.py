@@ -37,10 +37,9 @@ LAYERS: dict[str, tuple[frozenset[str], str]] = {
     ),
 }
 # main puts the parts together, so it may import all of them, and nobody imports main: verbs of gpu-tunedctl
-# that read boards without a daemon are handed a way to get at them.
-COMPOSITION = "main"
-# Its second file: what the doctor and `show` look at, for nobody but main.
-LOOKS = "looks"
+# that read boards without a daemon are handed a way to get at them. The others are its further files, each for those
+# before it alone: the daemon's life, what the doctor and `show` look at, and how ports are made.
+COMPOSITION = ("main", "daemon", "looks", "composition")
 
 # Third parties that belong to one place.
 HOMES = {
@@ -122,13 +121,12 @@ def judge(module: str, found: Import) -> str | None:
             return f"init reads texts: its {touched[0]} lies in {', '.join(sorted(TOUCHING))}"
         return f"core knows no {touched[0]}: {LAYERS['core'][1]}" if layer == "core" and touched else None
     target = found.name.removeprefix(PACKAGE).lstrip(".")
-    if layer == COMPOSITION or within(target, layer) or target in {"", "__version__"}:
+    if within(target, layer) or target in {"", "__version__"}:
         return None
-    if within(target, LOOKS):
-        return "only main asks for looks"
-    if within(target, COMPOSITION):
-        return "main knows all parts; no part knows main"
-    if layer == LOOKS:
+    for place, name in enumerate(COMPOSITION):
+        if within(target, name) and layer not in COMPOSITION[:place]:
+            return f"{name} knows all parts; no part knows {name}"
+    if layer in COMPOSITION:
         return None
     if layer not in LAYERS:
         return f"{layer or PACKAGE} is in no layer: give it one in {Path(__file__).name}"
@@ -175,8 +173,10 @@ PLANTED = [
     ("ctl/status.py", "import varlink", "the read path"),
     ("ctl/plan.py", "from gpu_tuned.main import boards", "no part knows main"),
     ("loop.py", "def f():\n    from gpu_tuned import main", "no part knows main"),
-    ("looks.py", "from gpu_tuned.main import CONFIG", "no part knows main"),
-    ("ctl/doctor.py", "from gpu_tuned import looks", "only main"),
+    ("looks.py", "from gpu_tuned.main import control", "no part knows main"),
+    ("composition.py", "from gpu_tuned.daemon import hold", "no part knows daemon"),
+    ("ctl/doctor.py", "from gpu_tuned import looks", "no part knows looks"),
+    ("ctl/plan.py", "from gpu_tuned.composition import CONFIG", "no part knows composition"),
     ("newcomer.py", "from gpu_tuned.core import model", "is in no layer"),
 ]
 
@@ -194,6 +194,7 @@ def test_a_planted_violation_is_found(tmp_path: Path, file: str, source: str, wh
 ALLOWED = [
     ("looks.py", "from gpu_tuned.adapters import kernel\nfrom gpu_tuned.doctor import examine"),
     ("main.py", "from gpu_tuned import looks"),
+    ("daemon.py", "from gpu_tuned.composition import CONFIG\nfrom gpu_tuned.loop import run"),
     ("core/plan.py", "import math\nfrom .model import Gpu\nfrom gpu_tuned.core import errors"),
     ("core/__init__.py", "from . import model\nfrom .model import Gpu"),
     ("adapters/nvml.py", "import pynvml, time\nfrom gpu_tuned.ports import Gpus"),

@@ -63,21 +63,44 @@ def life() -> Iterator[Life]:
         signal.signal(number, handler)
 
 
-def lived_s(life: Life, loop: FakeLoop) -> float:
+class AboutToPoll(NoService):
+    """Tells when the main thread is about to sleep: it asks for the watchdog last."""
+
+    def __init__(self) -> None:
+        self.told = threading.Event()
+
+    @property
+    def watchdog_s(self) -> None:  # type: ignore[override]
+        self.told.set()
+
+
+def lived_s(life: Life, loop: FakeLoop, service: NoService | None = None) -> float:
     began_s = time.monotonic()
-    life.run(loop, NoService(), NeverLate(), managed=False)  # type: ignore[arg-type]
+    life.run(loop, service or NoService(), NeverLate(), managed=False)  # type: ignore[arg-type]
     return time.monotonic() - began_s
 
 
-def test_a_signal_that_another_thread_receives_wakes_the_main_thread(life: Life) -> None:
+@pytest.fixture
+def hands_over_only_when_it_waits() -> Iterator[None]:
+    """No thread takes the interpreter from one that runs."""
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(10 * SOON_S)
+    yield
+    sys.setswitchinterval(before_s)
+
+
+def test_a_signal_that_another_thread_receives_wakes_the_main_thread(
+    life: Life, hands_over_only_when_it_waits: None
+) -> None:
     """As one does that comes between the last step of Python and the poll: nothing interrupts the poll."""
+    service = AboutToPoll()
 
     def at_run() -> None:
-        time.sleep(0.2)  # for the main thread to be in its poll
+        assert service.told.wait(SOON_S)  # and then the main thread has gone on, as far as its poll
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
     loop = FakeLoop(at_run)
-    assert lived_s(life, loop) < SOON_S / 2
+    assert lived_s(life, loop, service) < SOON_S / 2
     assert loop.stopped.is_set()
 
 

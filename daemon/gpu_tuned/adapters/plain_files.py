@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import os
 import stat
+from pathlib import Path
 
 SMALL = 64 << 10
 """Bytes; more than any attribute of sysfs, unit or configuration that is read as a whole."""
 
 
-def content(path: str, most: int = SMALL) -> bytes:
-    """At most `most` bytes of a regular file. Raises OSError, also for what is no regular file."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+class NoRegularFile(OSError):
+    """A folder, a pipe or a device: to read it as a file could wait for ever, or never end."""
+
+
+def content(path: str | Path, most: int = SMALL) -> bytes:
+    """At most `most` bytes of a regular file. Raises OSError, NoRegularFile among them."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError(0, "it is no regular file")
+            raise NoRegularFile(0, "it is no regular file")
         chunks = []
         while most > 0 and (chunk := os.read(descriptor, min(most, 1 << 20))):
             chunks.append(chunk)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import os
-import stat
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -17,6 +16,7 @@ from zlib import crc32
 
 import tomli
 
+from gpu_tuned.adapters import plain_files
 from gpu_tuned.adapters.safe_path import printable, unsafe
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
@@ -122,7 +122,9 @@ def load_sources(path: Path, owners: Collection[int] | None = None) -> Sources:
     sources = [_read(path, problems)]
     if not partial:
         sources += [_read(drop_in, problems) for drop_in in _toml_files(config / DROP_INS, problems)]
-    return _with_profiles(tuple(source for source in sources if source is not None), config, problems, partial)
+    return _with_profiles(
+        tuple(source for source in sources if source is not None), config, problems, partial=partial
+    )
 
 
 def _changeable(roots: list[Path], owners: Collection[int]) -> list[str]:
@@ -136,16 +138,16 @@ def load_text(text: str, path: Path) -> Policy:
     """The policy that `text` alone would make if it lay at `path`, with the profiles to be had there. Raises
     PolicyError."""
     document = Source(printable(Path(path.name)), printable(path), text)
-    return parse_sources(_with_profiles((document,), path.parent, [], False))
+    return parse_sources(_with_profiles((document,), path.parent, [], partial=False))
 
 
-def _with_profiles(documents: tuple[Source, ...], config: Path, problems: list[str], partial: bool) -> Sources:
+def _with_profiles(documents: tuple[Source, ...], config: Path, problems: list[str], *, partial: bool) -> Sources:
     available = _available_profiles(config / PROFILES, problems)
     profiles = []
     for name in dict.fromkeys(name for source in documents for name in _asked_profiles(source)):
         if name in available:
             file, shipped = available[name]
-            read = _read(file, problems, f"profile {name}", shipped)
+            read = _read(file, problems, f"profile {name}", shipped=shipped)
             profiles += [read] if read else []
     if problems:
         raise PolicyError(tuple(problems))
@@ -181,7 +183,7 @@ def parse_sources(sources: Sources) -> Policy:
         except PolicyError as error:
             problems += error.problems
         raise PolicyError(tuple(problems))
-    return parse(documents, profiles.get, sources.known_profiles, sources.digest, sources.partial)
+    return parse(documents, profiles.get, sources.known_profiles, sources.digest, partial=sources.partial)
 
 
 def _document(source: Source, problems: list[str]) -> Document:
@@ -227,7 +229,7 @@ def _toml_files(directory: Path, problems: list[str]) -> list[Path]:
     return [directory / name for name in names if name.endswith(".toml") and not name.startswith(".")]
 
 
-def _read(path: Path, problems: list[str], name: str = "", shipped: bool = False) -> Source | None:
+def _read(path: Path, problems: list[str], name: str = "", *, shipped: bool = False) -> Source | None:
     shown = printable(path)
     try:
         # A byte order mark is no part of the text, TOML 1.1 says.
@@ -248,18 +250,10 @@ class _NoPolicy(Exception):
 
 
 def _content(path: Path) -> bytes:
-    # Opening a named pipe waits for a writer unless told not to.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     try:
-        mode = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(mode):
-            raise _NoPolicy("is a directory; name the file in it")
-        if not stat.S_ISREG(mode):
-            raise _NoPolicy("is no regular file")
-        with open(descriptor, "rb", closefd=False) as file:
-            content = file.read(LARGEST_FILE + 1)
-    finally:
-        os.close(descriptor)
+        content = plain_files.content(path, LARGEST_FILE + 1)
+    except plain_files.NoRegularFile as error:
+        raise _NoPolicy("is a directory; name the file in it" if path.is_dir() else "is no regular file") from error
     if len(content) > LARGEST_FILE:
         raise _NoPolicy(f"is larger than {LARGEST_FILE >> 20} MiB, which no policy is")
     return content

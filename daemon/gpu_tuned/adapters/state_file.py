@@ -8,7 +8,6 @@ import fcntl
 import json
 import math
 import os
-import stat
 import time
 import zlib
 from collections.abc import Callable, Mapping
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
 
+from gpu_tuned.adapters.plain_files import content
 from gpu_tuned.adapters.process import was_killed
 from gpu_tuned.core.errors import AlreadyRunning, GpuTunedError, NotPermitted, StillInDriver
 
@@ -143,15 +143,8 @@ class StateFile:
 
 
 def _content(path: Path) -> bytes:
-    """The bytes of a state file. Raises ValueError for what is none; opening and reading never waits."""
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-    try:
-        if not stat.S_ISREG(os.fstat(file).st_mode):
-            raise ValueError("it is no regular file")
-        with open(file, "rb", closefd=False) as opened:
-            data = opened.read(SIZE_LIMIT + 1)
-    finally:
-        os.close(file)
+    """The bytes of a state file. Raises OSError, and ValueError for what is none."""
+    data = content(path, SIZE_LIMIT + 1)
     if len(data) > SIZE_LIMIT:
         raise ValueError(f"it is larger than {SIZE_LIMIT} bytes, which no state is")
     return data

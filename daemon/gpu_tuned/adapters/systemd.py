@@ -29,7 +29,7 @@ class SystemdService:
         if self._notifier is not None and self._notifier.socket is None:
             self._notifier = None  # it names a socket that is not there
         if self._notifier is not None:
-            self._notifier.socket.setblocking(False)
+            self._notifier.socket.setblocking(False)  # noqa: FBT003 - its parameter has no name
             self._notifier.debug = True  # raises what it would keep to itself
         self._unsent: dict[str, str] = {}  # by the first word
         self._sending = threading.Lock()

@@ -55,7 +55,7 @@ def wants_colour(stream: TextIO | None, environment: Mapping[str, str]) -> bool:
 class _Lines:
     """The last structlog processor: "14:02:11 warning   words  (origin)", local time."""
 
-    def __init__(self, coloured: bool) -> None:
+    def __init__(self, *, coloured: bool) -> None:
         self._coloured = coloured
 
     def __call__(self, logger: object, method: str, event: Mapping[str, Any]) -> str:

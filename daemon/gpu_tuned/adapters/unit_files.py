@@ -52,9 +52,11 @@ def units(root: str) -> tuple[UnitView, ...] | Unread:
         for name in sorted({*KNOWN, *wanted, *templates}):
             if name.endswith((".service", ".target")) and os.path.isfile(f"{root}/{folder}/{name}"):
                 paths.setdefault(name, f"{folder}/{name}")
-    found = [_unit(root, name, path, name in wanted or name in templates) for name, path in sorted(paths.items())]
+    found = [
+        _unit(root, name, path, enabled=name in wanted or name in templates) for name, path in sorted(paths.items())
+    ]
     found += [
-        _unit(root, name, f"{folder}/{name}", None)
+        _unit(root, name, f"{folder}/{name}", enabled=None)
         for folder in QUADLETS
         for name in _names(f"{root}/{folder}")
         if name.endswith(".container")
@@ -62,7 +64,7 @@ def units(root: str) -> tuple[UnitView, ...] | Unread:
     return tuple(unit for unit in found if unit.gpu_user or unit.name in KNOWN)
 
 
-def _unit(root: str, name: str, path: str, enabled: bool | None) -> UnitView:
+def _unit(root: str, name: str, path: str, *, enabled: bool | None) -> UnitView:
     """`enabled` None: a quadlet, which its own [Install] section enables."""
     service = f"{name.removesuffix('.container')}.service" if name.endswith(".container") else name
     bodies = [text(f"{root}/{path}") or ""]

@@ -107,7 +107,7 @@ def _replies(connection: _Connection, path: str) -> Iterator[WatchReply]:
         connection.close()
 
 
-def _request(method: str, parameters: Mapping[str, Any] | None, more: bool = False) -> bytes:
+def _request(method: str, parameters: Mapping[str, Any] | None, *, more: bool = False) -> bytes:
     request: dict[str, Any] = {"method": method if "." in method else f"{INTERFACE}.{method}"}
     if parameters:
         request["parameters"] = {key: value for key, value in parameters.items() if value is not None}

@@ -59,7 +59,7 @@ def inherited(fd: int) -> Listener:
             f"inherited descriptor {fd} is not a listening Unix stream socket: the .socket unit needs ListenStream="
             "with a path, and Accept=no"
         )
-    sock.setblocking(False)
+    sock.setblocking(False)  # noqa: FBT003 - its parameter has no name
     sock.set_inheritable(False)
     return Listener(sock)
 

@@ -104,7 +104,7 @@ class Mailbox:
     wait. `stalls` tells what stands still beside the loop. `monotonic` and `wall` are the clocks, in seconds.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its clocks, bounds and neighbours, each by its name
         self,
         on_command: Callable[[], None] = lambda: None,
         *,

@@ -6,7 +6,6 @@ hangs. Whatever one client does ends at worst that client's connection.
 
 from __future__ import annotations
 
-import errno
 import resource
 import selectors
 import socket
@@ -14,7 +13,8 @@ import time
 from collections.abc import Callable, Sequence
 from threading import Event, Lock
 
-from gpu_tuned.control import listen, methods
+from gpu_tuned.control import methods
+from gpu_tuned.control.acceptor import Acceptor
 from gpu_tuned.control.connection import Connection, Limits
 from gpu_tuned.control.framing import BadMessage, encode
 from gpu_tuned.control.mailbox import Mailbox, rfc3339
@@ -29,7 +29,6 @@ SWEEP_S = 1.0
 """How often time limits are looked at; with no client that has one, the thread sleeps until somebody comes."""
 FIRST_STATUS_S = 1.0
 MESSAGES_A_TURN = 8
-ACCEPTS_A_TURN = 32
 
 
 class Server:
@@ -40,7 +39,7 @@ class Server:
     most once a minute.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it serves, where, and its bounds: no two belong together
         self,
         mailbox: Mailbox,
         path: str | None,
@@ -53,12 +52,10 @@ class Server:
         room: Room | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._mailbox, self._path, self._inherited, self._group = mailbox, path, tuple(inherited), group
-        self._was_killed, self._limits, self._clock = was_killed, limits or Limits(), clock
+        self._mailbox, self._group, self._limits, self._clock = mailbox, group, limits or Limits(), clock
         self._troubles = Troubles(say_trouble, clock)
         self._selector = selectors.DefaultSelector()
-        self._listeners: list[listen.Listener] = []
-        self._deaf = False  # out of descriptors: not accepting until the next sweep
+        self._acceptor = Acceptor(self._selector, path, inherited, was_killed, self._troubles)
         self._clients: set[Connection] = set()
         self._hungry: set[Connection] = set()
         self._pace = Pace(self._limits.requests_per_s)
@@ -79,15 +76,11 @@ class Server:
         Raises AlreadyRunning, UsageError, listen.SocketTrouble."""
         self._responder = Responder(self._mailbox, Access(self._group))
         try:
-            for fd in self._inherited:
-                self._listeners.append(listen.inherited(fd))
-            names = {listener.sock.getsockname() for listener in self._listeners}
-            if self._path is not None and self._path not in names:
-                self._listeners.append(listen.own(self._path, self._was_killed))
+            self._acceptor.open()
         except BaseException:
             self._end()
             raise
-        self._hear()
+        self._acceptor.resume()
         self._selector.register(self._mailbox, selectors.EVENT_READ)
 
     def close(self) -> None:
@@ -130,7 +123,8 @@ class Server:
                 hungry.discard(key.data)
                 self._guard(key.data, events)
             elif isinstance(key.fileobj, socket.socket):
-                self._accept(key.fileobj)
+                for connection in self._acceptor.accept(key.fileobj):
+                    self._let_in(connection)
         for client in hungry & self._clients:
             self._guard(client, 0)
         self._hand_out_answers()
@@ -142,7 +136,7 @@ class Server:
         if self._hungry:
             return 0.0
         limited = (
-            self._deaf
+            self._acceptor.paused
             or self._resting
             or self._troubles.owed
             or self._memory.owed
@@ -150,27 +144,14 @@ class Server:
         )
         return SWEEP_S if limited else None
 
-    def _accept(self, sock: socket.socket) -> None:
-        if self._deaf:
-            return
-        for _ in range(ACCEPTS_A_TURN):
-            try:
-                connection = sock.accept()[0]
-            except BlockingIOError:
-                return
-            except OSError as error:
-                if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM):
-                    self._troubles.add(f"nobody is let in for a second: {error.strerror}")
-                    self._deafen()
-                    return
-                continue  # the client went away before it was let in
-            try:
-                self._let_in(connection)
-            except OSError:
-                connection.close()
-
     def _let_in(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
+        try:
+            self._welcome(sock)
+        except OSError:
+            sock.close()
+
+    def _welcome(self, sock: socket.socket) -> None:
+        sock.setblocking(False)  # noqa: FBT003 - its parameter has no name
         peer = peer_of(sock)
         refusal = self._places.take(peer.uid)
         if refusal is not None:
@@ -272,8 +253,8 @@ class Server:
         now_s = self._swept_s = self._clock()
         self._memory.clients(len(self._clients))
         self._troubles.tell_owed()
-        if self._deaf:
-            self._hear()
+        if self._acceptor.paused:
+            self._acceptor.resume()
         self._pace.renew()
         self._hungry |= self._resting
         self._resting = set()
@@ -313,21 +294,9 @@ class Server:
             self._selector.unregister(client.sock)
         client.sock.close()
 
-    def _hear(self) -> None:
-        self._deaf = False
-        for listener in self._listeners:
-            self._selector.register(listener.sock, selectors.EVENT_READ)
-
-    def _deafen(self) -> None:
-        self._deaf = True
-        for listener in self._listeners:
-            self._selector.unregister(listener.sock)
-
     def _end(self) -> None:
         with self._ending:
             for client in list(self._clients):
                 self._drop(client)
-            for listener in self._listeners:
-                listener.close()
-            self._listeners.clear()
+            self._acceptor.close()
             self._selector.close()

@@ -114,9 +114,10 @@ def look(
 def _with(track: Track, **changes: Any) -> Track:
     """The track with these values; the same object where it has them already, as at almost every look: copying one
     costs ten times as much as comparing."""
-    if all(getattr(track, name) == value for name, value in changes.items()):
-        return track
-    return replace(track, **changes)
+    for name, value in changes.items():
+        if getattr(track, name) != value:
+            return replace(track, **changes)
+    return track
 
 
 def _enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
@@ -180,7 +181,7 @@ def _agrees(track: Track, state: State, moment: Moment) -> Step:
     return Step(_enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
 
 
-def _revert(
+def _revert(  # noqa: PLR0913 - a part of `look`, which knows all of this
     track: Track, wish: Wish, found: Value | None, default: Value | None, poll_interval_s: float, moment: Moment
 ) -> tuple[Track, tuple[Note, ...]]:
     """Something that was ours is not so any more, seen for the first time: counted, classed, paced."""
@@ -250,7 +251,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
     return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
 
-def failed(track: Track, why: str, kept: bool, moment: Moment) -> Step:
+def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
     """The driver refused a write, or said yes and did not do it. Tried again after a growing pause. `kept`: it is
     sure that what was there before is there still."""
     pause_s = min(PAUSE_MAX_S, max(RETRY_FIRST_S, 2 * track.pause_s))
@@ -291,7 +292,7 @@ def fresh(track: Track) -> Track:
     return replace(track, state=State.WAITING, message=NOT_LOOKED_AT) if track.wish is not None else track
 
 
-def forget_lock(track: Track, cause: str, moment: Moment, hushed: bool = False) -> Step:
+def forget_lock(track: Track, cause: str, moment: Moment, *, hushed: bool = False) -> Step:
     """A lock counts as lost because something beside it was; not held against a rival. `hushed`: not said, for what
     was lost beside it is contested, and that was."""
     if track.state is State.WATCHED:
@@ -314,7 +315,7 @@ def judge_lock(track: Track, verdict: Verdict, moment: Moment) -> Step:
         return Step(replace(track, accepted=None, confirmed_at=None, message=verdict.evidence))
     if verdict.proof is Proof.NOT_OBEYED:  # as a write that did nothing, tried again less and less often: no rival
         known, lost = bool(track.pause_s), replace(track, accepted=None, ours=False, open=False, confirmed_at=None)
-        step = failed(lost, f"requested, and not kept to: {verdict.evidence}", False, moment)
+        step = failed(lost, f"requested, and not kept to: {verdict.evidence}", moment, kept=False)
         return Step(replace(step.track, hushed=known), notes=() if known else step.notes)
     if verdict.proof is Proof.SUSPECT and track.message is None:
         track = replace(track, message=verdict.evidence)

@@ -32,7 +32,8 @@ class Setting(str, Enum):
     readable: bool
     of_host: bool
 
-    def __new__(cls, key: str, readable: bool = True, of_host: bool = False) -> Setting:
+    # Enum hands on what a member is made of by position.
+    def __new__(cls, key: str, readable: bool = True, of_host: bool = False) -> Setting:  # noqa: FBT001, FBT002
         setting = str.__new__(cls, key)
         setting._value_, setting.readable, setting.of_host = key, readable, of_host
         return setting

@@ -98,7 +98,7 @@ class Initialisation:
         return self if binding is None or binding == self.binding else Initialisation(binding, self.counters_ns)
 
 
-def found_at(board: Board, seen: Seen, late: bool) -> dict[Setting, Original]:
+def found_at(board: Board, seen: Seen, *, late: bool) -> dict[Setting, Original]:
     """The originals that one look gives, of every setting that could ever be written. One outside of what the board
     allows is none: it could not be put back."""
     originals: dict[Setting, Original] = {}

@@ -60,7 +60,7 @@ def plan_of(
             continue
         if wishes and _forgets(state, wishes):
             rows["notes"].append(f"{state.title}: {FORGETS}")
-        after = wished(state, wishes, state.named, None, moment)
+        after = wished(state, wishes, None, moment, named=state.named)
         for setting in Setting:
             track = after.tracks.get(setting)
             if track is not None:

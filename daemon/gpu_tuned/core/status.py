@@ -8,9 +8,9 @@ from datetime import datetime, timezone
 from functools import lru_cache
 from typing import TYPE_CHECKING, overload
 
-from gpu_tuned.core import drift
 from gpu_tuned.core.goal import Refusal
-from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState, Presence
+from gpu_tuned.core.gpu_state import GpuState, Presence
+from gpu_tuned.core.in_order import gpu_in_order, shown, wanted_away
 from gpu_tuned.core.ladder import Fitted, gpu_rungs, lock_on
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
@@ -75,7 +75,7 @@ def _rfc3339(wall_s: float) -> str:
     return datetime.fromtimestamp(wall_s, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) -> SettingRow:
+def setting_row(setting: Setting, track: Track, state: GpuState, *, short: bool) -> SettingRow:
     """One setting: wished, accepted, observed, where the wish comes from, and why not if not. `short`: fewer GPUs are
     here than the policy says there must be."""
     wish, original, here = track.wish, track.original, state.here
@@ -90,7 +90,7 @@ def setting_row(setting: Setting, track: Track, state: GpuState, short: bool) ->
         "required": bool(wish and wish.required),
         "reason": wish.reason if wish else None,
         "message": (track.message or _rounded(track, state)) if here else state.why,
-        "in_order": track.in_order if here else wish is None or wanted_away(state, short),
+        "in_order": track.in_order if here else wish is None or wanted_away(state, short=short),
         "original": wire(original.value) if original else None,
         "original_assumed": bool(original and original.assumed),
         "original_late": bool(original and original.late),
@@ -119,13 +119,6 @@ def _may_require(policy: Policy | None, named: Rule) -> bool:
     return any(rule.required for rule in policy.rules if rule.match.by is MatchBy.NAME)
 
 
-def wanted_away(state: GpuState, short: bool) -> bool:
-    """Whether a GPU that cannot be looked at is as somebody wants it."""
-    if state.presence is Presence.ASLEEP:
-        return True
-    return state.presence in ON_PURPOSE and not (state.named or short)
-
-
 def _wished(track: Track, wish: Wish | None) -> object:
     if wish is None or wish.target is None:
         return None
@@ -142,31 +135,16 @@ def _held(track: Track) -> Value | None:
     return goal if same and not isinstance(goal, Refusal) else None
 
 
-def shown(setting: Setting, track: Track, state: GpuState) -> bool:
-    """Whether a setting has a row: not where nothing can be said of it."""
-    if not state.here:
-        return track.wish is not None
-    if setting.of_host:
-        return track.wish is not None or track.left or track.restored is not None
-    return not drift.silent(setting, track)
-
-
-def rows(state: GpuState, short: bool = False) -> list[SettingRow]:
+def rows(state: GpuState, *, short: bool = False) -> list[SettingRow]:
     """Every setting of a GPU, or of the host, of which something can be said."""
     return [
-        setting_row(setting, track, state, short)
+        setting_row(setting, track, state, short=short)
         for setting in Setting
         if (track := state.tracks.get(setting)) is not None and shown(setting, track, state)
     ]
 
 
-def gpu_in_order(state: GpuState, short: bool) -> bool:
-    if not state.here:
-        return wanted_away(state, short)
-    return all(track.in_order for setting, track in state.tracks.items() if shown(setting, track, state))
-
-
-def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, short: bool) -> GpuRow:
+def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, *, short: bool) -> GpuRow:
     last = state.last_put_back
     return {
         "index": state.board.index if state.board else -1,
@@ -175,7 +153,7 @@ def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, s
         "name": state.gpu.name,
         "state": _GPU_WORDS.get(state.presence, state.presence.value),
         "message": state.why,
-        "in_order": gpu_in_order(state, short),
+        "in_order": gpu_in_order(state, settings, short=short),
         "settings": settings,
         "telemetry": telemetry_row(state.telemetry if state.here else Telemetry()),
         "throttle": throttle,
@@ -228,31 +206,18 @@ def capping_of(state: GpuState, telemetry: Telemetry, found: Reading | None) -> 
     )
 
 
-def exceptions(states: Mapping[str, GpuState], short: bool) -> list[str]:
-    """What is not in order, a few words each."""
-    found = [f"{s.title} {s.why}" for s in states.values() if not s.here and not wanted_away(s, short)]
-    for state in states.values():
-        if state.here:
-            found += [
-                f"{state.gpu.pci} {setting.label} {track.state.value}"
-                for setting, track in state.tracks.items()
-                if not track.in_order and shown(setting, track, state)
-            ]
-    return found
-
-
-def mode(observing: bool) -> str:
+def mode(*, observing: bool) -> str:
     return "observe" if observing else "enforce"
 
 
-def policy_row(policy: Policy | None, states: Mapping[str, GpuState], met: bool, standing: Standing) -> PolicyRow:
+def policy_row(policy: Policy | None, states: Mapping[str, GpuState], standing: Standing, *, met: bool) -> PolicyRow:
     """The document's `policy`. `met`: the driver was, so it is known what a rule matches."""
     known = [state.gpu for state in states.values()]
     unmatched = policy.unmatched(known) if policy and (known or met) else ()
     budget_mw = policy.gpu_power_budget_mw if policy else None
     return {
         "state": standing.state,
-        "mode": mode(standing.observing),
+        "mode": mode(observing=standing.observing),
         "files": list(policy.files) if policy else [],
         "digest": policy.digest if policy else None,
         "loaded_at": timestamp(standing.loaded_at),
@@ -291,15 +256,6 @@ class Standing:
     loaded_at: float | None
     problems: Sequence[str]
     pending: str | None
-
-
-def counted(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:
-    """How many GPUs are here, asleep ones among them, and why that is not in order."""
-    here = sum(state.presence in (Presence.HERE, Presence.ASLEEP) for state in states.values())
-    wanted = policy.gpus if policy else None
-    if wanted is None or here >= wanted:
-        return here, None
-    return here, f"{here} of the {wanted} GPUs are here that [host] gpus asks for"
 
 
 def one_line(document: StatusReply) -> str:

@@ -58,11 +58,12 @@ class Track:
     `before`, what the driver accepted last, perhaps in an earlier run; `put_back`, how often something was.
 
     What belongs to one goal, and begins anew with each: `wish`, as it is carried out here (watched in observe mode),
-    and `goal`, what it means on this board; `state` since `since` (wall), with its `message`; `observed`, the last
-    reading made under this goal; `accepted`, what the driver made of the goal, for a lock what was requested at
-    `requested_at` (mono); `ours`, whether a value of ours was seen in force (or requested), so that another value now
-    is drift and not a first application; `left`, the same of a goal whose rule is gone; `restored`, that it was put
-    back on request, and how that went; `fits`, whether what is watched is as wished; None: not known.
+    and `goal`, what it means on this board; `basis`, what that was worked out from (told apart by identity); `state`
+    since `since` (wall), with its `message`; `observed`, the last reading made under this goal; `accepted`, what the
+    driver made of the goal, for a lock what was requested at `requested_at` (mono); `ours`, whether a value of ours
+    was seen in force (or requested), so that another value now is drift and not a first application; `left`, the same
+    of a goal whose rule is gone; `restored`, that it was put back on request, and how that went; `fits`, whether what
+    is watched is as wished (None: not known).
 
     A rival: `open`, a revert was seen and counted and is not put right yet; `in_row`, `row_began`, `last_drift`.
     `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
@@ -78,6 +79,7 @@ class Track:
     put_back: int = 0
     wish: Wish | None = None
     goal: Goal | None = None
+    basis: tuple[object, ...] | None = None
     observed: Reading | None = None
     accepted: Value | None = None
     requested_at: float = 0.0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from operator import is_
 
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
@@ -130,13 +131,13 @@ def _begun_anew(state: GpuState, why: str, moment: Moment) -> Change:
     return Change(replace(state, tracks=tracks), said=tuple(said))
 
 
-def _with_originals(state: GpuState, seen: Seen, late: bool, moment: Moment) -> GpuState:
+def _with_originals(state: GpuState, seen: Seen, moment: Moment, *, late: bool) -> GpuState:
     """With what this look found, for every setting of which that is not known yet."""
     if state.board is None:
         return state
     originals: Mapping[Setting, Original] = {}
     if any(s not in state.tracks or state.tracks[s].original is None for s in seen.readings):
-        originals = found_at(state.board, seen, late)
+        originals = found_at(state.board, seen, late=late)
     new = {}
     for setting, reading in seen.readings.items():
         track = state.tracks.get(setting) or drift.new_track(moment)
@@ -155,7 +156,7 @@ def _with_originals(state: GpuState, seen: Seen, late: bool, moment: Moment) -> 
 
 
 def wished(
-    state: GpuState, wishes: Mapping[Setting, Wish], named: bool, restricted: str | None, moment: Moment
+    state: GpuState, wishes: Mapping[Setting, Wish], restricted: str | None, moment: Moment, *, named: bool
 ) -> GpuState:
     """Hand a GPU its wishes, each as it is carried out here (watched in observe mode)."""
     tracks = dict(state.tracks)
@@ -202,7 +203,8 @@ def looked(
     board = seen.board or state.board
     if board is None:
         return Change(state)
-    state = replace(state, board=board)
+    if board is not state.board:
+        state = replace(state, board=board)
     said: tuple[Said, ...] = ()
     if seen.counters_ns is not None:
         why = why_new(state.initialisation, seen)
@@ -214,19 +216,15 @@ def looked(
         state = replace(state, tracks={s: replace(track, observed=None) for s, track in state.tracks.items()})
     state = replace(state, presence=Presence.HERE, why=None, telemetry=seen.telemetry, looked=moment)
     state = _with_originals(state, seen, late=True, moment=moment)
-    return _decided(state, seen, verdicts, poll_interval_s, moment, said)
+    change = _decided(state, seen, verdicts, poll_interval_s, moment)
+    return replace(change, said=said + change.said)
 
 
 def _decided(
-    state: GpuState,
-    seen: Seen,
-    verdicts: Mapping[Setting, Verdict],
-    poll_interval_s: float,
-    moment: Moment,
-    before: tuple[Said, ...],
+    state: GpuState, seen: Seen, verdicts: Mapping[Setting, Verdict], poll_interval_s: float, moment: Moment
 ) -> Change:
     writes: dict[Setting, Value] = {}
-    said = list(before)
+    said: list[Said] = []
     tracks: dict[Setting, Track] = dict(state.tracks)
     reverted = told = False
     for setting in _settings(state):
@@ -263,14 +261,18 @@ def _default(state: GpuState, setting: Setting) -> Value | None:
 
 
 def _aimed(state: GpuState, track: Track, reading: Reading | None, moment: Moment) -> Track:
-    """The goal again, by what this look added: a late original, MIG, a restriction."""
+    """The goal again, by what this look added: a late original, MIG, a restriction. Nearly always that is nothing."""
     wish = track.wish
     if wish is None:
         return track
-    goal = _goal(state.board, wish, track)
     if state.restricted is not None and not wish.watched:
+        goal = _goal(state.board, wish, track)
         goal = only_lowered(wish, goal, track.observed if reading is None else reading, state.restricted)
-    return drift.aim(track, wish, goal, moment)
+        return drift.aim(track, wish, goal, moment)
+    basis = (state.board, wish, track.original, track.met)
+    if track.basis is not None and all(map(is_, track.basis, basis)):
+        return track
+    return replace(drift.aim(track, wish, _goal(state.board, wish, track), moment), basis=basis)
 
 
 def only_lowered(wish: Wish, goal: Goal | None, found: Reading | None, why: str) -> Goal | None:
@@ -301,7 +303,7 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     if accepted is None:
         why = f"the driver reported success, but it reads {reading_text(after)}"
         kept = after == track.observed
-        return _kept(state, setting, drift.failed(replace(track, observed=after), why, kept, moment))
+        return _kept(state, setting, drift.failed(replace(track, observed=after), why, moment, kept=kept))
     lost = track.state in (State.DRIFTED, State.CONTESTED)
     why = track.message if track.message and lost else "as the policy says"
     change = _kept(state, setting, drift.took(track, accepted, after, why, moment))
@@ -312,9 +314,9 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     return replace(change, state=replace(change.state, last_put_back=last))
 
 
-def not_written(state: GpuState, setting: Setting, why: str, kept: bool, moment: Moment) -> Change:
+def not_written(state: GpuState, setting: Setting, why: str, moment: Moment, *, kept: bool) -> Change:
     """The driver refused, or nobody knows what it did. `kept`: what was there before is there still."""
-    return _kept(state, setting, drift.failed(state.tracks[setting], why, kept, moment))
+    return _kept(state, setting, drift.failed(state.tracks[setting], why, moment, kept=kept))
 
 
 def handed_back(state: GpuState, setting: Setting, message: str, moment: Moment) -> GpuState:

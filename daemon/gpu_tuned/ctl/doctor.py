@@ -47,7 +47,7 @@ def run(options: Options) -> int:
     elif options.fix:
         say(script(found))
     else:
-        say(page(found, colour_for(sys.stdout, options.no_color), options.quiet))
+        say(page(found, colour_for(sys.stdout, no_color=options.no_color), quiet=options.quiet))
     return verdict.DIFFERS if found.verdict is Verdict.TROUBLE else verdict.IN_ORDER
 
 
@@ -73,7 +73,7 @@ def document(found: Diagnosis) -> Json:
     }
 
 
-def page(found: Diagnosis, colour: Colour, quiet: bool = False) -> list[str]:
+def page(found: Diagnosis, colour: Colour, *, quiet: bool = False) -> list[str]:
     """What is wrong first, with what to do; then a line each for what is unknown and what is ok."""
     ranked = sorted(found.findings, key=lambda finding: finding.verdict.rank)
     lines = [_head(found, colour)]

@@ -58,7 +58,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     else:
-        colour = colour_for(sys.stdout, options.no_color)
+        colour = colour_for(sys.stdout, no_color=options.no_color)
         style, words = ("warn", "no variable") if _no_variable(found) else STANDING[found["verdict"]["standing"]]
         say([f"{colour('bold', clean(found['name']))}  {colour(style, words)}", *page(found)])
     return verdict.IN_ORDER if found["verdict"]["standing"] in WELL else verdict.DIFFERS

@@ -38,7 +38,7 @@ def run(options: Options) -> int:
     if options.json:
         print(json.dumps(found, indent=2, ensure_ascii=False))
     elif options.pattern is None:
-        say(overview(found, colour_for(sys.stdout, options.no_color)))
+        say(overview(found, colour_for(sys.stdout, no_color=options.no_color)))
     else:
         say(names(found) or [f"no known name matches {clean(options.pattern)}"])
     return verdict.IN_ORDER if options.pattern is None or found["names"] else verdict.DIFFERS

@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def run(options: Options) -> int:
-    document = options.looks.first_policy(options.root, options.write, options.replace)
+    document = options.looks.first_policy(options.root, write=options.write, replace=options.replace)
     if options.json:
         import json
 

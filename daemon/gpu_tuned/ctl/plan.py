@@ -61,7 +61,7 @@ def run(options: Options) -> int:
         json.dump(plan, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        colour = colour_for(sys.stdout, options.no_color)
+        colour = colour_for(sys.stdout, no_color=options.no_color)
         told = mps.warning([row["wanted"] for row in plan["changes"] if row["setting"] == "compute_mode"])
         say(page(plan, colour, time.time()) + (["", *(colour("warn", line) for line in wrap(told))] if told else []))
     if plan.get("not_answering_since"):

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         def listing(self, pattern: str | None) -> Json: ...
         @property
         def gpu_pids(self) -> Callable[[], tuple[int, ...]]: ...
-        def audit(
+        def audit(  # noqa: PLR0913 - the options of the command, each by its name
             self,
             paths: Sequence[str],
             *,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
             """What is wrong with a policy file, a sentence each, [] for a good one; and why its power budget could
             not be judged (None: it was, or there is none)."""
 
-        def first_policy(self, root: str | None, write: bool, replace: bool) -> Json:
+        def first_policy(self, root: str | None, *, write: bool, replace: bool) -> Json:
             """What `init` proposes, and does when told to write, as a document."""
 
         def probe(self, gpu: str | None) -> Iterator[str]:

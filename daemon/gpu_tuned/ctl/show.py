@@ -50,7 +50,7 @@ def run(options: Options) -> int:
     else:
         if trouble:
             print(f"gpu-tunedctl: {trouble}", file=sys.stderr)
-        say(page(shown, colour_for(sys.stdout, options.no_color), time.time()))
+        say(page(shown, colour_for(sys.stdout, no_color=options.no_color), time.time()))
     return verdict.IN_ORDER
 
 

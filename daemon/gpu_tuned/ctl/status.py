@@ -33,8 +33,8 @@ def run(options: Options) -> int:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        colour = colour_for(sys.stdout, options.no_color)
-        lines = page(document, time.time(), colour, options.all or options.gpu is not None)
+        colour = colour_for(sys.stdout, no_color=options.no_color)
+        lines = page(document, time.time(), colour, in_full=options.all or options.gpu is not None)
         rows = [row for gpu in document["gpus"] for row in gpu["settings"] if row["setting"] == "compute_mode"]
         modes = [row["observed"] for row in rows]
         if "exclusive_process" in modes:
@@ -54,7 +54,7 @@ def run(options: Options) -> int:
     return verdict.exit_code(document)
 
 
-def page(document: StatusReply, now: float, colour: Colour, in_full: bool = False) -> list[str]:
+def page(document: StatusReply, now: float, colour: Colour, *, in_full: bool = False) -> list[str]:
     """The whole of `status` as lines. `now`: seconds since the epoch, which ages are counted from."""
     from gpu_tuned.ctl.render.head import head
 
@@ -67,7 +67,7 @@ def page(document: StatusReply, now: float, colour: Colour, in_full: bool = Fals
         from gpu_tuned.ctl.render.full import gpu_in_full
 
         for gpu in gpus:
-            lines += ["", *gpu_in_full(document, gpu, now, colour, in_full)]
+            lines += ["", *gpu_in_full(document, gpu, now, colour, every=in_full)]
     else:
         from gpu_tuned.ctl.render.fleet import fleet
 
@@ -79,6 +79,6 @@ def page(document: StatusReply, now: float, colour: Colour, in_full: bool = Fals
         lines += [
             "",
             colour("bold", f"host {host['name']}"),
-            *setting_table(host["settings"], now, colour, observing),
+            *setting_table(host["settings"], now, colour, observing=observing),
         ]
     return lines

@@ -63,7 +63,7 @@ def run(options: Options) -> int:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(reply, colour_for(sys.stdout, options.no_color), time.time()))
+        say(page(reply, colour_for(sys.stdout, no_color=options.no_color), time.time()))
     return verdict.TROUBLE if away or reply.get("not_answering_since") else verdict.IN_ORDER
 
 

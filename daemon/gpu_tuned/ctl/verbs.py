@@ -38,7 +38,7 @@ class Verb:
 
     __slots__ = ("exits", "flags", "gpu", "module", "plain", "repeats", "summary", "timeout_s")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the fields of a row, each by its name
         self,
         summary: str,
         module: str,

@@ -58,7 +58,7 @@ def run(options: Options) -> int:
         json.dump(report, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        say(page(document, report, colour_for(sys.stdout, options.no_color)))
+        say(page(document, report, colour_for(sys.stdout, no_color=options.no_color)))
     return verdict.exit_code(document)
 
 

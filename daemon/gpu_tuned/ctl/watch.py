@@ -27,7 +27,7 @@ _WARNING, _ERROR = 4, 3  # syslog(3)
 
 
 def run(options: Options) -> int:
-    colour = colour_for(sys.stdout, options.no_color)
+    colour = colour_for(sys.stdout, no_color=options.no_color)
     gc.enable()  # unlike the other verbs this one lives long
     try:
         replies = client.watch(options.socket, options.timeout)

@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from gpu_tuned.environment.facts import Kind, Prescribed, Reader, Removed, Role, State
+from gpu_tuned.environment.facts import Facts, Kind, Prescribed, Removed, Role, State
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ def judge(catalogue: Catalogue, name: str, running: tuple[Running, ...]) -> Verd
     wrappers: list[Verdict] = []
     ids = [*(row.component for row in facts.removed), *(row.component for row in facts.readers)]
     for id in dict.fromkeys(ids):
-        verdict = _of_component(catalogue, name, id, versions.get(id, ""), facts.readers, facts.removed)
+        verdict = _of_component(catalogue, facts, id, versions.get(id, ""))
         role = _role(catalogue, id)
         if id in versions or id in brought:
             here.append(verdict)
@@ -191,22 +191,15 @@ def _of_nobody(
     return said
 
 
-def _of_component(
-    catalogue: Catalogue,
-    name: str,
-    id: str,
-    version: str,
-    readers: tuple[Reader, ...],
-    removed: tuple[Removed, ...],
-) -> Verdict:
+def _of_component(catalogue: Catalogue, facts: Facts, id: str, version: str) -> Verdict:
     """What one component makes of the name."""
-    reads = [row for row in readers if row.component == id]
-    gone = next((row for row in removed if row.component == id), None)
-    others = tuple(dict.fromkeys(row.component for row in readers if row.component != id))
-    said = Verdict(name, Standing.READ, Certainty.CERTAIN, id, version, others=others)
+    reads = [row for row in facts.readers if row.component == id]
+    gone = next((row for row in facts.removed if row.component == id), None)
+    others = tuple(dict.fromkeys(row.component for row in facts.readers if row.component != id))
+    said = Verdict(facts.name, Standing.READ, Certainty.CERTAIN, id, version, others=others)
     if reads:
         # One whose values are told has values: KMP_BLOCKTIME=0 is one, though llama.cpp only asks whether it is set.
-        valued = any(value.rule not in ("", "presence") for value in catalogue.facts(name).values)
+        valued = any(value.rule not in ("", "presence") for value in facts.values)
         first = next((row for row in reads if row.kind is Kind.PRESENCE and not valued), reads[0])
         first = replace(first, kind=Kind.EXACT) if valued and first.kind is Kind.PRESENCE else first
         since = min((row.since for row in reads), key=bool)  # one that always read it makes the others' void

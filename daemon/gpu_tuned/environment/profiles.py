@@ -120,7 +120,7 @@ def _made(name: str, read: Read, paths: Mapping[str, str], within: tuple[str, ..
             found.problem("without", f"{without!r} is in no profile that it includes")
     said_here: set[str] = set()
     for key, active in (("set", True), ("offer", False), ("option", True)):
-        for line in found.lines(key, active):
+        for line in found.lines(key, active=active):
             called = line.name or line.value
             if called in said_here:
                 found.problem(key, f"says {called} twice")
@@ -187,7 +187,7 @@ class _Checked:
     def texts(self, key: str) -> tuple[str, ...]:
         return self._texts(self._document, key, key)
 
-    def lines(self, key: str, active: bool) -> list[Line]:
+    def lines(self, key: str, *, active: bool) -> list[Line]:
         made = []
         for where, row in self._tables(key):
             self._no_other_key(where, row, LINE_KEYS)

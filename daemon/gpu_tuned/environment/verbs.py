@@ -72,7 +72,7 @@ gpu_pids: Callable[[], tuple[int, ...]] = _nobody_asked
 """The processes that the driver lists on the GPUs; main hands over how to ask, which only an adapter may."""
 
 
-def audit(
+def audit(  # noqa: PLR0913 - the options of the command, each by its name
     paths: Sequence[str],
     *,
     reader: str | None,

@@ -28,7 +28,7 @@ class Target:
     written: tuple[str, str] | None
 
 
-def document(
+def document(  # noqa: PLR0913 - what each step of init has found
     host: Host, scan: Scan, decision: Decision, changes: Sequence[Change], target: Target, advice: Iterable[Advice]
 ) -> dict[str, Any]:
     """Everything that `init` found and proposes. Fields are only ever added."""

@@ -29,7 +29,9 @@ AS_SHIPPED = "it asks for persistence mode alone"
 Parse = Callable[[str], Policy]
 
 
-def make(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, replace: bool) -> dict[str, Any]:
+def make(  # noqa: PLR0913 - ports, and the options of the command
+    root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, replace: bool
+) -> dict[str, Any]:
     """What `init` proposes for the host below `root`, as the document of `init --json`; with `write`, done.
 
     `parse` makes a policy of a text, shipped profiles included. Nothing is written to any GPU. Raises DriverError

@@ -92,7 +92,7 @@ def _parse(words: Sequence[str], varying: frozenset[int]) -> tuple[Said, ...] | 
             reads = True
         elif option.role in (Role.SETS, Role.RESETS, Role.OTHER, Role.LOSES):
             quoted = shown([word] if equals or not option.takes else [name, value])
-            said.append(_said(option, value, quoted, at in varying))
+            said.append(_said(option, value, quoted, varying=at in varying))
     if len({each.setting for each in said if each.setting}) < sum(each.setting is not None for each in said):
         return Doubt(Kind.UNREADABLE, "one call sets the same twice")
     if reads:
@@ -112,7 +112,7 @@ def _strange(word: str) -> Doubt:
     return Doubt(Kind.UNREADABLE, f"nvidia-smi has no option {shown([word])} that is known here")
 
 
-def _said(option: Option, value: str, quoted: str, varying: bool) -> Said:
+def _said(option: Option, value: str, quoted: str, *, varying: bool) -> Said:
     if option.role is Role.LOSES:
         why = "a reset of the GPU takes back what was set before it"
         return Said(None, None, quoted, doubt=Doubt(Kind.UNSUPPORTED, why), loses=True)

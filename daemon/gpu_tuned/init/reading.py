@@ -78,11 +78,11 @@ class Reading:
         self.starts += 1  # one file may be started twice
         return Walk(Seen(f"{start} {self.starts}"), HostFiles(self.files), environment or {})
 
-    def here(self, file: str, known: Mapping[str, Text], doubt: Doubt | None = None, root: bool = True) -> Here:
+    def here(self, file: str, known: Mapping[str, Text], doubt: Doubt | None = None, *, root: bool = True) -> Here:
         """The shell, or what stands for one, in which a start begins."""
         return Here(file, Variables(dict(known), {}, None), Way(doubt), root=root)
 
-    def add(self, seen: Seen, passive: bool = False) -> None:
+    def add(self, seen: Seen, *, passive: bool = False) -> None:
         """What one start does. `passive`: it starts nothing by itself, so programs in it are nobody's concern."""
         self.mps = self.mps or (seen.mps and not passive)
         self.effects += seen.effects
@@ -139,10 +139,10 @@ class Reading:
         """A command line for sh, as a crontab has it."""
         node = Simple([], [], [], first=line, last=line)
         walk.seen.reached.add((here.file, line))
-        return text_of(walk, Text(text), (), here, node, "", False)
+        return text_of(walk, Text(text), (), here, node, "", bash=False)
 
     def run_script(
-        self, path: str, doubt: Doubt | None, arguments: tuple[Text, ...] = (), passive: bool = False
+        self, path: str, doubt: Doubt | None, arguments: tuple[Text, ...] = (), *, passive: bool = False
     ) -> bool:
         """A script that something starts; whether it is one. One for another interpreter is a program."""
         where = self.files.resolve(path)
@@ -155,7 +155,7 @@ class Reading:
         walk = self.walk(where)
         here = self.here(where, {}, doubt)
         script(walk, Text(where), arguments, here, 1)
-        self.add(walk.seen, passive)
+        self.add(walk.seen, passive=passive)
         return True
 
     def scan_lines(self, path: str, doubt: Doubt, kind: FileKind = FileKind.OTHER) -> bool:

@@ -108,7 +108,7 @@ def _boot_scripts(reading: Reading) -> None:
             # Without a link its header alone starts nothing; a copy that lost its modes may have lost its links.
             starts = where in linked or bool(level and reading.files.bare(path) and not links)
             if starts or "nvidia-smi" in text:
-                reading.run_script(path, None if starts else BY_HAND, (Text("start"),), not starts)
+                reading.run_script(path, None if starts else BY_HAND, (Text("start"),), passive=not starts)
 
 
 def _crontabs(reading: Reading) -> None:
@@ -127,18 +127,18 @@ def _crontabs(reading: Reading) -> None:
             continue
         reading.read.add(where)
         known = {name: Text(value) for name, value in tables.assignments(text).items()}
-        for job in tables.jobs(text, with_user):
+        for job in tables.jobs(text, with_user=with_user):
             doubt = None if job.at_boot else Doubt(Kind.TIMER, "cron runs it at times, not only at boot")
             doubt = COPY if dead else doubt
             root = (job.user or owner) in ("root", "")
             walk = reading.walk(f"{where}:{job.line}", known)
             count = len(walk.seen.effects)
-            reading.run_text(walk, job.command, reading.here(where, known, doubt, root), job.line)
+            reading.run_text(walk, job.command, reading.here(where, known, doubt, root=root), job.line)
             if len(walk.seen.effects) > count:
                 reading.file(where, FileKind.TABLE)
                 if doubt and not dead:
                     reading.writer(where, "timer", f"cron runs line {job.line} at times")
-            reading.add(walk.seen, bool(dead))
+            reading.add(walk.seen, passive=bool(dead))
 
 
 def _hooks(reading: Reading) -> None:
@@ -167,7 +167,7 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
     if path.endswith((".desktop", ".service", ".timer")):
         for line, command in tables.desktop_commands(text):
             walk = reading.walk(f"{where}:{line}")
-            reading.run_text(walk, command, reading.here(where, {}, doubt, False), line)
+            reading.run_text(walk, command, reading.here(where, {}, doubt, root=False), line)
             reading.add(walk.seen)
         if not path.endswith(".desktop"):
             reading.scan_lines(where, doubt)

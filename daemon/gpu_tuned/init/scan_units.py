@@ -82,7 +82,7 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     walk = reading.walk(unit.name, known)
     root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() in OFF
     doubt = start.doubt or (GONE if unit.file.startswith("/run/") else None) or _condition(unit) or _confined(unit)
-    here = reading.here(unit.file, known, doubt, root)
+    here = reading.here(unit.file, known, doubt, root=root)
     for command in commands(unit, STARTING, known):
         if not here.left:
             here.root, here.errexit = root or command.privileged, not command.may_fail
@@ -90,12 +90,12 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     begun, stays = len(walk.seen.effects), here.left == "never"
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
     for command in commands(unit, STOPPING, known):
-        aside = reading.here(command.entry.file, known, start.doubt or stop, root)
+        aside = reading.here(command.entry.file, known, start.doubt or stop, root=root)
         if command.words is not None:
             reading.run(walk, command.words, aside, command.entry.first)
     if not stays and unit.last("RemainAfterExit").lower() in OFF:
         _undo(walk.seen, begun)
-    reading.add(walk.seen, doubt is _DISABLED)
+    reading.add(walk.seen, passive=doubt is _DISABLED)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
 

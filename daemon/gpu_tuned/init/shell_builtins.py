@@ -132,7 +132,7 @@ def _set(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     while rest:
         word = rest.pop(0).text
         if word in ("-o", "+o") and rest:
-            _switch(here, rest.pop(0).text, word == "-o")
+            _switch(here, rest.pop(0).text, on=word == "-o")
         elif word == "--" or not re.fullmatch(r"[-+][A-Za-z]+", word):
             given = rest if word == "--" else [Text(word), *rest]
             known = all(each.known for each in given) or calls(*given)
@@ -141,13 +141,13 @@ def _set(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
         else:
             for letter in word[1:]:
                 if letter == "o" and rest:
-                    _switch(here, rest.pop(0).text, word[0] == "-")
+                    _switch(here, rest.pop(0).text, on=word[0] == "-")
                 else:
-                    _switch(here, {"e": "errexit", "u": "nounset"}.get(letter, ""), word[0] == "-")
+                    _switch(here, {"e": "errexit", "u": "nounset"}.get(letter, ""), on=word[0] == "-")
     return GOOD
 
 
-def _switch(here: Here, name: str, on: bool) -> None:
+def _switch(here: Here, name: str, *, on: bool) -> None:
     if name == "errexit":
         here.errexit = on
     elif name == "posix":
@@ -178,11 +178,11 @@ def _source(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
 def _eval(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     text = Text(" ".join(word.text for word in words))
     try:
-        body = parse(text.text, here.bash) if text.known else None
+        body = parse(text.text, bash=here.bash) if text.known else None
     except NotUnderstood:
         body = None
     if body is None:
-        text_of(walk, text, (), here.fork(), node, "", here.bash)
+        text_of(walk, text, (), here.fork(), node, "", bash=here.bash)
         here.variables.forget_all()
         here.doubt_rest("script", f"what `eval` in line {node.first} runs is put together while it runs")
         return OPEN
@@ -200,11 +200,11 @@ def _trap(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     for name, body in here.functions.items():
         aside.functions[name] = body
     try:
-        handler = parse(words[0].text, here.bash) if words[0].known else None
+        handler = parse(words[0].text, bash=here.bash) if words[0].known else None
     except NotUnderstood:
         handler = None
     if handler is None:
-        text_of(walk, words[0], (), aside, node, "", here.bash)
+        text_of(walk, words[0], (), aside, node, "", bash=here.bash)
     else:
         walk.run(handler, aside)
     return GOOD

@@ -138,7 +138,7 @@ def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str
         return OPEN
     numbers = frozenset(walk.seen.say(here, line, each) for each in said)
     if numbers and all(each.setting is not None for each in said):
-        return Status(True, numbers)
+        return Status(ok=True, needs=numbers)
     if here.errexit or here.tested:
         here.add_flow("script", Way(passed=frozenset([walk.steps])))
     return OPEN if any(each.gpus for each in said) else GOOD  # no board is asked for what is not held
@@ -206,7 +206,7 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         text = rest[at + 1] if at is not None and at + 1 < len(rest) else None
         users = [user for user in users if text is None or user != text.text]
         here = replace(here, root=here.root and users in ([], ["root"]))
-        return OPEN if text is None else text_of(walk, text, (), here, node, "", False)
+        return OPEN if text is None else text_of(walk, text, (), here, node, "", bash=False)
     while rest and rest[0].text.startswith(("-", "+")):
         option = rest.pop(0).text
         if option in ("-o", "+o", "-O", "--rcfile", "--init-file") and rest:
@@ -214,7 +214,7 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         elif not option.startswith("--"):
             flags += option[1:]
     if "c" in flags:
-        return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags, name == "bash")
+        return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags, bash=name == "bash")
     if not rest:
         walk.seen.others.add((here.file, node.first))
         source = next((redirect.target.literal for redirect in node.redirects if redirect.op == "<"), None)
@@ -230,7 +230,7 @@ def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
     """Commands of others that set GPUs, and the kernel's knob."""
     texts = [word.text for word in words]
     if name == "nvidia-persistenced" and "--no-persistence-mode" not in texts:
-        return Said(Setting.PERSISTENCE_MODE, True, name)
+        return Said(Setting.PERSISTENCE_MODE, target=True, words=name)
     if name == "nvidia-settings" and any(
         text in ("-a", "--assign") or text.startswith("--assign=") for text in texts
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
 from gpu_tuned.init.shell_nodes import (
@@ -26,22 +25,27 @@ from gpu_tuned.init.shell_nodes import (
 from gpu_tuned.init.shell_words import ASSIGNED, REDIRECTS, Token, tokens
 
 _OPEN = {"if", "for", "while", "until", "case", "{", "[[", "function", "select"}
-KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "!", "time"})
+KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "]]", "!", "time"})
 DEEPEST = 60
 _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
 
 
-def parse(text: str, bash: bool = True) -> List:
+def parse(text: str, *, bash: bool = True) -> List:
     """The commands of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
-    parser = _Parser(tokens(text, bash), bash)
+    parser = _Parser(tokens(text, bash=bash), bash=bash)
     body = parser.list_until(frozenset())
     if parser.peek().text:
         raise NotUnderstood(f"a {parser.peek().text!r} that nothing opened", parser.peek().line)
+    for token in parser.tokens:  # a shell reads what is substituted before it runs anything
+        for word in (token.word, *(token.word.array or ())) if token.word else ():
+            for part in word.parts:
+                if part.op == "commands":
+                    parse(part.text, bash=bash)
     return body
 
 
 class _Parser:
-    def __init__(self, found: list[Token], bash: bool) -> None:
+    def __init__(self, found: list[Token], *, bash: bool) -> None:
         self.tokens, self.bash, self.at, self.depth = found, bash, 0, 0
 
     def peek(self, ahead: int = 0) -> Token:
@@ -74,8 +78,7 @@ class _Parser:
             raise NotUnderstood("too deep", self.peek().line)
         found: List = []
         while True:
-            while self.peek().text in ("\n", ";") and not (found == [] and self.peek().text == ";"):
-                self.at += 1
+            self.newlines()
             token = self.peek()
             if token.text == "" or (token.word is None and token.text in (")", ";;", ";&", ";;&")):
                 break
@@ -85,12 +88,20 @@ class _Parser:
                 break
             found.append(self._and_or())
             end = self.peek()
-            if end.text == "&":
-                found[-1].background = True
+            if end.text in ("&", ";"):
+                found[-1].background = end.text == "&"
                 self.at += 1
-            elif end.text not in ("\n", ";", "", ")", ";;", ";&", ";;&"):
+            elif end.text not in ("\n", "", ")", ";;", ";&", ";;&"):
                 raise NotUnderstood("two commands without anything between them", end.line)
         self.depth -= 1
+        return found
+
+    def _some_until(self, ends: frozenset[str]) -> List:
+        """The same where the shell wants at least one command."""
+        line = self.peek().line
+        found = self.list_until(ends)
+        if not found:
+            raise NotUnderstood("no command where there should be one", line)
         return found
 
     def _and_or(self) -> AndOr:
@@ -119,8 +130,8 @@ class _Parser:
         command: Command
         if token.word is None and token.text == "(":
             self.take()
-            body = self.list_until(frozenset())
-            command = Group(body, True, first=token.line, last=self._close(")"))
+            body = self._some_until(frozenset())
+            command = Group(body, subshell=True, first=token.line, last=self._close(")"))
         elif token.text == "((" and token.word is None:
             self.take()
             command = Arithmetic(token.source, first=token.line, last=token.line + token.source.count("\n"))
@@ -128,7 +139,7 @@ class _Parser:
             raise NotUnderstood(f"{keyword!r} is bash's, and another shell runs it", token.line)
         elif keyword in _COMPOUND:
             command = _COMPOUND[keyword](self)
-        elif keyword and keyword not in ("in",):
+        elif keyword:
             raise NotUnderstood(f"{keyword!r} where a command should be", token.line)
         elif self.peek(1).text == "(" and self.peek(2).text == ")" and token.word and self.peek(1).word is None:
             command = self._function(token.word)
@@ -145,24 +156,24 @@ class _Parser:
 
     def _group(self) -> Group:
         first = self.take().line
-        body = self.list_until(frozenset({"}"}))
-        return Group(body, False, first=first, last=self.expect("}").line)
+        body = self._some_until(frozenset({"}"}))
+        return Group(body, subshell=False, first=first, last=self.expect("}").line)
 
     def _if(self) -> If:
         first = self.take().line
         arms: list[tuple[List, List]] = []
         otherwise = None
         while True:
-            condition = self.list_until(frozenset({"then"}))
+            condition = self._some_until(frozenset({"then"}))
             self.expect("then")
-            arms.append((condition, self.list_until(frozenset({"elif", "else", "fi"}))))
+            arms.append((condition, self._some_until(frozenset({"elif", "else", "fi"}))))
             keyword = self.keyword()
             if keyword == "elif":
                 self.take()
                 continue
             if keyword == "else":
                 self.take()
-                otherwise = self.list_until(frozenset({"fi"}))
+                otherwise = self._some_until(frozenset({"fi"}))
             return If(arms, otherwise, first=first, last=self.expect("fi").line)
 
     def _for(self) -> For:
@@ -170,12 +181,15 @@ class _Parser:
         words: list[Word] | None = None
         name = ""
         if self.peek().text == "((" and self.peek().word is None:
-            self.take()
+            if self.take().source.count(";") != 2:
+                raise NotUnderstood("a loop that counts takes three expressions", first)
         else:
             named = self.take().word
             if named is None or not named.plain:
                 raise NotUnderstood("a loop without a variable", first)
             name = named.plain
+            if not (name.isascii() and name.isidentifier()):
+                raise NotUnderstood(f"{name} is no name of a variable", first)
             self.newlines()
             if self.keyword() == "in":
                 self.take()
@@ -183,19 +197,20 @@ class _Parser:
                 while (word := self.peek().word) is not None:
                     words.append(word)
                     self.take()
-        while self.peek().text in ("\n", ";"):
-            self.at += 1
+        if self.peek().text == ";":
+            self.take()
+        self.newlines()
         body, last = self._do()
         return For(name, words, body, first=first, last=last)
 
     def _do(self) -> tuple[List, int]:
         self.expect("do")
-        body = self.list_until(frozenset({"done"}))
+        body = self._some_until(frozenset({"done"}))
         return body, self.expect("done").line
 
     def _while(self) -> While:
         token = self.take()
-        condition = self.list_until(frozenset({"do"}))
+        condition = self._some_until(frozenset({"do"}))
         body, last = self._do()
         until = bool(token.word and token.word.plain == "until")
         return While(condition, body, until, first=token.line, last=last)
@@ -245,7 +260,8 @@ class _Parser:
     def _function_body(self, name: str | None, first: int) -> Function:
         if not name:
             raise NotUnderstood("a function without a name", first)
-        if not self.bash and not re.fullmatch(r"[A-Za-z_]\w*", name):
+        if not self.bash and not (name.isascii() and name.isidentifier()):
+            # Said while reading, whether the function is reached or not: so does the shell.
             raise NotUnderstood(f"only bash takes {name} for the name of a function", first)
         self.newlines()
         body = self._command()
@@ -301,7 +317,8 @@ class _Parser:
             return False
         self.take()
         target = self.take().word
-        if target is None:
+        numbered = self.peek().touches and self.peek().text in REDIRECTS
+        if target is None or (numbered and target.plain and target.plain.isdigit()):
             raise NotUnderstood("a redirection without a target", token.line)
         into.append(Redirect(token.text, target, number, token.document))
         return True

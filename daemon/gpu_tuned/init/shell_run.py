@@ -67,9 +67,9 @@ class Walk:
                 return status
             tested = number < len(chain) - 1
             if not operator:
-                status = last = self._pipeline(pipeline, here, tested)
+                status = last = self._pipeline(pipeline, here, tested=tested)
                 continue
-            status, last = self._further(status, operator == "&&", pipeline, here, tested)
+            status, last = self._further(status, pipeline, here, wanted=operator == "&&", tested=tested)
         # A loop or a condition ends the script by what fails inside it, not by how it ends itself.
         inside = isinstance(chain[-1][1].commands[-1], (If, For, While, Case)) and len(chain[-1][1].commands) == 1
         if here.errexit and not here.tested and not here.left and not inside:
@@ -84,7 +84,7 @@ class Walk:
         return path.startswith("/") and self.files.script(path) is not None
 
     def _further(
-        self, status: Status, wanted: bool, pipeline: Pipeline, here: Here, tested: bool
+        self, status: Status, pipeline: Pipeline, here: Here, *, wanted: bool, tested: bool
     ) -> tuple[Status, Status]:
         """What follows `&&` (`wanted` True) or `||`. Returns the status of all of it, and that of what ran last."""
         if status.ok is None:
@@ -93,7 +93,7 @@ class Walk:
                 here.fork(here.way.doubted(Kind.BRANCH, f"only where the command before it {how}")),
                 here.fork(),
             )
-            last = self._pipeline(pipeline, arm, tested)
+            last = self._pipeline(pipeline, arm, tested=tested)
             either(here, [around, arm], pipeline.first)
             if (arm.left and not wanted) or (last == GOOD and not wanted):
                 return GOOD, GOOD
@@ -101,19 +101,19 @@ class Walk:
         if not status.needs:
             if status.ok is not wanted:
                 return status, GOOD
-            last = self._pipeline(pipeline, here, tested)
+            last = self._pipeline(pipeline, here, tested=tested)
             return last, last
         if status.ok is wanted:
             usual, other = here.fork(here.way.needing(status.needs)), here.fork()
-            last = self._pipeline(pipeline, usual, tested)
+            last = self._pipeline(pipeline, usual, tested=tested)
             ordinarily(here, usual, other, status.needs)
             return Status(last.ok, last.needs | status.needs), last
         usual, other = here.fork(), here.fork(here.way.unless_done(status.needs))
-        last = self._pipeline(pipeline, other, tested)
+        last = self._pipeline(pipeline, other, tested=tested)
         ordinarily(here, usual, other, status.needs)
         return (GOOD if last == GOOD and not wanted else status), GOOD
 
-    def _pipeline(self, pipeline: Pipeline, here: Here, tested: bool) -> Status:
+    def _pipeline(self, pipeline: Pipeline, here: Here, *, tested: bool) -> Status:
         here.tested += tested or pipeline.negated
         if len(pipeline.commands) == 1:
             status = self.command(pipeline.commands[0], here)

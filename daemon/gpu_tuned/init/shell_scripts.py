@@ -43,14 +43,14 @@ class Files(Protocol):
         """Where PATH finds a command."""
 
 
-def text_of(
-    walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str, bash: bool
+def text_of(  # noqa: PLR0913 - a call of a shell as it was taken apart
+    walk: Walk, text: Text, arguments: tuple[Text, ...], here: Here, node: Simple, flags: str, *, bash: bool
 ) -> Status:
     """The text of `sh -c`, read as the script that it is; its lines are this command's line."""
     if not text.known:
         return _worked_out(walk, text.text, here, node.first)
     try:
-        body = parse(text.text, bash)
+        body = parse(text.text, bash=bash)
     except NotUnderstood as problem:
         return _not_understood(walk, text.text, here, node.first, str(problem))
     shift_lines(body, node.first)
@@ -63,7 +63,7 @@ def text_of(
 def subshell(walk: Walk, text: str, here: Here, line: int) -> None:
     """The text of `$(...)`, whose output nobody knows."""
     try:
-        body = parse(text, here.bash)
+        body = parse(text, bash=here.bash)
     except NotUnderstood as problem:
         _not_understood(walk, text, here.fork(), line, str(problem))
         return
@@ -127,7 +127,7 @@ def _end(status: Status, inner: Here, here: Here) -> Status:
     return inner.code if inner.left == "exit" else status
 
 
-def script(
+def script(  # noqa: PLR0913 - a call of a script as it was taken apart
     walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, shell: str = "", flags: str = ""
 ) -> Status:
     """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
@@ -173,9 +173,11 @@ def script(
     if not source:
         _begin(walk, inner)
     try:
-        body = parse(text, inner.bash)
+        body = parse(text, bash=inner.bash)
     except NotUnderstood as problem:
-        return _lines(walk, text, inner, here, problem, source=source)
+        if source:
+            here.doubt_rest("script", f"{where}, which it takes in, is not understood", Kind.UNREADABLE)
+        return _lines(walk, text, inner, here, problem)
     status = walk.run(body, inner)
     if not source:
         return _end(status, inner, here)
@@ -185,7 +187,7 @@ def script(
     return status
 
 
-def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood, *, source: bool) -> Status:
+def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstood) -> Status:
     """A script that is not understood: its calls are told, and what it may run is read with the same doubt."""
     why = Doubt(Kind.UNREADABLE, f"the script is not understood: {problem}")
     for number, row in enumerate(text.split("\n"), 1):
@@ -195,8 +197,6 @@ def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstoo
             for path in _PATH.findall(row) if not row.startswith("#!") else ():
                 script(walk, Text(path), (), inner.fork(inner.way.doubted(why.kind, why.why)), number)
     here.variables.forget_all()
-    if source:
-        here.doubt_rest("script", why.why, why.kind)
     return OPEN
 
 

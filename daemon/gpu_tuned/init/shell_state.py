@@ -22,7 +22,7 @@ class Status:
         return self if self.ok is None else Status(not self.ok, self.needs)
 
 
-GOOD, BAD, OPEN = Status(True), Status(False), Status(None)
+GOOD, BAD, OPEN = Status(ok=True), Status(ok=False), Status(ok=None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,7 @@ def _expanded(word: Word, variables: Variables) -> list[Text]:
     for part in word.parts:
         if part.kind == "text" and not part.quoted and plain is None and _EXPANDS.search(part.text):
             return [NOT_KNOWN]
-        pieces = _pieces(part, variables, len(word.parts) == 1)
+        pieces = _pieces(part, variables, alone=len(word.parts) == 1)
         for number, piece in enumerate(pieces):
             if number or current is None:
                 if current is not None:
@@ -129,7 +129,7 @@ _ALONE = frozenset({"[", "{", "{}", "?"})
 _EXPANDS = re.compile(r"[*?\[]|\{[^}]*(?:,|\.\.)")
 
 
-def _pieces(part: Part, variables: Variables, alone: bool) -> list[Text]:
+def _pieces(part: Part, variables: Variables, *, alone: bool) -> list[Text]:
     """What one part adds: several words where it is split; the first joins what stands before it."""
     if part.kind == "var" and (elements := _elements(part, variables)) is not None:
         return list(elements)

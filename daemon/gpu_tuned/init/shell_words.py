@@ -41,15 +41,19 @@ class Token:
     last: int = 0  # the line where it ends, its here-document included
 
 
-def tokens(text: str, bash: bool) -> list[Token]:
+def tokens(text: str, *, bash: bool) -> list[Token]:
     """Every token of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
     if len(text) > LONGEST:
         raise NotUnderstood(f"longer than {LONGEST >> 10} KiB", 1)
-    return _Lexer(text.replace("\r\n", "\n"), bash).all()
+    return _Lexer(text.replace("\r\n", "\n"), bash=bash).all()
+
+
+_SUBSCRIPT = re.compile(r"[A-Za-z_]\w*\[[^]]*$", re.ASCII)
+"""What bash takes for the beginning of an element of an array."""
 
 
 class _Lexer:
-    def __init__(self, text: str, bash: bool, line: int = 1, depth: int = 0) -> None:
+    def __init__(self, text: str, line: int = 1, depth: int = 0, *, bash: bool) -> None:
         self.text, self.at, self.bash, self.line, self.depth = text, 0, bash, line, depth
         self.documents: list[tuple[Token, str, bool, int]] = []
         self.found: list[Token] = []
@@ -97,6 +101,8 @@ class _Lexer:
 
     def _add_word(self) -> None:
         word = self._word()
+        if self.bash and _SUBSCRIPT.match(word.plain or ""):
+            raise NotUnderstood("a [ that does not end", word.line)
         if not self.bash and (word.plain == "source" or (word.plain and _BRACES.search(word.plain))):
             self._only_bash(word.plain)
         token = Token("w", word.line, word, last=self.line)
@@ -121,6 +127,10 @@ class _Lexer:
                     break
                 rows.append(row)
             token.document, token.last = "\n".join(rows), self.line - 1
+            for begun in re.finditer(r"\$\(", token.document):
+                _Lexer(token.document[begun.start() + 1 :], line, self.depth + 1, bash=self.bash).substitution()
+            if token.document.count("${") > token.document.count("}"):
+                raise NotUnderstood("${ does not end", line)
         self.documents.clear()
 
     def _commands_here(self) -> bool:
@@ -169,11 +179,11 @@ class _Lexer:
             elif self.text.startswith(("<(", ">("), self.at):
                 self._only_bash("<(")
                 self.at += 1
-                word.parts.append(Part("sub", self._substitution()))
+                word.parts.append(Part("sub", self.substitution(), op="commands"))
             elif char in _ENDS:
                 break
             else:
-                self._part(word, False)
+                self._part(word, quoted=False)
         return word
 
     def _assigns(self, word: Word) -> bool:
@@ -201,23 +211,23 @@ class _Lexer:
             else:
                 word.array.append(self._word())
 
-    def _part(self, word: Word, quoted: bool) -> None:
+    def _part(self, word: Word, *, quoted: bool) -> None:
         """One piece of a word; inside double quotes with `quoted`."""
         char = self._peek()
         if char == "\\":
-            self._escape(word, quoted)
+            self._escape(word, quoted=quoted)
         elif char == "'" and not quoted:
             self._single(word, self.at + 1)
         elif char == '"':
             self._double(word)
         elif char == "$":
-            self._dollar(word, quoted)
+            self._dollar(word, quoted=quoted)
         elif char == "`":
             end = self._until("`", self.at + 1)
             source = self.text[self.at + 1 : end]
             if end >= len(self.text) or "\\`" in source + "`":
                 raise NotUnderstood("backquotes that do not end", self.line)
-            self._add(word, Part("sub", source, quoted))
+            self._add(word, Part("sub", source, quoted, "commands"))
             self.line += source.count("\n")
             self.at = end + 1
         else:
@@ -225,35 +235,35 @@ class _Lexer:
             self.line += char == "\n"
             self.at += 1
 
-    def _escape(self, word: Word, quoted: bool) -> None:
+    def _escape(self, word: Word, *, quoted: bool) -> None:
         following = self.text[self.at + 1 : self.at + 2]
         self.at += 2
         if following == "\n":
             self.line += 1
         elif quoted and following not in '$`"\\':
-            self._add(word, Part("text", "\\" + following, True))
+            self._add(word, Part("text", "\\" + following, quoted=True))
         else:
-            self._add(word, Part("text", following or "\\", True))
+            self._add(word, Part("text", following or "\\", quoted=True))
 
     def _single(self, word: Word, start: int) -> None:
         end = self._until("'", start)
         if end >= len(self.text):
             raise NotUnderstood("a quote does not end", self.line)
-        self._add(word, Part("text", self.text[start:end], True))
+        self._add(word, Part("text", self.text[start:end], quoted=True))
         self.line += self.text.count("\n", start, end)
         self.at = end + 1
 
     def _double(self, word: Word) -> None:
         line = self.line
         self.at += 1
-        self._add(word, Part("text", "", True))
+        self._add(word, Part("text", "", quoted=True))
         while self._peek() != '"':
             if self.at >= len(self.text):
                 raise NotUnderstood("a quote does not end", line)
-            self._part(word, True)
+            self._part(word, quoted=True)
         self.at += 1
 
-    def _dollar(self, word: Word, quoted: bool) -> None:
+    def _dollar(self, word: Word, *, quoted: bool) -> None:
         rest = self.text[self.at + 1 : self.at + 3]
         if rest == "((" and (end := self._balanced(self.at + 3, "$((")) is not None:
             self._add(word, Part("sub", self.text[self.at : end + 2], quoted, "arithmetic"))
@@ -261,9 +271,11 @@ class _Lexer:
             self.at = end + 2
         elif rest.startswith("("):
             self.at += 1
-            self._add(word, Part("sub", self._substitution(), quoted))
+            self._add(word, Part("sub", self.substitution(), quoted, "commands"))
         elif rest.startswith("{"):
-            self._braced(word, quoted)
+            self._braced(word, quoted=quoted)
+        elif rest.startswith("["):
+            raise NotUnderstood("$[, which is long out of use", self.line)
         elif rest.startswith("'") and not quoted:
             self._only_bash("$'")
             end = self._until("'", self.at + 2)
@@ -271,7 +283,7 @@ class _Lexer:
             if end >= len(self.text) or "\\'" in source:
                 raise NotUnderstood("an ANSI-C quote", self.line)
             text = re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), source)
-            self._add(word, Part("text", text, True))
+            self._add(word, Part("text", text, quoted=True))
             self.line += source.count("\n")
             self.at = end + 1
         elif rest.startswith('"') and not quoted:
@@ -285,7 +297,7 @@ class _Lexer:
             self._add(word, Part("text", "$", quoted))
             self.at += 1
 
-    def _braced(self, word: Word, quoted: bool) -> None:
+    def _braced(self, word: Word, *, quoted: bool) -> None:
         depth, at = 1, self.at + 2
         while depth:
             if at >= len(self.text):
@@ -294,6 +306,8 @@ class _Lexer:
             at += 2 if char == "\\" else 1
             depth += (char == "{") - (char == "}")
         source = self.text[self.at + 2 : at - 1]
+        if source.count('"') % 2 or (not quoted and source.count("'") % 2):
+            raise NotUnderstood("a quote inside of ${} does not end there", self.line)
         found = _BRACED.fullmatch(source)
         if found is None or (found[1] in ("#", "!") and found[2]):
             self._add(word, Part("sub", source, quoted))
@@ -302,9 +316,9 @@ class _Lexer:
         self.line += source.count("\n")
         self.at = at
 
-    def _substitution(self) -> str:
+    def substitution(self) -> str:
         """The source inside the parentheses that begin here."""
-        inner = _Lexer(self.text[self.at + 1 :], self.bash, self.line, self.depth + 1)
+        inner = _Lexer(self.text[self.at + 1 :], self.line, self.depth + 1, bash=self.bash)
         depth = 0
         while True:
             if inner.at >= len(inner.text):

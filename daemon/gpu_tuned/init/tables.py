@@ -22,7 +22,7 @@ class Job:
     user: str
 
 
-def jobs(text: str, with_user: bool) -> Iterator[Job]:
+def jobs(text: str, *, with_user: bool) -> Iterator[Job]:
     """The jobs of a crontab; `%` is cron's line end. `with_user`: /etc/crontab and cron.d name a user before it."""
     for number, row in enumerate(text.split("\n"), 1):
         if row.lstrip().startswith("#") or len(row) > LONGEST:

@@ -138,21 +138,21 @@ def commands(unit: Unit, keys: Sequence[str], known: Mapping[str, Text]) -> Iter
             signs = (_SIGNS.match(entry.value) or [""])[0]
             words = _split(entry.value[len(signs) :])
             if words is None:
-                yield Command(key, entry, None, False)
+                yield Command(key, entry, None, may_fail=False)
                 continue
             each: list[str] = []
             for word in [*words, ";"]:
                 if word == ";":
                     if each:
                         given = [each[0], *each[2:]] if "@" in signs else each
-                        expanded = tuple(_expanded(given, unit, known, ":" in signs))
-                        yield Command(key, entry, expanded, "-" in signs, "+" in signs or "!" in signs)
+                        expanded = tuple(_expanded(given, unit, known, literally=":" in signs))
+                        yield Command(key, entry, expanded, "-" in signs, privileged="+" in signs or "!" in signs)
                     each = []
                 else:
                     each.append(word)
 
 
-def _expanded(words: Sequence[str], unit: Unit, known: Mapping[str, Text], literally: bool) -> Iterator[Text]:
+def _expanded(words: Sequence[str], unit: Unit, known: Mapping[str, Text], *, literally: bool) -> Iterator[Text]:
     for word in words:
         text = _specified(word, unit)
         if literally:

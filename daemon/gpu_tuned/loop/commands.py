@@ -76,8 +76,7 @@ class Commands:
     def _take_up(self) -> None:
         """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
         moment = self._supervisor.inventory.moment()
-        self._supervisor.driver.hurry()
-        self._supervisor.look_at_everything = True
+        self._supervisor.hurry()
         self._supervisor.inventory.update(lambda state: transitions.hurried(state, moment))
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
@@ -105,7 +104,7 @@ class Commands:
         if of_gpus and not supervisor.driver.attached:
             return Answer({"message": f"the driver is away: {supervisor.driver.message}"}, "DriverTrouble")
         host_too = parameters.get("gpu") is None and len(of_gpus) < len(settings)
-        done, failed = supervisor.restore(states, of_gpus, host_too)
+        done, failed = supervisor.restore(states, of_gpus, host_too=host_too)
         if failed:
             return Answer({"message": f"not restored: {'; '.join(failed)}"}, "DriverTrouble")
         text = f"restored: {'; '.join(done)}" if done else "nothing of ours was in force"

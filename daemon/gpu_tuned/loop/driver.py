@@ -8,27 +8,24 @@ the kernel binds to it, or that this boot has seen is in the inventory, with the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from enum import Enum
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
+from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence
 from gpu_tuned.core.model import Board, Setting
 from gpu_tuned.loop.away import Away, described
+from gpu_tuned.loop.boards import MISSING_RETRY_S, Boards
 from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.loop.pause import Pause
 from gpu_tuned.loop.reconcile import Reconciler
-from gpu_tuned.ports import Clock, Gpus, Kernel, Look, Say
+from gpu_tuned.ports import Clock, Gpus, Kernel, Say
 
 RETRY_MAX_S = 10.0
 """The longest pause between two inits of a driver that is loaded and does not answer as it should."""
 UNSEEN_RETRY_MAX_S = 60.0
 """The same where the kernel shows no driver at all; as soon as it shows one, nothing is waited for."""
-MISSING_RETRY_S = 30.0
-"""The longest pause before a GPU that the driver does not describe is asked for again; a change of the kernel's files
-ends it."""
 REATTACH_MAX_S = 600.0
 """The longest pause between two inits for the sake of a GPU that is lost, where the others lose nothing by it."""
 
@@ -44,32 +41,22 @@ class DriverState(str, Enum):
     RELEASED = "released"
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
-    """A GPU that was described while it slept, and is looked at when it wakes up. `binding`: the kernel's, then."""
-
-    board: Board
-    binding: str | None
-
-
 class Driver:
-    """The one connection to the driver, and who is on it. Belongs to the loop thread."""
+    """The one connection to the driver; `boards`: who is on it. Belongs to the loop thread."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports, and the parts of the loop that it drives
         self, gpus: Gpus, kernel: Kernel, inventory: Inventory, reconciler: Reconciler, clock: Clock, say: Say
     ) -> None:
-        self._gpus, self._kernel, self._inventory = gpus, kernel, inventory
-        self._reconciler, self._clock, self._say = reconciler, clock, say
+        self._gpus, self._kernel, self._inventory, self._clock, self._say = gpus, kernel, inventory, clock, say
         self.state = DriverState.STARTING
         self.message: str | None = None
         self._signature: tuple[str | None, Mapping[str, str]] | None = None
         self._away = Away(gpus, kernel, inventory)
-        self._unmet: dict[str, Unmet] = {}
+        self.boards = Boards(gpus, kernel, inventory, reconciler, clock, self._away)
         self._retry = Pause(clock, RETRY_MAX_S)
         self._missing = Pause(clock, MISSING_RETRY_S)
         self._bus = Pause(clock, MISSING_RETRY_S)
         self._reattach = Pause(clock, REATTACH_MAX_S)
-        self._lost: dict[str, Pause] = {}
         self._told: object = None
         self._attached_at_s = 0.0
 
@@ -101,46 +88,16 @@ class Driver:
         back = self._bus.over and self._away.back_on_bus()
         if back:
             self._bus.longer(poll_interval_s)
-        if back or self._rebound(signature[1], changed):
+        if back or self._rebound(signature[1], changed=changed):
             self.let_go(DriverState.STARTING, "GPUs are enumerated anew")
             return self._attach(poll_interval_s)
-        return self._find_missing(changed, poll_interval_s)
+        return self._find_missing(poll_interval_s, changed=changed)
 
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing is asked for again at once."""
         self._missing.reset()
         self._reattach.end()
-        for pause in self._lost.values():
-            pause.reset()
-
-    def look_again(self, state: GpuState, poll_interval_s: float) -> None:
-        """A GPU that was lost may answer again on the same connection; asked less and less often."""
-        uuid, board = state.gpu.uuid, state.board
-        if state.presence is not Presence.LOST or board is None:
-            return
-        pause = self._lost.setdefault(uuid, Pause(self._clock, MISSING_RETRY_S))
-        if not pause.over:
-            return
-        try:
-            self._gpus.see(uuid, Look())
-        except DriverError:
-            pause.longer(poll_interval_s)
-            return
-        pause.longer(poll_interval_s)  # if it is lost again at once, that is one trouble and not two
-        self._meet_gpu(state, board, poll_interval_s)
-
-    def wake(self, state: GpuState, poll_interval_s: float) -> bool:
-        """Whether this GPU was asleep since the driver attached, and is met only now."""
-        unmet = self._unmet.pop(state.gpu.uuid, None)
-        if unmet is not None:
-            self._meet_gpu(state, unmet.board, poll_interval_s, unmet.binding)
-        return unmet is not None
-
-    def lose(self, state: GpuState, why: str) -> None:
-        """One GPU is away; the others go on."""
-        if not self._kernel.on_bus(state.gpu.pci):
-            self._away.off_bus(state.gpu.pci)
-        self._inventory.take(transitions.away(state, Presence.LOST, why, self._inventory.moment()))
+        self.boards.hurry()
 
     def trouble(self, state: DriverState, why: str, poll_interval_s: float) -> None:
         """The driver as a whole stopped answering. A pause follows that grows as long as it goes on like this."""
@@ -153,7 +110,7 @@ class Driver:
         """Shut NVML down: the only way to let go of any GPU."""
         self._gpus.detach()
         self.state, self.message = state, why
-        self._unmet.clear()
+        self.boards.forget_sleepers()
         self._everybody(Presence.WAITING, why)
         self._retry.reset()
         self._signature = None
@@ -203,7 +160,7 @@ class Driver:
 
     def _welcome(self, boards: tuple[Board, ...], bound: Mapping[str, str], poll_interval_s: float) -> None:
         self._away.begin(bound)
-        self._unmet.clear()
+        self.boards.forget_sleepers()
         self.state, self.message = DriverState.OK, None
         self._attached_at_s = self._clock.monotonic()
         version = self._gpus.driver_version() or "unknown"
@@ -216,59 +173,12 @@ class Driver:
             if described(state) and state.gpu.uuid not in listed:
                 self._away.absent(state.gpu, "not among the driver's GPUs any more")
         for board in boards:
-            self._come(board, bound, poll_interval_s)
+            self.boards.come(board, bound, poll_interval_s)
         self._away.account_for(bound)
         self.message = self._away.message()
         self._missing.longer(poll_interval_s)
 
-    def describe(self, uuid: str) -> Board:
-        """Describe one attached GPU anew. Raises DriverError."""
-        return self._addressed(self._gpus.describe(uuid), self._kernel.bound_gpus())
-
-    def _addressed(self, board: Board, bound: Mapping[str, str]) -> Board:
-        """A board whose address the driver did not say has the one that the kernel knows by its UUID: taken for
-        another GPU than the one bound there, it would be missed although it answers."""
-        if board.gpu.pci in bound:
-            return board
-        for pci in bound:
-            known = self._kernel.identity(pci)
-            if known is not None and known.uuid == board.gpu.uuid:
-                return replace(board, gpu=replace(board.gpu, pci=pci))
-        return board
-
-    def _come(self, board: Board, bound: Mapping[str, str], poll_interval_s: float) -> None:
-        """A board that the driver describes. `bound`: every GPU that the kernel binds to the driver, with its
-        binding."""
-        board = self._addressed(board, bound)
-        binding = bound.get(board.gpu.pci)
-        placeholder = self._inventory.states.get(board.gpu.pci)
-        if placeholder is not None and not placeholder.gpu.uuid:
-            self._inventory.drop(board.gpu.pci)
-        state = self._inventory.states.get(board.gpu.uuid) or GpuState(board.gpu)
-        if self._kernel.asleep(board.gpu.pci):
-            self._unmet[board.gpu.uuid] = Unmet(board, binding)
-            # A binding that is known stays: when it wakes up, another one tells a new driver initialisation.
-            if binding is not None and state.initialisation.binding is None:
-                state = transitions.bound(state, binding)
-            self.fall_asleep(state)
-            return
-        self._meet_gpu(state, board, poll_interval_s, binding)
-
-    def fall_asleep(self, state: GpuState) -> None:
-        why = "not woken up to be looked at"
-        self._inventory.take(transitions.away(state, Presence.ASLEEP, why, self._inventory.moment()))
-
-    def _meet_gpu(self, state: GpuState, board: Board, poll_interval_s: float, binding: str | None = None) -> None:
-        if binding is None:
-            binding = self._kernel.bound_gpus().get(board.gpu.pci)
-        try:
-            self._reconciler.meet(state, board, binding, poll_interval_s)
-        except (GpuLost, DriverAbsent) as error:
-            self.lose(_described(state, board), str(error))
-        except DriverError as error:
-            self.lose(_described(state, board), f"does not answer as it should: {error}")
-
-    def _rebound(self, bound: Mapping[str, str], changed: bool) -> bool:
+    def _rebound(self, bound: Mapping[str, str], *, changed: bool) -> bool:
         """Whether a GPU is there that NVML does not know in this binding. A binding that was not seen when the driver
         was attached is learned, and is no sign of anything."""
         came = False
@@ -284,15 +194,14 @@ class Driver:
             elif state.initialisation.binding is None:
                 self._inventory.take(Change(transitions.bound(state, token)))
             else:
-                unmet = self._unmet.get(state.gpu.uuid)
-                came |= token != ((unmet and unmet.binding) or state.initialisation.binding)
+                came |= token != self.boards.binding(state)
         return came
 
     @staticmethod
     def _moved(state: GpuState, token: str) -> bool:
         return state.initialisation.binding != token
 
-    def _find_missing(self, changed: bool, poll_interval_s: float) -> bool:
+    def _find_missing(self, poll_interval_s: float, *, changed: bool) -> bool:
         """Ask again for GPUs that the driver counts and did not describe: on the same connection, and by a new init
         where no other GPU can lose anything by that."""
         away = [s for s in self._inventory.states.values() if s.presence in (Presence.ABSENT, Presence.LOST)]
@@ -305,7 +214,7 @@ class Driver:
         boards = self._gpus.describe_left_out()
         bound = self._kernel.bound_gpus()
         for board in boards:
-            self._come(board, bound, poll_interval_s)
+            self.boards.come(board, bound, poll_interval_s)
         if boards:
             self._away.account_for(bound)
             self.message = self._away.message()
@@ -331,8 +240,3 @@ def _both(before: Mapping[str, str], after: Mapping[str, str]) -> dict[str, str]
     """The bindings that GPUs had when the driver was attached: one that changed meanwhile counts as the earlier, so
     that the next turn sees it change."""
     return {**after, **{pci: token for pci, token in before.items() if pci in after}}
-
-
-def _described(state: GpuState, board: Board) -> GpuState:
-    """A GPU whose board is known and that does not answer: what it is called is known all the same."""
-    return state if state.board is not None else transitions.described(state, board)

@@ -40,7 +40,7 @@ class Ledger:
             self._this_boot.save(raw)
             self._on_disk = raw
 
-    def keep_policy(self, sources: Mapping[str, Any], fitted: bool) -> None:
+    def keep_policy(self, sources: Mapping[str, Any], *, fitted: bool) -> None:
         """Keep a policy that was understood; `fitted`: boards were at hand, and it suits them. The last one that did
         is kept beside one of which that is not known. Raises GpuTunedError where it cannot be saved."""
         last = sources if fitted else next(iter(self.policies[-1:]), None)

@@ -58,7 +58,7 @@ class Life:
         import threading
 
         threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
-        self._wait(loop, service, late, managed)
+        self._wait(loop, service, late, managed=managed)
 
     def leave(self) -> int:
         """After `run`: the exit status; or, where a driver call hangs, the end. Raises what ended the loop."""
@@ -82,7 +82,7 @@ class Life:
         # Only a flag: a handler may run while this thread holds any lock of its own; and what wakes it is written.
         setattr(self, flag, True)
 
-    def _wait(self, loop: Loop, service: Service, late: LateDriver, managed: bool) -> None:
+    def _wait(self, loop: Loop, service: Service, late: LateDriver, *, managed: bool) -> None:
         """Tell readiness, pass signals on, feed the watchdog where the loop cannot yet, end in time."""
         import contextlib
         import select
@@ -114,7 +114,7 @@ class Life:
             dues_s = [stop_by_s] if stop_by_s is not None else [] if told else [began_s + READY_AT_LATEST_S]
             if managed and late.possible and stop_by_s is None:
                 dues_s.append(now_s + LOOK_S)
-            if service.watchdog_s is not None and unanswered(loop.settled, now_s - began_s):
+            if service.watchdog_s is not None and unanswered(now_s - began_s, settled=loop.settled):
                 service.alive()
                 dues_s.append(now_s + service.watchdog_s / 3)
             poll.poll(None if not dues_s else max(0.0, min(dues_s) - now_s) * 1000)
@@ -135,6 +135,6 @@ def _note(text: str) -> None:
             os.write(descriptor, f"gpu-tuned: {text}\n".encode())
 
 
-def unanswered(settled: bool, waited_s: float) -> bool:
+def unanswered(waited_s: float, *, settled: bool) -> bool:
     """Whether this process waits for its first answer, and is to be left waiting; `waited_s`: since its start."""
     return not settled and waited_s < UNANSWERED_S

@@ -133,12 +133,12 @@ class PolicyInForce:
         detail = {"digest": policy.digest, "files": ", ".join(policy.files)}
         self._say(Event(EventKind.POLICY_LOADED, self._clock.now(), detail=detail))
 
-    def _keep(self, fitted: bool) -> None:
+    def _keep(self, *, fitted: bool) -> None:
         """A policy that was understood is the last good one; `fitted`: it also suits the boards at hand."""
         self._judged = fitted
         if self.state is PolicyState.IN_FORCE and self._sources is not None:
             try:
-                self._ledger.keep_policy(self._sources, fitted)
+                self._ledger.keep_policy(self._sources, fitted=fitted)
             except GpuTunedError as error:
                 self._say(Event(EventKind.POLICY_UNSAVED, self._clock.now(), cause=str(error)))
 

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gpu_tuned import __version__
-from gpu_tuned.core import budget, status
+from gpu_tuned.core import budget, in_order, status
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Setting
@@ -73,10 +73,14 @@ class Publisher:
         wishes = supervisor.wishes
 
         def wishes_of(state: GpuState) -> WishesOf:
-            return wishes.of_host(policy, False) if state is host else wishes.of(policy, state, False)
+            return (
+                wishes.of_host(policy, observing=False)
+                if state is host
+                else wishes.of(policy, state, observing=False)
+            )
 
         plan = plan_of([*states, host], wishes_of, supervisor.inventory.moment())
-        plan["mode"], plan["pending"] = status.mode(supervisor.observing), pending
+        plan["mode"], plan["pending"] = status.mode(observing=supervisor.observing), pending
         held = {s for state in states for s, wish in wishes_of(state).items() if not wish.watched}
         plan["notes"] += supervisor.rivals.beside(lambda: held)
         plan["advice"] = [advice_row(advice) for advice in self._advice(policy, states)]
@@ -99,14 +103,14 @@ class Publisher:
         """The whole status document; "plan" beside it is served by its own method."""
         supervisor, policy = self._supervisor, self._supervisor.in_force.policy
         states = supervisor.inventory.states
-        here, missing = status.counted(policy, states)
+        here, missing = in_order.counted(policy, states)
         short = missing is not None
         own = status.rows(supervisor.inventory.host)
         return {
             "format": status.FORMAT,
             "policy": self._policy_row(),
             "driver": self._driver_row(),
-            "gpus": [self._gpu_row(state, short) for state in states.values()],
+            "gpus": [self._gpu_row(state, short=short) for state in states.values()],
             "host": {
                 "name": os.uname().nodename,
                 # How many GPUs there are is known once the driver was met.
@@ -127,15 +131,15 @@ class Publisher:
             "plan": self.plan,
         }
 
-    def _gpu_row(self, state: GpuState, short: bool) -> GpuRow:
+    def _gpu_row(self, state: GpuState, *, short: bool) -> GpuRow:
         rows = [
-            self._row(state, setting, track, short)
+            self._row(state, setting, track, short=short)
             for setting in Setting
-            if (track := state.tracks.get(setting)) is not None and status.shown(setting, track, state)
+            if (track := state.tracks.get(setting)) is not None and in_order.shown(setting, track, state)
         ]
-        return status.gpu_row(state, rows, self._supervisor.reconciler.throttle_row(state), short)
+        return status.gpu_row(state, rows, self._supervisor.reconciler.throttle_row(state), short=short)
 
-    def _row(self, state: GpuState, setting: Setting, track: Track, short: bool) -> SettingRow:
+    def _row(self, state: GpuState, setting: Setting, track: Track, *, short: bool) -> SettingRow:
         """The row of the document before, where nothing it is made of was replaced since: documents never change."""
         key = (key_of(state), setting)
         known = self._rows.get(key)
@@ -143,7 +147,7 @@ class Publisher:
             before = known[1]
             if (before.presence, before.why, before.since) == (state.presence, state.why, state.since):
                 return known[3]
-        row = status.setting_row(setting, track, state, short)
+        row = status.setting_row(setting, track, state, short=short)
         self._rows[key] = (track, state, short, row)
         return row
 
@@ -157,7 +161,7 @@ class Publisher:
             in_force.problems,
             in_force.pending.digest if in_force.pending else None,
         )
-        return status.policy_row(in_force.policy, supervisor.inventory.states, supervisor.driver.counts, standing)
+        return status.policy_row(in_force.policy, supervisor.inventory.states, standing, met=supervisor.driver.counts)
 
     def _driver_row(self) -> DriverRow:
         driver, kernel = self._supervisor.driver, self._world.kernel

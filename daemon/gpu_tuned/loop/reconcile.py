@@ -58,7 +58,7 @@ class Reconciler:
     """Brings GPUs and the host to what is wished. Raises GpuLost, DriverAbsent, DriverMismatch and DriverTrouble
     where nothing of a GPU can be read; every other trouble is a state of one setting."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - ports, and the parts of the loop that it drives
         self,
         gpus: Device,
         knobs: Device,
@@ -116,8 +116,10 @@ class Reconciler:
         faults = self._observe(state, seen)
         verdicts = self._prove(state, seen)
         change = transitions.looked(state, seen, verdicts, poll_interval_s, moment)
-        state = self._take(Change(change.state, change.writes, faults + change.said))
-        self._cap(state)
+        decided = self._take(Change(change.state, change.writes, faults + change.said))
+        if decided.tracks.get(Setting.POWER_LIMIT) is not state.tracks.get(Setting.POWER_LIMIT):
+            self._cap(decided)
+        state = decided
         if writes and change.writes:
             self._act(state, change.writes)
 
@@ -190,7 +192,7 @@ class Reconciler:
             if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
                 device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
             kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported))
-            self._take(transitions.not_written(state, setting, str(error), kept, self._inventory.moment()))
+            self._take(transitions.not_written(state, setting, str(error), self._inventory.moment(), kept=kept))
             return
         self._take(transitions.wrote(state, setting, value, after, self._inventory.moment()))
 
@@ -231,7 +233,7 @@ class Reconciler:
             kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
             self._tell_restore(kind, state, setting, original, found, None)
 
-    def _tell_restore(
+    def _tell_restore(  # noqa: PLR0913 - the fields of one event
         self,
         kind: EventKind,
         state: GpuState,

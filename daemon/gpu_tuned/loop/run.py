@@ -61,7 +61,7 @@ class Loop:
         self._reloading = True
         self._wake.set()
 
-    def stop(self, restore: bool) -> None:
+    def stop(self, *, restore: bool) -> None:
         """`restore`: where the policy says on_stop = "restore", this stop is one that restores."""
         self._stopping, self._restore_at_stop = True, restore
         self._wake.set()
@@ -166,7 +166,7 @@ class Loop:
         if wished and self._restore_at_stop:
             self._world.service.stopping("putting back what was found")
             done, failed = self.supervisor.restore(
-                list(self.supervisor.inventory.states.values()), GPU_SETTINGS, True
+                list(self.supervisor.inventory.states.values()), GPU_SETTINGS, host_too=True
             )
             what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
         else:

@@ -8,10 +8,11 @@ from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
+from gpu_tuned.core.in_order import counted, exceptions
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
-from gpu_tuned.core.status import counted, exceptions, rows
+from gpu_tuned.core.status import rows
 from gpu_tuned.core.track import Moment, Note
 from gpu_tuned.loop.driver import Driver, DriverState
 from gpu_tuned.loop.host_knobs import HostKnobs
@@ -33,6 +34,9 @@ SAVE_EVERY_S = 60.0
 """How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
 DESCRIBE_AGAIN_S = 30.0
 """The longest pause before a board that could not be described in full is asked again."""
+DENIED_AGAIN_S = 600.0
+"""The same for a setting that is wished for and that the driver said the board does not have: such an answer nearly
+always stays, but a driver in trouble was seen to give it in passing."""
 
 
 class Supervisor:
@@ -137,14 +141,14 @@ class Supervisor:
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
-        found = exceptions(self.inventory.states, self.short)
+        found = exceptions(self.inventory.states, short=self.short)
         missing = counted(self.in_force.policy, self.inventory.states)[1]
         found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         return found + own
 
     def restore(
-        self, states: Iterable[GpuState], settings: Iterable[Setting], host_too: bool
+        self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool
     ) -> tuple[list[str], list[str]]:
         """Put back what was found at first. Returns what was done and what failed, in words."""
         done: list[str] = []
@@ -157,6 +161,13 @@ class Supervisor:
             self.reconciler.restore(self.inventory.host, [s for s in Setting if s.of_host], done, failed)
         self.reconciler.settle()
         return done, failed
+
+    def hurry(self) -> None:
+        """Somebody asked to apply now: what is missing, or was denied, is asked for at once, and all is read."""
+        self.driver.hurry()
+        for pause in self._describe.values():
+            pause.end()
+        self.look_at_everything = True
 
     def publish(self) -> None:
         """Lay down what is known now."""
@@ -174,12 +185,12 @@ class Supervisor:
 
     def _look_at(self, state: GpuState) -> None:
         if not state.here and state.presence is not Presence.ASLEEP:
-            self.driver.look_again(state, self.interval_s)
+            self.driver.boards.look_again(state, self.interval_s)
         elif self._world.kernel.asleep(state.gpu.pci):
-            self.driver.fall_asleep(state)
+            self.driver.boards.fall_asleep(state)
             return
         else:
-            self.driver.wake(state, self.interval_s)
+            self.driver.boards.wake(state, self.interval_s)
         state = self.inventory.states.get(state.gpu.uuid, state)
         if not state.here and state.presence is not Presence.ASLEEP:
             return
@@ -188,24 +199,31 @@ class Supervisor:
             state = self.inventory.states[state.gpu.uuid]
             self.reconciler.look(state, self._what_to_read(state), self.interval_s, writes=not self.observing)
         except GpuLost as error:
-            self.driver.lose(self.inventory.states[state.gpu.uuid], str(error))
+            self.driver.boards.lose(self.inventory.states[state.gpu.uuid], str(error))
         except (DriverAbsent, DriverMismatch) as error:
             word = DriverState.ABSENT if isinstance(error, DriverAbsent) else DriverState.MISMATCH
             self.driver.trouble(word, str(error), self.interval_s)
         except DriverError as error:
             why = f"does not answer as it should: {error}"
-            self.driver.lose(self.inventory.states[state.gpu.uuid], why)
+            self.driver.boards.lose(self.inventory.states[state.gpu.uuid], why)
 
     def _describe_again(self, state: GpuState) -> None:
         """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
         board, uuid = state.board, state.gpu.uuid
-        if board is None or not (board.unknown or self.reconciler.mig_changed(state)):
+        soon = board is not None and (board.unknown or self.reconciler.mig_changed(state))
+        absent = board.absent if board is not None else ()
+        denied = any((track := state.tracks.get(s)) is not None and track.wish is not None for s in absent)
+        if not soon and not denied:
             self._describe.pop(uuid, None)
             return
-        pause = self._describe.setdefault(uuid, Pause(self.clock, DESCRIBE_AGAIN_S))
+        pause = self._describe.get(uuid)
+        if pause is None:
+            pause = self._describe[uuid] = Pause(self.clock, DENIED_AGAIN_S)
+            if not soon:
+                pause.longer(DESCRIBE_AGAIN_S)
         if pause.over:
-            pause.longer(self.interval_s)
-            self.inventory.take(Change(transitions.described(state, self.driver.describe(uuid))))
+            pause.longer(self.interval_s, DESCRIBE_AGAIN_S if soon else DENIED_AGAIN_S)
+            self.inventory.take(Change(transitions.described(state, self.driver.boards.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.board.index if state.board else 0)
@@ -226,12 +244,16 @@ class Supervisor:
         """Hand every GPU, and the host, its wishes."""
         policy, moment = self.in_force.policy, self.inventory.moment()
         for state in list(self.inventory.states.values()):
-            wishes = self.wishes.of(policy, state, self.observing)
+            wishes = self.wishes.of(policy, state, observing=self.observing)
             named = policy is not None and policy.names(state.gpu)
-            self.inventory.take(Change(transitions.wished(state, wishes, named, self.in_force.restricted, moment)))
+            self.inventory.take(
+                Change(transitions.wished(state, wishes, self.in_force.restricted, moment, named=named))
+            )
         host = self.inventory.host
-        wishes = self.wishes.of_host(policy, self.observing)
-        self.inventory.take_host(Change(transitions.wished(host, wishes, False, self.in_force.restricted, moment)))
+        wishes = self.wishes.of_host(policy, observing=self.observing)
+        self.inventory.take_host(
+            Change(transitions.wished(host, wishes, self.in_force.restricted, moment, named=False))
+        )
         if policy is not None:
             self._tell_unmatched(policy)
 

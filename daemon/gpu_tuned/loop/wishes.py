@@ -19,17 +19,17 @@ class Wishes:
         self._on_battery = kernel.on_battery_host()
         self._one_node = kernel.memory_nodes() == 1
 
-    def of(self, policy: Policy | None, state: GpuState, observing: bool) -> Mapping[Setting, Wish]:
+    def of(self, policy: Policy | None, state: GpuState, *, observing: bool) -> Mapping[Setting, Wish]:
         """The wishes for one GPU. None for one that is not known by name yet."""
         if policy is None or not state.gpu.uuid:
             return {}
-        return self._meant(policy.wishes_for(state.gpu), observing)
+        return self._meant(policy.wishes_for(state.gpu), observing=observing)
 
-    def of_host(self, policy: Policy | None, observing: bool) -> Mapping[Setting, Wish]:
+    def of_host(self, policy: Policy | None, *, observing: bool) -> Mapping[Setting, Wish]:
         wish = policy.numa_balancing if policy else None
-        return self._meant({wish.setting: wish} if wish else {}, observing)
+        return self._meant({wish.setting: wish} if wish else {}, observing=observing)
 
-    def _meant(self, wishes: Mapping[Setting, Wish], observing: bool) -> dict[Setting, Wish]:
+    def _meant(self, wishes: Mapping[Setting, Wish], *, observing: bool) -> dict[Setting, Wish]:
         meant = {}
         for setting, wish in wishes.items():
             here = self._here(wish)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
 
 from gpu_tuned.core.policy.words import Spot, plain
@@ -34,18 +35,29 @@ def quantity(raw: object, least: float, most: float) -> str | None:
     return f"write {plain(value)}" + (", the unit is in the key" if found[2] else " without quotes")
 
 
-def numeric(
-    spot: Spot, least: float, most: float, allowed: str, unit: str, places: int = 3, small: str = ""
-) -> Decimal | None:
-    """A number between two bounds with at most `places` decimals. `unit` names a thousandth of the key's unit and
-    `small` a thousandfold, for hints."""
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """Which numbers a key takes: from `least` to `most` with at most `places` decimals; `allowed` says so in words.
+    `unit` names a thousandth of the key's unit and `small` a thousandfold, for hints."""
+
+    least: float
+    most: float
+    allowed: str
+    unit: str = ""
+    small: str = ""
+    places: int = 3
+
+
+def numeric(spot: Spot, bounds: Bounds) -> Decimal | None:
+    """A number within its bounds."""
+    least, most, allowed, places = bounds.least, bounds.most, bounds.allowed, bounds.places
     value = number(spot.raw)
     if value is None:
         spot.bad(f"must be {allowed}", quantity(spot.raw, least, most))
         return None
     thousandfold = value * 1000
-    if small and value < 100 and least <= thousandfold <= most and round(thousandfold) == thousandfold:
-        guess = f"if that is {small}, write {plain(float(thousandfold))}"
+    if bounds.small and value < 100 and least <= thousandfold <= most and round(thousandfold) == thousandfold:
+        guess = f"if that is {bounds.small}, write {plain(float(thousandfold))}"
     else:
         guess = ""
     # A bound such as 0.1 is a float a little above its own digits, which the number in the file is not.
@@ -55,13 +67,13 @@ def numeric(
         decimals = f"at most {places} decimals are allowed" if places else "must be a whole number"
         spot.bad(decimals, guess or f"nearest: {plain(round(float(value), places))}")
         return None
-    if value > most and unit and value <= most * 1000:
-        guess = f"if that is {unit}, write {plain(float(value) / 1000)}"
+    if value > most and bounds.unit and value <= most * 1000:
+        guess = f"if that is {bounds.unit}, write {plain(float(value) / 1000)}"
     spot.bad(f"must be {allowed}", guess or f"nearest: {plain(least if value < least else most)}")
     return None
 
 
 def watts_of(spot: Spot, most_w: int, allowed: str) -> int | None:
     """A number of watts as milliwatts."""
-    value = numeric(spot, 1, most_w, allowed, unit="milliwatts", small="kilowatts")
+    value = numeric(spot, Bounds(1, most_w, allowed, unit="milliwatts", small="kilowatts"))
     return None if value is None else int(value * 1000)

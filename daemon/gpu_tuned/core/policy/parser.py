@@ -13,7 +13,7 @@ from typing import Any
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
 from gpu_tuned.core.policy import DaemonOptions, Mode, OnStop, Policy, Rule
 from gpu_tuned.core.policy.expected import accepted, lanes
-from gpu_tuned.core.policy.numbers import numeric, watts_of
+from gpu_tuned.core.policy.numbers import Bounds, numeric, watts_of
 from gpu_tuned.core.policy.values import MOST_BUDGET_W, Leave, numa_balancing, word
 from gpu_tuned.core.policy.words import Problems, Reader, Spot, nearest, read_table, shown
 from gpu_tuned.core.settings import ROWS
@@ -53,6 +53,7 @@ def parse(
     profiles: Profiles = lambda name: None,
     known_profiles: Collection[str] = (),
     digest: str = "",
+    *,
     partial: bool = False,
 ) -> Policy:
     """The policy that these documents make, the first the main file and the others its drop-ins in order.
@@ -263,12 +264,12 @@ def _reason(spot: Spot) -> str | None:
 
 def _poll_interval(spot: Spot) -> float | None:
     allowed = "a number of seconds from 0.1 to 3600"
-    value = numeric(spot, 0.1, 3600, allowed, unit="milliseconds")
+    value = numeric(spot, Bounds(0.1, 3600, allowed, unit="milliseconds"))
     return None if value is None else float(value)
 
 
 def _gpu_count(spot: Spot) -> int | None:
-    value = numeric(spot, 1, MOST_GPUS, f"a whole number of GPUs from 1 to {MOST_GPUS}", unit="", places=0)
+    value = numeric(spot, Bounds(1, MOST_GPUS, f"a whole number of GPUs from 1 to {MOST_GPUS}", places=0))
     return None if value is None else int(value)
 
 

@@ -19,7 +19,7 @@ from gpu_tuned.core.model import (
     NumaBalancing,
     PowerLimit,
 )
-from gpu_tuned.core.policy.numbers import number, numeric, quantity, watts_of
+from gpu_tuned.core.policy.numbers import Bounds, number, numeric, quantity, watts_of
 from gpu_tuned.core.policy.words import Spot, plain, shown
 from gpu_tuned.core.wish import Auto, Ceiling, Percent, Symbol, Target
 
@@ -94,7 +94,7 @@ def _ceiling(spot: Spot) -> Ceiling | None:
 
 
 def _mhz(spot: Spot, allowed: str, least_mhz: int = 1) -> int | None:
-    value = numeric(spot, least_mhz, MOST_MHZ, allowed, unit="kHz", places=0, small="GHz")
+    value = numeric(spot, Bounds(least_mhz, MOST_MHZ, allowed, unit="kHz", small="GHz", places=0))
     return None if value is None else int(value)
 
 

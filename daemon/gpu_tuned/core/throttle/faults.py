@@ -45,6 +45,22 @@ class Fault:
     since_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What one look at a GPU saw of one fault.
+
+    `sign`: whether its bit says so, None: not looked at. `sampled_s`: seconds since the last look that the bit makes
+    of it. `grown_ns`: the counter's growth since `since_s`, None: not looked at. `uncounted_ns`: what the bits alone
+    have shown since then.
+    """
+
+    sign: bool | None
+    sampled_s: float
+    grown_ns: int | None
+    since_s: float | None
+    uncounted_ns: int
+
+
 class Episode:
     """A fault from its first sign to the second look without one."""
 
@@ -56,7 +72,7 @@ class Episode:
         self.sampled_s = sampled_s
         self._clear = 0
 
-    def goes_on(self, sign: bool | None) -> bool:
+    def goes_on(self, *, sign: bool | None) -> bool:
         """`sign` None: nothing could be looked at, which is not the end of it."""
         if sign is not None:
             self._clear = 0 if sign else self._clear + 1
@@ -94,18 +110,10 @@ class FaultWatch:
         """Whether a look without a sign changes nothing."""
         return self.episode is None and not (self._run or self._hushed or self._explained)
 
-    def look(
-        self,
-        at_s: float,
-        sign: bool | None,
-        sampled_s: float,
-        grown_ns: int | None,
-        since_s: float | None,
-        uncounted_ns: int,
-    ) -> FaultChange | None:
-        """Take one look. `sign`: whether its bit says so, None: not looked at. `grown_ns`: the counter's growth since
-        `since_s`, None: not looked at. `uncounted_ns`: what the bits alone have shown since then."""
-        self._follow(at_s, sign, sampled_s)
+    def look(self, at_s: float, seen: Sighting) -> FaultChange | None:
+        """Take one look."""
+        sign, sampled_s, grown_ns, uncounted_ns = seen.sign, seen.sampled_s, seen.grown_ns, seen.uncounted_ns
+        self._follow(at_s, sampled_s, sign=sign)
         # What the bits had shown already is no new sign when the counter confirms it.
         known = uncounted_ns > 0 if self.episode is not None else self._explained
         unseen = grown_ns is not None and grown_ns > FAULT_GROWTH_NS and not known
@@ -114,7 +122,7 @@ class FaultWatch:
             self.episode.counted_ns += grown_ns or 0
             self.episode.sampled_s += sampled_s
             told = True if sign or unseen else sign if grown_ns is None else False
-            if self.episode.goes_on(told):
+            if self.episode.goes_on(sign=told):
                 return None
             self._explained = grown_ns is None
             return self.end(at_s, uncounted_ns if grown_ns is None else 0)
@@ -122,7 +130,7 @@ class FaultWatch:
             began_s = self._run_since_s if self._run else at_s
             if unseen:
                 # It fell somewhere between the two looks; its length says how late it can have begun.
-                began_s = min(began_s, max(since_s or 0.0, at_s - (grown_ns or 0) / 1e9))
+                began_s = min(began_s, max(seen.since_s or 0.0, at_s - (grown_ns or 0) / 1e9))
             return self._begin(began_s, grown_ns or 0, self._run_s if self._run else sampled_s)
         return self._over(at_s)
 
@@ -139,7 +147,7 @@ class FaultWatch:
     def forget_run(self) -> None:
         self._run = 0
 
-    def _follow(self, at_s: float, sign: bool | None, sampled_s: float) -> None:
+    def _follow(self, at_s: float, sampled_s: float, *, sign: bool | None) -> None:
         if sign:
             if not self._run:
                 self._run_since_s, self._run_s = at_s, 0.0
@@ -157,7 +165,7 @@ class FaultWatch:
         times = len(self._began)
         if times >= TOLD_SINGLY:
             self._hushed = 1
-        return FaultChange(self.reason, True, since_s, times=times)
+        return FaultChange(self.reason, began=True, at_s=since_s, times=times)
 
     def _over(self, at_s: float) -> FaultChange | None:
         """What came and went, and has not come again for long enough."""
@@ -168,4 +176,4 @@ class FaultWatch:
 
     def _told_end(self, at_s: float, times: int) -> FaultChange:
         duration_s, self._duration_s = round(self._duration_s, 3), 0.0
-        return FaultChange(self.reason, False, at_s, duration_s, times)
+        return FaultChange(self.reason, began=False, at_s=at_s, duration_s=duration_s, times=times)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from gpu_tuned.core.throttle.faults import Fault, FaultChange, FaultWatch
+from gpu_tuned.core.throttle.faults import Fault, FaultChange, FaultWatch, Sighting
 from gpu_tuned.core.throttle.meter import Meter
 from gpu_tuned.core.throttle.power_cap import BOARDS_OWN, Capping, Limiter
 from gpu_tuned.core.throttle.reasons import Kind, Reason
@@ -52,15 +52,17 @@ class Throttle:
         changes: list[FaultChange] = []
         for meter, watch in self._pairs:
             bit = bool(reasons & meter.reason.bit) if reasons is not None else None
-            sampled_s = 0.0 if bit is None else meter.sample(at_s - gap_s, at_s, bit, self.capping, capping)
+            sampled_s = 0.0
+            if bit is not None and (bit or meter.bit or not meter.told or meter.reason is Reason.SW_POWER_CAP):
+                sampled_s = meter.sample(at_s - gap_s, at_s, self.capping, capping, bit=bit)
             since_s, uncounted_ns = (None, 0) if watch is None else (meter.base_at_s, meter.uncounted_ns)
             counter, grown_ns = meter.reason.counter, None
             if counters_ns is not None and counter is not None and counter in counters_ns:
                 grown_ns = meter.count(at_s, counters_ns[counter], self.capping)
             if watch is not None and (bit or grown_ns or not watch.at_rest):
-                sign = self._sign(watch, bit, reasons)
+                seen = Sighting(self._sign(watch, reasons, bit=bit), sampled_s, grown_ns, since_s, uncounted_ns)
                 was_on = watch.episode is not None
-                change = watch.look(at_s, sign, sampled_s, grown_ns, since_s, uncounted_ns)
+                change = watch.look(at_s, seen)
                 if watch.episode is not None and not was_on:
                     changes += self._settle_general(watch.reason, at_s)
                 changes += [change] if change is not None else []
@@ -95,8 +97,8 @@ class Throttle:
 
     def report(self, at_s: float) -> list[ReasonRow]:
         """The rows of `throttle.reasons`, seconds to the millisecond. A power cap has a row for each limiter that it
-        was: their seconds belong to the state of then."""
-        return [row for meter in self._meters for row in meter.rows(at_s, self.capping)]
+        was: their seconds belong to the state of then. A reason of which the driver never said anything has none."""
+        return [row for meter in self._meters if meter.told for row in meter.rows(at_s, self.capping)]
 
     def to_json(self) -> dict[str, Any]:
         """What outlives a restart of the daemon within one driver initialisation: at most 20 kB a GPU."""
@@ -128,7 +130,7 @@ class Throttle:
         gap_s = 0.0 if last_s is None else at_s - last_s
         return gap_s if 0 < gap_s <= self._max_gap_s else 0.0
 
-    def _sign(self, watch: FaultWatch, bit: bool | None, reasons: int | None) -> bool | None:
+    def _sign(self, watch: FaultWatch, reasons: int | None, *, bit: bool | None) -> bool | None:
         """Whether the bits say that this fault is on."""
         if reasons is None:
             return None

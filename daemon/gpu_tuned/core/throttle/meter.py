@@ -57,6 +57,7 @@ class Meter:
 
     __slots__ = (
         "_accounts",
+        "_at_rest",
         "_base_at_s",
         "_base_ns",
         "_booked_ns",
@@ -66,16 +67,20 @@ class Meter:
         "bit",
         "counted",
         "reason",
+        "told",
     )
 
     def __init__(self, reason: Reason) -> None:
         self.reason = reason
         self.bit = False
         self.counted = False
+        self.told = False
+        """Whether the driver ever said anything of it, by bit or counter."""
         self._kinds: Mapping[Account, str] = (
             _KINDS_OF_A_CAP if reason is Reason.SW_POWER_CAP else {None: reason.kind.value}
         )
         self._accounts: dict[Account, Windows] = {}
+        self._at_rest: dict[tuple[Account, bool, bool], ReasonRow] = {}
         self._base_ns: int | None = None
         self._base_at_s = 0.0
         self._waiting: list[_Stretch] = []
@@ -87,12 +92,11 @@ class Meter:
             return None
         return capping.limiter
 
-    def sample(self, from_s: float, to_s: float, bit: bool, before: Capping, now: Capping) -> float:
+    def sample(self, from_s: float, to_s: float, before: Capping, now: Capping, *, bit: bool) -> float:
         """Take the bit: half of the time since the last look belongs to the look at either end. It was an idle GPU's
         where both looks saw the bit and nothing at work: at the end of work the bit stays for a moment. Returns the
         seconds that it adds."""
-        if not bit and not self.bit and self.reason is not Reason.SW_POWER_CAP:  # as nearly always
-            return 0.0
+        self.told = True
         middle_s, seconds = (from_s + to_s) / 2, 0.0
         idle = before.idle and now.idle and self.bit and bit
         for start_s, end_s, is_set, capping in ((from_s, middle_s, self.bit, before), (middle_s, to_s, bit, now)):
@@ -113,7 +117,7 @@ class Meter:
         """Take the counter's value: its growth in ns; None where it says nothing: the first one, one that ran back,
         or one that ran ahead of time. Then the bits stand for what is not known. `before`: at the look before."""
         base_ns, from_s = self._base_ns, self._base_at_s
-        self._base_ns, self._base_at_s, self.counted = now_ns, at_s, True
+        self._base_ns, self._base_at_s, self.counted, self.told = now_ns, at_s, True, True
         grown_ns = None if base_ns is None else now_ns - base_ns
         if grown_ns is None or not 0 <= grown_ns <= (at_s - from_s) * 1e9 * FASTEST + 1e9:
             self.settle()
@@ -147,20 +151,29 @@ class Meter:
     def rows(self, at_s: float, capping: Capping) -> list[ReasonRow]:
         """One row for each account that has seconds, and one for the reason as it is now."""
         if self.reason is not Reason.SW_POWER_CAP:
-            return [self._row(None, at_s, self.bit)]
+            return [self._row(None, at_s, active=self.bit)]
         others = (account for account in (*Limiter, None) if account is not capping.limiter)
         accounts = [capping.limiter, *(account for account in others if self._has(account, at_s))]
         holder = self.account(capping)
-        return [self._row(account, at_s, self.bit and account is holder) for account in accounts]
+        return [self._row(account, at_s, active=self.bit and account is holder) for account in accounts]
 
     def _has(self, account: Account, at_s: float) -> bool:
         windows = self._accounts.get(account)
         waits = bool(self._waiting) and any(stretch.account is account for stretch in self._waiting)
         return waits or (windows is not None and (windows.total_ns > 0 or windows.seconds(at_s)[-1] > 0))
 
-    def _row(self, account: Account, at_s: float, active: bool) -> ReasonRow:
+    def _row(self, account: Account, at_s: float, *, active: bool) -> ReasonRow:
         windows = self._accounts.get(account)
-        row: ReasonRow = {
+        if not self._waiting and (windows is None or windows.empty):
+            key = (account, active, self.counted)
+            row = self._at_rest.get(key)  # as nearly always: the same row as at the look before
+            if row is None:
+                row = self._at_rest[key] = self._blank(account, active=active)
+            return row
+        return self._counted(self._blank(account, active=active), windows, account, at_s)
+
+    def _blank(self, account: Account, *, active: bool) -> ReasonRow:
+        return {
             "reason": self.reason.word,
             "kind": self._kinds[account],
             "limiter": account.value if account is not None else None,
@@ -172,8 +185,8 @@ class Meter:
             "day_s": 0.0,
             "start_s": 0.0,
         }
-        if windows is None and not self._waiting:  # as nearly always
-            return row
+
+    def _counted(self, row: ReasonRow, windows: Windows | None, account: Account, at_s: float) -> ReasonRow:
         minute_s, hour_s, day_s = windows.seconds(at_s) if windows else (0.0, 0.0, 0.0)
         uncounted_s = 0.0
         if self._waiting:
@@ -256,5 +269,6 @@ class Meter:
             if not 0 <= base_at_s <= at_s:  # false of NaN too
                 raise ValueError(f"{self.reason.word}: counted at {base_at_s}, which is not before {at_s}")
             self._base_ns, self._base_at_s, self.counted = base_ns, float(base_at_s), True
+        self.told = bool(raw)
         for name, rings in raw.get("windows", {}).items():
             self._windows(Limiter(name) if name else None).take(rings, at_s)

@@ -98,9 +98,14 @@ class Windows:
         for ring in self._made():
             ring.add(from_s, to_s, ns / 1e9)
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing was ever counted."""
+        return not self._rings
+
     def seconds(self, at_s: float) -> tuple[float, float, float]:
         """Seconds within the last minute, hour and day."""
-        if not self._rings:
+        if self.empty:
             return 0.0, 0.0, 0.0
         minute, hour, day = (ring.within(at_s) for ring in self._rings)
         return minute, hour, day

@@ -27,7 +27,7 @@ def fleet(document: StatusReply, now: float, colour: Colour) -> list[str]:
     for gpu, model in zip(gpus, models, strict=True):
         number_or_dash = str(gpu["index"]) if gpu["index"] >= 0 else "-"
         who = f"{number_or_dash:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
-        lines += _one(gpu, who, driver_ok, now, colour)
+        lines += _one(gpu, who, now, colour, driver_ok=driver_ok)
     return lines
 
 
@@ -79,7 +79,7 @@ def _who(members: list[int], names: list[str]) -> str:
     return model.pop() if whole else "gpu " + ",".join(map(str, members))
 
 
-def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, colour: Colour) -> list[str]:
+def _one(gpu: Gpu, who: str, now: float, colour: Colour, *, driver_ok: bool) -> list[str]:
     """The line of one GPU, and one below it for each exception."""
     words, style = state_of(gpu)
     here = gpu["state"] == "ok"
@@ -112,11 +112,14 @@ def _one(gpu: Gpu, who: str, driver_ok: bool, now: float, colour: Colour) -> lis
 
 def _seconds(gpu: Gpu) -> tuple[str, str]:
     rows = slowed_by(gpu["throttle"]["reasons"], "hour_s")
-    if not rows:
-        return "-", "-"
-    own = next(row for row in rows if row[0] == "own cap")
-    worst = max((row for row in rows if row[0] in ("heat", "hardware")), key=lambda row: row[1])
-    return own[2] + span(own[1]), worst[2] + span(worst[1])
+    own = [row for row in rows if row[0] == "own cap"]
+    worst = sorted((row for row in rows if row[0] in ("heat", "hardware")), key=lambda row: -row[1])
+    return _amount(own), _amount(worst)
+
+
+def _amount(rows: list[tuple[str, float, str]]) -> str:
+    """The seconds of the first; "-" where the GPU says nothing about them."""
+    return rows[0][2] + span(rows[0][1]) if rows else "-"
 
 
 def state_of(gpu: Gpu) -> tuple[str, str]:

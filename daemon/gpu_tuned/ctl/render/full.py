@@ -47,7 +47,7 @@ _LOUD = {
 }
 
 
-def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, every: bool = False) -> list[str]:
+def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, *, every: bool = False) -> list[str]:
     """`every`: also what no rule speaks of."""
     observing, here = document["policy"]["mode"] == "observe", gpu["state"] == "ok"
     lines = _who(gpu, colour)
@@ -63,7 +63,7 @@ def gpu_in_full(document: StatusReply, gpu: Gpu, now: float, colour: Colour, eve
     if settings:
         # Of a GPU that is away the line above says it once; each of its settings would only repeat it.
         told: list[Setting] = settings if here else [{**setting, "message": None} for setting in settings]
-        lines += setting_table(told, now, colour, observing)
+        lines += setting_table(told, now, colour, observing=observing)
     else:
         lines.append(colour("dim", "  no rule speaks of this GPU"))
     others = [s for s in gpu["settings"] if s not in settings and s["observed"] is not None]
@@ -85,7 +85,8 @@ def _who(gpu: Gpu, colour: Colour) -> list[str]:
         return [colour("bold", name)]
     watts = f"{number(doing['power_w'])} of {number(doing['power_limit_w'], ' W')}"
     used = number(doing["utilization_percent"], " %")
-    busy = f"busy {used}" if doing["busy"] else "idle"
+    told = doing["utilization_percent"] is not None or doing["pstate"] is not None
+    busy = f"busy {used}" if doing["busy"] else "idle" if told else "-"
     parts = [watts, number(doing["gpu_clock_mhz"], " MHz"), number(doing["temperature_c"], " C"), busy]
     for gap in ("   ", "  "):
         doing_text = gap.join(["", *parts])
@@ -107,7 +108,7 @@ def limited_elsewhere(gpu: Gpu) -> str:
     )
 
 
-def setting_table(settings: list[Setting], now: float, colour: Colour, observing: bool = False) -> list[str]:
+def setting_table(settings: list[Setting], now: float, colour: Colour, *, observing: bool = False) -> list[str]:
     """The rows of one GPU, or of the host, each with its notes below it."""
     rows = [_cells(setting, now) for setting in settings]
     widths = [max(len(row[i]) for row in [HEADS, *rows]) for i in range(5)]
@@ -132,7 +133,7 @@ def setting_table(settings: list[Setting], now: float, colour: Colour, observing
         lines += [" " * before + more for more in split[1:]]
         if split == [""] and source != "-":
             lines += [colour("dim", line) for line in wrap(f"from {source}", NOTE)]
-        for kind, text in notes(setting, given, observing):
+        for kind, text in notes(setting, given, observing=observing):
             lines += [colour(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
     return lines
 
@@ -173,7 +174,7 @@ def _style(setting: Setting) -> str:
     return _LOUD.get(setting["state"], "" if setting["in_order"] else "warn")
 
 
-def notes(setting: Setting, given: set[str], observing: bool = False) -> list[tuple[str, str]]:
+def notes(setting: Setting, given: set[str], *, observing: bool = False) -> list[tuple[str, str]]:
     """What a row cannot hold, as (style, sentence): why it is not so, what it was before, why it is wished.
     Reasons in `given` were told already."""
     key = setting["setting"]
@@ -222,6 +223,8 @@ def history(gpu: Gpu, now: float, colour: Colour) -> list[str]:
     slowed = slowed_by(gpu["throttle"]["reasons"], "day_s")
     if slowed:
         lines += _filled("  slowed 24h:  ", [f"{who} {mark}{span(s)}" for who, s, mark in slowed])
+    elif gpu.get("state") == "ok":  # `show` tells of it in its own place
+        lines.append(colour("dim", "  slowed: not known, this GPU says nothing about it"))
     action = gpu["telemetry"].get("recovery_action")
     if action:
         lines += [colour("bad", line) for line in wrap(f"the driver asks for: {action}", "  ", NOTE)]
@@ -280,14 +283,14 @@ def slowed_by(reasons: list[Reason], window: Window) -> list[tuple[str, float, s
     own = [reason for reason in reasons if reason["kind"] == "own"]
     limits = [reason for reason in reasons if reason["kind"] == "limit"]
     braked = max(seconds("hw_power_brake"), seconds("hw_slowdown") - seconds("hw_thermal"))
-    rows = [
-        ("own cap", sum(reason[window] for reason in own), marked(own)),
-        ("heat", seconds(*verdict.HEAT), mark(*verdict.HEAT)),
-        ("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")),
-    ]
+    rows = [("own cap", sum(reason[window] for reason in own), marked(own))] if "sw_power_cap" in known else []
+    if known.keys() & set(verdict.HEAT):
+        rows.append(("heat", seconds(*verdict.HEAT), mark(*verdict.HEAT)))
+    if known.keys() & {"hw_power_brake", "hw_slowdown"}:
+        rows.append(("hardware", max(0.0, braked), mark("hw_power_brake", "hw_slowdown")))
     for words, others in (("another's limit", True), ("board's limit", False)):
         of_them = [reason for reason in limits if (reason.get("limiter") == "other") is others]
         longest = max((reason[window] for reason in of_them), default=0.0)
         if longest >= 1:
-            rows.insert(1, (words, longest, marked(of_them)))
+            rows.insert(min(1, len(rows)), (words, longest, marked(of_them)))
     return rows

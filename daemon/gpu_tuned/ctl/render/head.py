@@ -86,5 +86,7 @@ def _troubles(document: StatusReply, now: float) -> list[tuple[str, str]]:
     troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
     troubles += [("warn", f"warning: {rival['message']}") for rival in document["host"].get("rivals", [])]
     for stall in document["host"].get("stalled", []):
-        troubles.append(("warn", f"warning: since {moment(stall['since'], now, True)} {clean(stall['message'])}"))
+        troubles.append(
+            ("warn", f"warning: since {moment(stall['since'], now, seconds=True)} {clean(stall['message'])}")
+        )
     return troubles

@@ -19,7 +19,7 @@ class Colour:
 
     __slots__ = ("on",)
 
-    def __init__(self, on: bool) -> None:
+    def __init__(self, *, on: bool) -> None:
         self.on = on
 
     def __call__(self, style: str, text: str) -> str:
@@ -28,10 +28,10 @@ class Colour:
         return f"\x1b[{code}m{text}\x1b[0m" if self.on and code and text.strip() else text
 
 
-def colour_for(stream: TextIO, no_color: bool) -> Colour:
+def colour_for(stream: TextIO, *, no_color: bool) -> Colour:
     """Colour on a terminal only, and not where --no-color, NO_COLOR (https://no-color.org) or TERM=dumb speak."""
     plain = no_color or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
-    return Colour(not plain and stream.isatty())
+    return Colour(on=not plain and stream.isatty())
 
 
 def clean(text: str) -> str:

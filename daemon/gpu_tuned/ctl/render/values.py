@@ -24,7 +24,7 @@ def label(setting: str) -> str:
     return LABELS.get(setting) or setting.removesuffix("_w").removesuffix("_mhz").replace("_", " ")
 
 
-def value(setting: str, raw: object, unit: bool = True) -> str:
+def value(setting: str, raw: object, *, unit: bool = True) -> str:
     """A setting's value as it stands in a document. `unit` False leaves MHz out, for columns that need the room."""
     if raw is None:
         return "-"
@@ -88,7 +88,7 @@ def ago(seconds: float) -> str:
     return f"{max(0, int(seconds))} s ago" if seconds < 120 else f"{span(seconds)} ago"
 
 
-def moment(stamp: str | None, now: float, seconds: bool = False) -> str:
+def moment(stamp: str | None, now: float, *, seconds: bool = False) -> str:
     """A point in time, local: "14:02" today, "Tue 03:12" within the last days, else the date."""
     at = epoch(stamp)
     if at is None:

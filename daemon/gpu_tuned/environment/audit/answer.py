@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def audit(
+def audit(  # noqa: PLR0913 - the options of the command, each by its name
     paths: Sequence[str],
     *,
     reader: str | None,
@@ -42,7 +42,7 @@ def audit(
         processes = live.audited
         findings, unreadable = (*found.findings, *live.findings), [*found.unreadable, *live.unreadable]
         found = run.Result(findings, tuple(unreadable), files + processes)
-    shown = run.visible(found.findings, everything)
+    shown = run.visible(found.findings, everything=everything)
     return {
         "findings": [one.as_json() for one in shown],
         "where": [one.where for one in shown],

@@ -31,10 +31,6 @@ _WORDS = {
 }
 _DEFINED = re.compile(r"-D((?:LLAMA|GGML)_\w+)(?::\w+)?=")
 _ONCE_READ = (Standing.READ, Standing.REMOVED, Standing.RENAMED, Standing.FATAL, Standing.NOT_YET)
-# CPython takes these as numbers: "0" is off (tried with 3.11), whatever else one reads about them.
-_NUMBERS = frozenset(
-    {"PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "PYTHONOPTIMIZE", "PYTHONDEBUG", "PYTHONVERBOSE"}
-)
 
 
 @dataclass(slots=True)
@@ -176,11 +172,13 @@ class Names:
     # --- on by its presence ------------------------------------------------------------------------------------
 
     def _on_by_presence(self, one: Assignment, verdict: Verdict) -> bool:
-        if one.value is None or one.value.strip().lower() not in _OFF or one.name in _NUMBERS:
+        if one.value is None or one.value.strip().lower() not in _OFF:
             return False
         value = self.catalogue.values.get(one.name)
         if value is not None and value.rule not in ("", "presence"):
             return False  # somebody else reads what it is set to
+        if value is not None and value.argument == "non-empty" and not one.value:
+            return False
         return verdict.kind is Read.PRESENCE or (value is not None and value.rule == "presence")
 
     def _presence(self, one: Assignment, environment: Environment) -> Finding:

@@ -231,6 +231,6 @@ def _ignored(text: str) -> dict[int, set[str]]:
     return found
 
 
-def visible(findings: tuple[Finding, ...], everything: bool) -> tuple[Finding, ...]:
+def visible(findings: tuple[Finding, ...], *, everything: bool) -> tuple[Finding, ...]:
     """Without `everything` (--all) those of low certainty stay away."""
     return findings if everything else tuple(one for one in findings if one.certainty is not Certainty.LOW)

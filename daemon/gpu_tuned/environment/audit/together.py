@@ -19,7 +19,7 @@ class Together:
     def on(self, name: str) -> bool:
         return self(name) == "1"
 
-    def finding(
+    def finding(  # noqa: PLR0913 - the fields of a finding
         self,
         name: str,
         message: str,

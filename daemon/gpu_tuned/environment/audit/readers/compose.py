@@ -85,7 +85,7 @@ class _File:
             entrypoint = self._command(config, "entrypoint")
             found.command = entrypoint + (self._command(config, "command") or (found.command if entrypoint else ()))
         if "build" in config:
-            self._build(config["build"][1], found, "image" in config)
+            self._build(config["build"][1], found, has_image="image" in config)
         if "env_file" in config:
             found.assignments += self._env_files(config["env_file"][1])
         if "environment" in config:
@@ -124,7 +124,7 @@ class _File:
         pair = other._services.get(name or "")
         return other.service(name or "", *pair, depth + 1) if pair and nodes.is_mapping(pair[1]) else None
 
-    def _build(self, build: Node, found: Environment, has_image: bool) -> None:
+    def _build(self, build: Node, found: Environment, *, has_image: bool) -> None:
         """What the Dockerfile says of image and command, where the service does not."""
         context = nodes.text_of(build) or nodes.text_of(nodes.get(build, "context")) or "."
         name = nodes.text_of(nodes.get(build, "dockerfile")) or "Dockerfile"
@@ -220,7 +220,7 @@ class _File:
             value, _ = interpolate(written, self._dotenv)
         return Assignment(name, value, place, form, borrowed=borrowed)
 
-    def _trap(
+    def _trap(  # noqa: PLR0913 - the fields of a trap
         self,
         id: str,
         name: str,
@@ -269,7 +269,7 @@ class _File:
             if written is not None:
                 target = _target(written)
                 if target:
-                    found.append(Mount(target, False, False, place, written))
+                    found.append(Mount(target, tmpfs=False, noexec=False, place=place, written=written))
             elif path := nodes.text_of(nodes.get(item, "target")):
                 tmpfs = nodes.text_of(nodes.get(item, "type")) == "tmpfs"
                 found.append(Mount(path, tmpfs, tmpfs, place, path))
@@ -278,9 +278,8 @@ class _File:
             for item in nodes.items(node) or [node]:
                 if written := nodes.text_of(item):
                     target, _, options = written.partition(":")
-                    found.append(
-                        Mount(target, True, "exec" not in options.split(","), nodes.place(item, self._file), written)
-                    )
+                    noexec, place = "exec" not in options.split(","), nodes.place(item, self._file)
+                    found.append(Mount(target, tmpfs=True, noexec=noexec, place=place, written=written))
         return found
 
     def _gpus(self, config: nodes.Mapping, found: Environment) -> None:

@@ -59,7 +59,7 @@ def read(text: str, file: str) -> Reading:
             stage = _from(rest, line.place(file, at), before, stages, len(every), reading)
             every.append(stage)
         elif instruction in ("ENV", "ARG"):
-            _env(line, at, instruction == "ARG", stage, reading)
+            _env(line, at, stage, reading, arg=instruction == "ARG")
         else:
             reading.used |= names_in(line.text) | names_in(line.heredocs)
             _other(instruction, rest, line, at, stage, reading)
@@ -71,7 +71,7 @@ def read(text: str, file: str) -> Reading:
     return reading
 
 
-def _from(
+def _from(  # noqa: PLR0913 - what a FROM line says, and the stages before it
     rest: str, place: Place, before: _Stage, stages: dict[str, _Stage], number: int, reading: Reading
 ) -> _Stage:
     words = [word for word in rest.split() if not word.startswith("--")]
@@ -97,7 +97,7 @@ def _from(
     return stage
 
 
-def _env(line: Line, at: int, arg: bool, stage: _Stage, reading: Reading) -> None:
+def _env(line: Line, at: int, stage: _Stage, reading: Reading, *, arg: bool) -> None:
     environment = stage.environment
     file = environment.place.file
     simple = _SIMPLE_ENV.fullmatch(line.text)
@@ -118,7 +118,7 @@ def _env(line: Line, at: int, arg: bool, stage: _Stage, reading: Reading) -> Non
     for start, word in words:
         name, equals, raw = word.partition("=")
         if word.startswith("#"):
-            _comment_trap(last, line.place(file, at + start), arg, reading)
+            _comment_trap(last, line.place(file, at + start), reading, arg=arg)
             return
         if not equals and not arg:
             _space_trap(last, word, line.place(file, at + start), reading)
@@ -148,14 +148,14 @@ def _old_form(rest: str, at: int, line: Line, stage: _Stage, reading: Reading) -
     value = _value(raw, stage, reading)
     found = Assignment(name, value, place, FORM)
     if comment:
-        _comment_trap(found, place, False, reading, old_form=True)
+        _comment_trap(found, place, reading, arg=False, old_form=True)
     stage.environment.assignments.append(found)
     if value is not None:
         stage.names[name] = value
 
 
 def _comment_trap(
-    last: Assignment | None, place: Place, arg: bool, reading: Reading, *, old_form: bool = False
+    last: Assignment | None, place: Place, reading: Reading, *, arg: bool, old_form: bool = False
 ) -> None:
     name = last.name if last else ""
     what = "ARG" if arg else "ENV"
@@ -188,7 +188,9 @@ def _line(found: Assignment) -> str:
     return found.form.replace("{name}", found.name).replace("{value}", quoted)
 
 
-def _other(instruction: str, rest: str, line: Line, at: int, stage: _Stage, reading: Reading) -> None:
+def _other(  # noqa: PLR0913 - an instruction as it was taken apart, and what it goes into
+    instruction: str, rest: str, line: Line, at: int, stage: _Stage, reading: Reading
+) -> None:
     environment = stage.environment
     if instruction == "CMD":
         stage.cmd = command_of(rest)
@@ -196,7 +198,7 @@ def _other(instruction: str, rest: str, line: Line, at: int, stage: _Stage, read
         stage.entrypoint, stage.cmd = command_of(rest), ()
     elif instruction == "VOLUME":
         place = line.place(environment.place.file, at)
-        environment.mounts += [Mount(target, False, False, place) for target in command_of(rest)]
+        environment.mounts += [Mount(target, tmpfs=False, noexec=False, place=place) for target in command_of(rest)]
     elif instruction == "RUN":
         body = line.heredocs or rest
         environment.installs += f"\n{body[:_MOST_OF_A_RUN]}"

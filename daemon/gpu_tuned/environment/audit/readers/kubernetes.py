@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gpu_tuned.environment.audit.interpolation import names_in
@@ -101,7 +101,7 @@ def _walk(node: Node, around: _Around, state: _File, depth: int) -> None:
     if "volumes" in parts:
         around = _Around(around.name, around.image, parts["volumes"][1], around.links, around.kubernetes)
     if nodes.text_of(nodes.get(node, "enableServiceLinks")) == "false":
-        around = _Around(around.name, around.image, around.volumes, False, around.kubernetes)
+        around = replace(around, links=False)
     env = {key: parts[key][1] for key in _ENV_KEYS if key in parts}
     env = {key: value for key, value in env.items() if _is_env(value)}
     if env or "envFrom" in parts or ("image" in parts and {"command", "args"} & parts.keys()):
@@ -156,7 +156,7 @@ def _container(node: Node, name: str, env: dict[str, Node], around: _Around, sta
             found.assignments += state.config_maps[source]
     for value in env.values():
         if nodes.is_list(value):
-            found.assignments += _of_list(value, around.kubernetes, state)
+            found.assignments += _of_list(value, state, kubernetes=around.kubernetes)
         else:
             found.assignments += _of_map(value, state)
     if any(word.rsplit("/", 1)[-1] in ("sh", "bash") for word in found.command[:3]):
@@ -171,7 +171,7 @@ def _container(node: Node, name: str, env: dict[str, Node], around: _Around, sta
     return found
 
 
-def _of_list(node: Node, kubernetes: bool, state: _File) -> list[Assignment]:
+def _of_list(node: Node, state: _File, *, kubernetes: bool) -> list[Assignment]:
     found = []
     for item in nodes.items(node):
         key = nodes.get(item, "name")
@@ -226,5 +226,5 @@ def _mounts(node: Node, volumes: Node | None, file: str) -> list[Mount]:
         target = nodes.text_of(nodes.get(item, "mountPath"))
         if target:
             tmpfs = nodes.text_of(nodes.get(item, "name")) in memory
-            found.append(Mount(target, tmpfs, False, nodes.place(item, file), target))
+            found.append(Mount(target, tmpfs, noexec=False, place=nodes.place(item, file), written=target))
     return found

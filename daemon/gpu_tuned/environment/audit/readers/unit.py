@@ -20,7 +20,6 @@ from gpu_tuned.environment.audit.readers.words import (
 Load = Callable[[str], "str | None"]
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_SIMPLE = re.compile(r"Environment=([A-Za-z_]\w*)=([^\s'\"\\#$%]*)")
 _FORM = "Environment={name}={value}"
 
 
@@ -43,6 +42,16 @@ class Setting:
         return Place(file, line, column + at - begin)
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """One file of a unit, how another is loaded, and where what it says goes."""
+
+    file: str
+    load: Load
+    environment: Environment
+    reading: Reading
+
+
 def is_unit(text: str) -> bool:
     return re.search(r"^\[(Service|Container|Unit)\]\s*$", text, re.MULTILINE) is not None
 
@@ -53,12 +62,13 @@ def read(text: str, file: str, load: Load, drop_ins: tuple[tuple[str, str], ...]
     name = posixpath.basename(file)
     environment = Environment(name, Place(file, 1, 1))
     for where, content in ((file, text), *drop_ins):
-        _one(content, where, environment, reading, load)
+        _one(content, _Source(where, load, environment, reading))
     reading.environments.append(environment)
     return reading
 
 
-def _one(text: str, file: str, environment: Environment, reading: Reading, load: Load) -> None:
+def _one(text: str, source: _Source) -> None:
+    file, environment, reading = source.file, source.environment, source.reading
     arguments: tuple[str, ...] = ()
     found = list(settings(text))
     quadlet = any(setting.section == "Container" for setting in found)
@@ -71,12 +81,12 @@ def _one(text: str, file: str, environment: Environment, reading: Reading, load:
         elif setting.key == "EnvironmentFile":
             # How podman takes quotes has changed between its releases.
             reader = None if quadlet else Reader.SYSTEMD
-            _environment_file(setting.value, file, environment, reading, load, reader)
+            _environment_file(setting.value, reader, source)
         elif setting.key == "UnsetEnvironment":
             gone = set(setting.value.split())
             environment.assignments = [one for one in environment.assignments if one.name not in gone]
         elif where == ("Service", "ExecStart"):
-            _exec_start(setting, file, environment, reading, load)
+            _exec_start(setting, source)
         elif setting.section == "Container":
             arguments += _container(setting, file, environment, reading)
     if arguments:
@@ -172,35 +182,34 @@ def _stray(word: Word, last: Assignment | None, setting: Setting, environment: E
     reading.traps.append(Trap("unit-space", name, place, Certainty.CERTAIN, message, right))
 
 
-def _environment_file(
-    written: str, file: str, environment: Environment, reading: Reading, load: Load, reader: Reader | None
-) -> None:
+def _environment_file(written: str, reader: Reader | None, source: _Source) -> None:
     path = written.strip().removeprefix("-")
     if not path or "%" in path or "*" in path:
         return
     # Beside the unit is where a checkout keeps it.
-    beside = posixpath.join(posixpath.dirname(file), posixpath.basename(path))
+    beside = posixpath.join(posixpath.dirname(source.file), posixpath.basename(path))
     for where in (path, beside):
-        text = load(where)
+        text = source.load(where)
         if reader is not None:
-            reading.refers[where] = reader
+            source.reading.refers[where] = reader
         if text is not None:
             read = envfile.read(text, where, reader)
-            reading.traps += read.traps
-            environment.assignments += read.environments[0].assignments
+            source.reading.traps += read.traps
+            source.environment.assignments += read.environments[0].assignments
             return
 
 
-def _exec_start(setting: Setting, file: str, environment: Environment, reading: Reading, load: Load) -> None:
+def _exec_start(setting: Setting, source: _Source) -> None:
+    file, environment = source.file, source.environment
     if not setting.value:
         environment.command = ()
         return
     words = split(setting.value)
     for name in re.findall(r"\$\{?([A-Za-z_]\w*)", setting.value):
-        reading.used.add(name)
+        source.reading.used.add(name)
     if dockerrun.is_run(words):
         # What the unit sets is for the docker command; the container gets what -e and --env-file say.
-        _run(dockerrun.parse(words), setting, file, environment, reading, load)
+        _run(dockerrun.parse(words), setting, source)
         return
     before = list(leading_assignments(words))
     for word, name, value in before:
@@ -215,9 +224,8 @@ def _exec_start(setting: Setting, file: str, environment: Environment, reading: 
     environment.command = environment.command or command
 
 
-def _run(
-    run: dockerrun.Run, setting: Setting, file: str, environment: Environment, reading: Reading, load: Load
-) -> None:
+def _run(run: dockerrun.Run, setting: Setting, source: _Source) -> None:
+    environment, reading = source.environment, source.reading
     host = {one.name: one for one in environment.assignments}
     environment.container = True
     environment.image, environment.command = run.image, run.command
@@ -226,12 +234,12 @@ def _run(
     environment.assignments = []
     for path in run.env_files:
         reading.refers[path] = Reader.DOCKER
-        text = load(path)
+        text = source.load(path)
         if text is not None:
             read = envfile.read(text, path, Reader.DOCKER)
             reading.traps += read.traps
             environment.assignments += read.environments[0].assignments
-    _take(run, setting, file, environment, host)
+    _take(run, setting, source.file, environment, host)
     environment.complete = True
 
 

@@ -19,7 +19,7 @@ class Word:
     quoted: bool = False
 
 
-def split(text: str, escapes: bool = True) -> list[Word]:
+def split(text: str, *, escapes: bool = True) -> list[Word]:
     """Words between white space; quotes hold them together wherever they stand. Never fails: an open quote ends
     with the text."""
     words: list[Word] = []

@@ -1,0 +1,134 @@
+"""The daemon's life, put together: from its first signal handler to its exit status, and what follows a stop."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from gpu_tuned.composition import CONFIG, SOCKET, STATE_DIR, owners, policy_files, stores_of, sysroot, world_of
+
+TYPE_CHECKING = False  # see main.py
+if TYPE_CHECKING:
+    import argparse
+
+
+def hold(options: argparse.Namespace) -> int:
+    """The daemon itself, from its first signal handler to its exit status."""
+    from gpu_tuned.loop.main_thread import Life
+
+    life = Life()
+    life.listen_to_signals()  # before the other imports: until then SIGHUP ends a process
+    import threading
+    import time
+
+    from gpu_tuned.adapters import systemd
+    from gpu_tuned.adapters.background import BackgroundStore
+    from gpu_tuned.adapters.kernel import SystemKernel
+    from gpu_tuned.adapters.late_driver import LateDriver
+    from gpu_tuned.adapters.process import was_killed
+    from gpu_tuned.adapters.speaker import speaker
+    from gpu_tuned.adapters.state_file import WriterLock
+    from gpu_tuned.adapters.stream import put_now
+    from gpu_tuned.control.mailbox import Mailbox
+    from gpu_tuned.control.server import Server
+    from gpu_tuned.core.errors import AlreadyRunning, NotPermitted, StillInDriver
+    from gpu_tuned.core.events import Event, EventKind
+    from gpu_tuned.loop.driver_events import DriverEvents
+    from gpu_tuned.loop.run import Loop
+
+    lock, ghost = WriterLock(os.path.join(sysroot(), "run/gpu-tuned/writer.lock")), None
+    try:
+        if not options.observe:
+            lock.take()
+    except StillInDriver as error:
+        ghost = str(error)
+    except (AlreadyRunning, NotPermitted) as error:
+        if os.geteuid() == 0:
+            raise type(error)(f"{error}; stop it, or start this one with --observe") from None
+        # Whoever is not root could not write anyhow, and means to look.
+        put_now(f"gpu-tuned: observing, as with --observe, and writing nothing: {error}", sys.stderr)
+        options.observe = True
+
+    def gone(pid: int | None) -> bool:
+        return ghost is not None if pid is None else was_killed(pid)
+
+    say = speaker(sys.stderr)
+    this_boot, on_disk = stores_of(options)
+    lasting = BackgroundStore(on_disk)
+
+    def say_trouble(text: str) -> None:
+        say(Event(EventKind.SOCKET_TROUBLE, time.time(), cause=text))
+
+    # The socket before the driver: a missing or hanging driver must not silence `gpu-tunedctl status`.
+    woken: list[Loop] = []
+    mailbox = Mailbox(
+        on_command=lambda: woken[0].wake() if woken else None,
+        stalls=lambda: [stall for stall in (say.stall(), lasting.stall()) if stall is not None],
+    )
+    server = Server(mailbox, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
+    server.open()
+    try:
+        service = systemd.SystemdService()
+        files = policy_files(options.config, owners())
+        world = world_of(files, (this_boot, lasting), service, mailbox, say, observe=options.observe)
+        loop = Loop(world, on_settled=life.wake)
+        DriverEvents(world.gpus, loop.heard).start()
+        woken.append(loop)
+        loop.prepare()
+        if ghost is not None:
+            loop.wait_first(lock.wait, ghost)
+        threading.Thread(target=server.serve, name="gpu-tuned-control", daemon=True).start()
+        late = LateDriver(SystemKernel(sysroot()), sysroot())
+        life.run(loop, service, late, managed=systemd.is_main_process())
+    finally:
+        server.close()
+        lasting.close()
+        say.close()
+    return life.leave()
+
+
+def after_stop(options: argparse.Namespace) -> int:
+    """What gpu-tuned.service's ExecStopPost= does, and a package's removal once the service is down: a restart and a
+    crash leave every setting as it is."""
+    from gpu_tuned.adapters import systemd_job
+    from gpu_tuned.adapters.memory import NobodyAsks, NoService
+    from gpu_tuned.adapters.speaker import speaker
+    from gpu_tuned.adapters.state_file import WriterLock
+    from gpu_tuned.loop.after_stop import only_restores, put_back
+    from gpu_tuned.loop.supervisor import Supervisor
+
+    if not systemd_job.stopped(options.after_stop):
+        return 0
+    with WriterLock(os.path.join(sysroot(), "run/gpu-tuned/writer.lock")):
+        say = speaker(sys.stderr)
+        files, stores = policy_files(options.config, owners()), stores_of(options)
+        world = world_of(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
+        try:
+            put_back(Supervisor(world, world.say), world, say)
+        finally:
+            say.close()
+    return 0
+
+
+def options_of(argv: list[str]) -> argparse.Namespace:
+    import argparse
+
+    from gpu_tuned import __version__
+
+    parser = argparse.ArgumentParser(
+        prog="gpu-tuned",
+        description="Holds GPUs at the settings that a policy file declares, and says what it saw.",
+        epilog="It is normally started by systemd. On a terminal it tells its events there; Ctrl-C stops it, and the "
+        'settings stay on the GPUs unless the policy says on_stop = "restore".',
+    )
+    parser.add_argument("--config", metavar="FILE", default=CONFIG, help=f"the policy file (default: {CONFIG})")
+    parser.add_argument("--state-dir", metavar="DIR", default=STATE_DIR, help=f"saved state (default: {STATE_DIR})")
+    parser.add_argument("--socket", metavar="PATH", default=SOCKET, help=f"control socket (default: {SOCKET})")
+    parser.add_argument(
+        "--observe",
+        action="store_true",
+        help="watch, judge and report; never write to a GPU (without root, where another daemon runs: so anyhow)",
+    )
+    parser.add_argument("--after-stop", metavar="UNIT", help="restore if UNIT was stopped, or had failed")
+    parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")
+    return parser.parse_args(argv)

@@ -1,0 +1,276 @@
+"""A GPU or the driver that is away, for long or for a moment: told, waited for, and never in order by mistake."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gpu_tuned.core.errors import DriverAbsent, GpuLost
+from gpu_tuned.core.gpu_state import Presence
+from gpu_tuned.core.model import Setting
+from tests.loop.stage import CAP, Stage, board, policy
+
+POWER = Setting.POWER_LIMIT
+
+
+def test_a_gpu_that_is_lost_before_the_start_is_told_and_not_in_order() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    lost = list(stage.gpus.gpus.values())[1]
+    lost.lost = True
+    stage.turn()
+    assert [stage.gpu_row(i)["state"] for i in (0, 1)] == ["ok", "absent"]
+    assert "cannot use it" in stage.gpu_row(1)["message"]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+    assert {row["state"] for row in stage.gpu_row(1)["settings"]} == {"absent"}
+    lost.lost = False
+    stage.turn(15)
+    assert (stage.exit_code, stage.wait_code, stage.limit_w(1)) == (0, 0, 450)
+
+
+@pytest.mark.parametrize("knows_names", [True, False])
+def test_a_passing_failure_while_attaching_is_over_when_it_is_over(knows_names: bool) -> None:
+    stage = Stage(CAP, board(0), board(1))
+    stage.kernel.knows_names = knows_names
+    for gpu in stage.gpus.gpus.values():
+        gpu.undescribed = "the driver is not ready"
+    stage.turn()
+    assert len(stage.mailbox.document["gpus"]) == 2
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+    assert "the driver is not ready" in stage.gpu_row(0)["message"]
+    attaches = stage.gpus.attaches
+    for gpu in stage.gpus.gpus.values():
+        gpu.undescribed = None
+    stage.turn(5)
+    assert (stage.exit_code, stage.wait_code) == (0, 0)
+    assert len(stage.mailbox.document["gpus"]) == 2
+    assert stage.gpus.attaches == attaches, "nobody is attached anew for it"
+
+
+def test_a_gpu_that_cannot_be_described_is_asked_for_for_ever_and_the_others_stay_attached() -> None:
+    stage = Stage(policy("power_limit_w = 450"), board(0), board(1))
+    list(stage.gpus.gpus.values())[1].undescribed = "the operating system blocks the access"
+    stage.turn(200)
+    assert stage.gpus.attaches == 1, "persistence mode is off: a shutdown could cost the other one its limit"
+    list(stage.gpus.gpus.values())[1].undescribed = None
+    stage.turn(16)
+    assert stage.exit_code == 0
+
+
+def test_a_gpu_that_this_boot_has_seen_is_missed_after_a_restart() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    gone = stage.gpus.gpus.pop(board(1).gpu.uuid)
+    stage.kernel.bindings.pop(gone.board.gpu.pci)
+    stage.kernel.drivers.pop(gone.board.gpu.pci)
+    stage.start()
+    stage.turn(2)
+    assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["ok", "absent"]
+    assert stage.gpu_row(1)["message"]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+
+
+def test_fewer_gpus_than_the_policy_says_is_not_in_order_also_after_a_reboot() -> None:
+    stage = Stage(policy("persistence_mode = true", host="gpus = 2"), board(0)).turn(2)
+    assert "1 of the 2 GPUs are here" in stage.mailbox.document["host"]["message"]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+    stage.kernel.boot = "another boot"
+    stage.start()
+    assert stage.turn(2).exit_code == 5
+
+
+@pytest.mark.parametrize("to", ["", "vfio-pci"])
+def test_a_gpu_that_was_taken_from_the_driver_on_purpose_is_in_order(to: str) -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    stage.kernel.unbind(board(1).gpu.pci, to)
+    stage.turn(2)
+    row = stage.gpu_row(1)
+    assert (row["state"], row["in_order"]) == ("waiting", True)
+    assert ("vfio-pci" in row["message"]) == bool(to)
+    assert {setting["state"] for setting in row["settings"]} == {"waiting"}
+    assert (stage.exit_code, stage.wait_code) == (0, 0)
+
+
+@pytest.mark.parametrize("demand", ["by name of the board", "by number"])
+def test_unless_the_policy_demands_it(demand: str) -> None:
+    rule = f'[[gpu]]\nmatch = {{ uuid = "{board(1).gpu.uuid}" }}\npower_limit_w = 400\n'
+    text = CAP + rule if demand == "by name of the board" else policy("power_limit_w = 450", host="gpus = 2")
+    stage = Stage(text, board(0), board(1)).turn(2)
+    stage.kernel.unbind(board(1).gpu.pci)
+    stage.turn(2)
+    assert not stage.gpu_row(1)["in_order"]
+    assert stage.exit_code != 0
+
+
+def test_a_driver_that_is_unloaded_is_no_purpose() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.kernel.loaded = None
+    stage.kernel.unbind(board().gpu.pci)
+    stage.gpus.absent = DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn(3)
+    assert not stage.gpu_row()["in_order"]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+
+
+def test_a_driver_that_lets_go_of_its_gpus_before_it_is_unloaded_is_no_purpose_either() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    for gpu in stage.gpus.gpus.values():
+        stage.kernel.unbind(gpu.board.gpu.pci)
+    stage.turn()  # in the middle of the unloading
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    assert [(row["state"], row["in_order"]) for row in (stage.row(gpu=0), stage.row(gpu=1))] == 2 * [
+        ("absent", False)
+    ]
+    assert (stage.exit_code, stage.wait_code) == (5, 1)
+
+
+def test_a_gpu_of_another_driver_stays_so_while_nvidias_is_not_loaded() -> None:
+    stage = Stage(CAP, board(0)).turn(2)
+    stage.kernel.unbind(stage.gpu.board.gpu.pci, "vfio-pci")
+    stage.turn()
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    assert (stage.row()["state"], stage.row()["in_order"]) == ("waiting", True)
+
+
+def test_a_driver_let_go_of_before_it_was_met_hides_no_missing_gpu() -> None:
+    stage = Stage(policy("persistence_mode = true", host="gpus = 1"), board(0))
+    stage.kernel.unbind(stage.gpu.board.gpu.pci)
+    stage.kernel.loaded, stage.gpus.absent = None, DriverAbsent("the NVIDIA driver is not loaded")
+    stage.turn()
+    stage.ask("release")
+    assert stage.exit_code == 5
+    assert stage.mailbox.document["host"]["message"] == "0 of the 1 GPUs are here that [host] gpus asks for"
+    stage.load(f'[[gpu]]\nmatch = {{ uuid = "{stage.gpu.uuid}" }}\npower_limit_w = 450\n')
+    assert stage.exit_code == 1, "a rule names a GPU that is not here"
+
+
+def test_a_gpu_that_sleeps_is_in_order_and_its_row_names_its_rule() -> None:
+    stage = Stage(CAP)
+    stage.kernel.sleeping.add(board().gpu.pci)
+    stage.turn(3)
+    assert stage.gpus.looks == [], "a look would wake it"
+    row = stage.row()
+    assert (stage.gpu_row()["state"], row["state"], row["in_order"]) == ("asleep", "asleep", True)
+    assert row["origin"] == "gpu-tuned.toml gpu[0].power_limit_w"
+    assert row["observed"] is None
+    assert (stage.exit_code, stage.wait_code) == (0, 0)
+    stage.kernel.sleeping.clear()
+    stage.turn()
+    assert (stage.row()["state"], stage.limit_w()) == ("held", 450)
+
+
+def test_what_was_read_before_it_slept_is_read_again() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.kernel.sleeping.add(board().gpu.pci)
+    stage.turn(2)
+    stage.stranger(700)
+    stage.kernel.sleeping.clear()
+    assert stage.turn().limit_w() == 450
+
+
+def test_a_released_gpu_is_in_order_and_the_others_wait() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    stage.ask("release", gpu="0")
+    assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["released", "waiting"]
+    assert [row["in_order"] for row in stage.mailbox.document["gpus"]] == [True, False]
+    stage.ask("release")
+    stage.turn()
+    assert stage.exit_code == 0
+    stage.ask("resume")
+    assert stage.turn(2).exit_code == 0
+
+
+def test_a_range_that_could_not_be_asked_makes_the_setting_wait_and_is_asked_again() -> None:
+    stage = Stage(CAP, board(0, unknown={POWER: "its range is not known: the driver is not ready"})).turn(2)
+    assert (stage.row()["state"], stage.wait_code) == ("waiting", 1)
+    assert "not ready" in stage.row()["message"]
+    stage.gpu.board = board(0)
+    assert (stage.turn(3).row()["state"], stage.limit_w()) == ("held", 450)
+
+
+def test_a_gpu_whose_address_the_driver_did_not_say_is_known_by_the_kernels() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    address, gpu = stage.gpu.board.gpu.pci, stage.gpu.board.gpu
+    stage.kernel.identity = lambda pci: gpu if pci == address else None  # type: ignore[method-assign]
+    stage.gpu.board = replace(stage.gpu.board, gpu=replace(gpu, pci="-"))
+    stage.turn()
+    assert [stage.gpu_row(i)["state"] for i in range(2)] == ["ok", "ok"]
+    assert (stage.gpu_row()["pci"], stage.limit_w(), stage.exit_code) == (address, 450, 0)
+
+
+def test_apply_attaches_again_for_a_lost_gpu_without_waiting_for_the_pause() -> None:
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450"), board(0), board(1)).turn(2)
+    lost = stage.gpu
+    stage.kernel.on_bus = lambda pci: True  # type: ignore[method-assign]
+    lost.lost = True
+    stage.turn(4)
+    attaches = stage.gpus.attaches
+    stage.gpus.on_attach = lambda: setattr(lost, "lost", False)
+    stage.turn(2)
+    assert stage.gpus.attaches == attaches, "by itself it waits"
+    stage.ask("apply")
+    stage.turn()
+    assert (stage.gpus.attaches, stage.exit_code, stage.limit_w()) == (attaches + 1, 0, 450)
+
+
+def test_a_gpu_that_a_rule_names_and_that_is_missing_fails_a_wait_where_its_cap_is_required() -> None:
+    named = 'match = { uuid = "GPU-0badcafe-0000-4000-8000-000000000000" }'
+    stage = Stage(f'{CAP}\n[[gpu]]\n{named}\ncompute_mode = "default"\n').turn(2)
+    assert (stage.limit_w(), stage.wait_code) == (450, 1)
+    stage = Stage(f'{policy("power_limit_w = 450")}\n[[gpu]]\n{named}\ncompute_mode = "default"\n').turn(2)
+    assert stage.wait_code == 0, "nothing is required"
+
+
+@pytest.mark.parametrize("error", [GpuLost("the GPU is lost"), DriverAbsent("the NVIDIA driver is not loaded")])
+def test_a_setter_that_speaks_of_the_whole_gpu_is_its_own_failure_alone(error: Exception) -> None:
+    stage = Stage(policy("power_limit_w = 450", 'compute_mode = "exclusive_process"'))
+    stage.gpu.refuses[POWER] = error  # type: ignore[assignment]
+    stage.turn(300)
+    assert stage.gpus.attaches == 1
+    assert stage.gpu_row()["state"] == "ok"
+    assert stage.row("compute_mode")["state"] == "held"
+    assert len([s for s, _ in stage.gpu.writes if s is POWER]) < 12, "tried less and less often"
+    assert len(stage.heard.events) < 10
+
+
+def test_a_driver_that_goes_away_at_every_look_is_attached_less_and_less_often() -> None:
+    stage = Stage(CAP).turn(2)
+
+    def gone(uuid: str, look: object) -> None:
+        raise DriverAbsent("the NVIDIA driver is not loaded")
+
+    stage.gpus.see = gone  # type: ignore[assignment, method-assign]
+    stage.turn(300)
+    assert stage.gpus.attaches < 80
+    assert len(stage.heard.events) < 90
+
+
+def test_a_gpu_that_answers_and_is_lost_again_is_asked_less_and_less_often() -> None:
+    stage = Stage(CAP).turn(2)
+    for _ in range(150):
+        stage.gpu.lost = True
+        stage.turn()
+        stage.gpu.lost = False
+        stage.turn()
+    assert len([kind for kind in stage.said() if kind == "gpu_waiting"]) < 50
+
+
+def test_an_absent_board_is_nobody_until_the_kernel_names_it() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    stage.kernel.knows_names = False
+    list(stage.gpus.gpus.values())[1].undescribed = "not ready"
+    stage.turn()
+    state = stage.supervisor.inventory.states[board(1).gpu.pci]
+    assert (state.presence, state.gpu.uuid, state.gpu.pci) == (Presence.ABSENT, "", board(1).gpu.pci)
+    assert stage.wait_code == 1
+
+
+def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:
+    odd = board(0)
+    stage = Stage(CAP, replace(odd, gpu=replace(odd.gpu, pci="-")))
+    stage.kernel.bindings = {odd.gpu.pci: "bound"}
+    stage.kernel.identity = lambda pci: replace(odd.gpu, pci=pci)  # type: ignore[method-assign]
+    stage.turn(3)
+    assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["ok"]
+    assert (stage.exit_code, stage.limit_w()) == (0, 450)

@@ -1,0 +1,99 @@
+"""A power budget that does not fit, the policy that counts then, and what the plan and the rows say of it."""
+
+from __future__ import annotations
+
+from gpu_tuned.core.errors import DriverAbsent, DriverRefused
+from gpu_tuned.core.model import Setting
+from tests.loop.stage import CAP, Stage, board, policy
+
+POWER = Setting.POWER_LIMIT
+
+
+def test_a_board_with_no_wish_counts_with_its_limit_in_force() -> None:
+    text = '[host]\ngpu_power_budget_w = 900\n[[gpu]]\nmatch = { pci = "0000:01:00.0" }\npower_limit_w = 450\n'
+    stage = Stage(text, board(0), board(1)).turn(2)
+    document = stage.mailbox.document["policy"]
+    assert (document["state"], stage.limit_w()) == ("restricted", 700)
+    assert "450 W" in document["error"] and "700 W" in document["error"]
+
+
+def test_over_budget_at_a_first_start_only_required_limits_that_lower_are_written() -> None:
+    rule = '[[gpu]]\nmatch = {{ pci = "0000:0{}:00.0" }}\npersistence_mode = true\npower_limit_w = {}\n{}\n'
+    rules = "".join(
+        rule.format(i, watts, required)
+        for i, watts, required in ((1, 600, 'required = ["power_limit_w"]'), (2, 650, ""))
+    )
+    stage = Stage("[host]\ngpu_power_budget_w = 1000\n" + rules, board(0), board(1)).turn(2)
+    assert [stage.limit_w(i) for i in (0, 1)] == [600, 700]
+    for gpu, setting in ((0, "persistence_mode"), (1, "persistence_mode"), (1, "power_limit_w")):
+        assert stage.row(setting, gpu)["state"] == "refused"
+        assert "gpu_power_budget_w = 1000" in stage.row(setting, gpu)["message"]
+    assert (stage.exit_code, stage.settled) == (1, True)
+
+
+def test_a_policy_that_does_not_fit_falls_back_on_the_last_that_did_also_when_it_was_loaded_blindly() -> None:
+    fits, exceeds = (
+        policy("power_limit_w = 450", host="gpu_power_budget_w = 500"),
+        policy("power_limit_w = 600", host="gpu_power_budget_w = 500"),
+    )
+    stage = Stage(fits).turn(2)
+    stage.gpus.absent = DriverAbsent("not loaded")
+    stage.kernel.loaded = None
+    stage.start()
+    stage.turn(2)
+    assert stage.load(exceeds).error is None, "no board is at hand to judge it by"
+    stage.start()
+    stage.gpus.absent, stage.kernel.loaded = None, "580.159.04"
+    stage.turn(3)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("last_good", 450)
+
+
+def test_a_policy_that_was_loaded_while_no_gpu_was_seen_is_the_last_good_one() -> None:
+    stage = Stage(CAP)
+    stage.gpus.absent = DriverAbsent("not loaded")
+    stage.turn(2)
+    stage.load(policy("power_limit_w = 500"))
+    stage.text = "nonsense"
+    stage.start()
+    stage.gpus.absent = None
+    stage.turn(30)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("last_good", 500)
+
+
+def test_what_the_driver_just_refused_is_planned_as_refused() -> None:
+    stage = Stage(CAP)
+    stage.gpu.refuses[POWER] = DriverRefused("not permitted")
+    stage.turn(2)
+    plan = stage.plan()
+    assert [row["setting"] for row in plan["refusals"]] == ["power_limit_w"]
+    assert "not permitted" in plan["refusals"][0]["why"]
+    assert plan["changes"] == []
+
+
+def test_what_is_away_is_planned_as_what_cannot_be() -> None:
+    stage = Stage(CAP)
+    stage.gpu.undescribed = "not ready"
+    stage.turn()
+    assert {row["setting"] for row in stage.plan()["refusals"]} == {"persistence_mode", "power_limit_w"}
+
+
+def test_every_row_that_is_not_in_order_has_its_reason() -> None:
+    stage = Stage(CAP).turn(2)
+    steps = (
+        lambda: stage.load(policy("persistence_mode = true")),
+        lambda: stage.ask("restore"),
+        lambda: stage.load(CAP),
+        lambda: stage.ask("restore", gpu="0", setting="power_limit_w"),
+    )
+    for step in steps:
+        step()
+        rows = stage.gpu_row()["settings"]
+        assert all(row["in_order"] or row["message"] for row in rows), rows
+
+
+def test_the_plan_advises_on_what_is_known_to_go_wrong() -> None:
+    stage = Stage(policy('power_limit_w = "80%"'), board(0, most_w=600, default_w=450)).turn(2)
+    advice = {row["id"]: row for row in stage.plan()["advice"]}
+    assert advice["share-above-default"]["setting"] == "power_limit_w"
+    stage.text = policy('power_limit_w = "80%"', 'accept = ["share-above-default"]')
+    assert "share-above-default" not in {row["id"] for row in stage.plan()["advice"]}

@@ -1,0 +1,133 @@
+"""When a setting is written, and what has to be seen before it is said to hold."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
+from tests.loop.stage import CAP, Stage, board, policy
+
+POWER = Setting.POWER_LIMIT
+
+
+@pytest.mark.parametrize(
+    "between",
+    [
+        policy("power_limit_w = 450", daemon='mode = "observe"'),
+        policy("power_limit_w = 450", 'watch = ["power_limit_w"]'),
+        policy("persistence_mode = true"),
+    ],
+    ids=["observed", "watched", "no rule"],
+)
+def test_what_was_enforced_before_a_change_of_mode_is_not_believed_after_it(between: str) -> None:
+    stage = Stage(policy("power_limit_w = 600")).turn(2)
+    stage.load(between)
+    stage.turn(2)
+    assert stage.limit_w() == 600
+    stage.load(policy("power_limit_w = 450"))
+    assert (stage.limit_w(), stage.row()["state"], stage.row()["observed"]) == (450, "held", 450)
+
+
+def test_the_same_goal_under_another_rule_is_looked_at_anew() -> None:
+    stage = Stage(policy("gpu_clock_mhz = { max = 1500 }")).turn(2)
+    writes = len(stage.gpu.writes)
+    stage.load(policy("gpu_clock_mhz = { max = 1500 }", 'reason = "other words"'))
+    assert len(stage.gpu.writes) == writes, "words alone are no other rule"
+    stage.load("gpu = []")
+    stage.load(policy("gpu_clock_mhz = { max = 1500 }"))
+    assert len(stage.gpu.writes) == writes + 1
+
+
+def test_a_required_cap_is_written_although_nothing_can_be_saved() -> None:
+    stage = Stage(policy("power_limit_w = 450", "persistence_mode = true", 'required = ["power_limit_w"]'))
+    stage.this_boot.full = stage.lasting.full = "no space left on device"
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    other = stage.row("persistence_mode")
+    assert other["state"] == "refused" and "no space" in other["message"]
+    assert "state_unsaved" in stage.said()
+
+
+def test_what_was_written_before_needs_no_disk() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.this_boot.full = "read-only file system"
+    stage.stranger(700)
+    assert (stage.turn().limit_w(), stage.row()["state"]) == (450, "held")
+
+
+def test_an_original_is_saved_before_the_first_write_of_its_setting() -> None:
+    stage = Stage(policy("power_limit_w = 450"))
+    saved: list[bool] = []
+
+    def before(gpu: object, setting: Setting) -> None:
+        (known,) = stage.this_boot.saves[-1]["gpus"].values()
+        saved.append(known["records"][setting.value]["written"])
+
+    stage.gpus.on_write = before
+    stage.turn()
+    assert saved == [True]
+
+
+def test_a_deaf_driver_is_not_believed_however_near_its_value_is() -> None:
+    stage = Stage(CAP)
+    stage.stranger(459)
+    stage.gpu.deaf = True
+    stage.turn(3)
+    assert (stage.row()["state"], stage.row()["accepted"], stage.wait_code) == ("refused", None, 1)
+    stage.gpu.deaf = False
+    assert stage.turn().row()["state"] == "held"
+
+
+def test_the_status_line_never_says_held_of_what_cannot_be_read() -> None:
+    stage = Stage(policy("gpu_clock_mhz = { max = 1500 }")).turn(2)
+    assert "held" not in stage.service.line
+    assert "requested: no driver call can read a clock lock" in stage.service.line
+    stage.ask("restore")
+    told = [event for event in stage.heard.events if event.setting is Setting.GPU_CLOCK]
+    assert told[-1].kind.word == "reset_requested"
+
+
+def test_mig_is_read_again() -> None:
+    stage = Stage(policy('compute_mode = "exclusive_process"')).turn(2)
+    assert stage.row("compute_mode")["state"] == "held"
+    absent = {Setting.COMPUTE_MODE: "MIG is on"}
+    stage.gpu.board = board(0, mig=True, absent=absent)
+    see = stage.gpus.see
+
+    def with_mig(uuid: str, look: object) -> object:
+        return replace(see(uuid, look), mig=True)  # type: ignore[arg-type]
+
+    stage.gpus.see = with_mig  # type: ignore[assignment, method-assign]
+    stage.turn(3)
+    assert (stage.row("compute_mode")["state"], stage.row("compute_mode")["message"]) == ("refused", "MIG is on")
+
+
+def test_the_host_goes_the_same_way() -> None:
+    stage = Stage(policy("persistence_mode = true", host='numa_balancing = "off"')).turn(2)
+    (row,) = stage.mailbox.document["host"]["settings"]
+    assert (row["state"], row["original"], stage.kernel.knob) == ("held", "on", "off")
+    assert stage.ask("restore", setting="numa_balancing").error is None
+    assert (stage.kernel.knob, stage.mailbox.document["host"]["settings"][0]["state"]) == ("on", "restored")
+
+
+def test_limits_are_only_ever_written_inside_the_board() -> None:
+    small: Board = board(0, least_w=100, most_w=300, default_w=300)
+    stage = Stage(CAP, small).turn(3)
+    assert [value for setting, value in stage.gpu.writes if setting is POWER] == []
+    assert stage.limit_w() == 300
+    assert stage.row()["state"] == "refused"
+    assert isinstance(stage.gpu.values[POWER], PowerLimit)
+
+
+def test_application_clocks_that_somebody_lowered_are_seen_within_ninety_looks() -> None:
+    text = policy("application_clocks_mhz = { memory = 3201, gpu = 1500 }")
+    stage = Stage(text, board(0, default_application_clocks=ApplicationClocks(3201, 1980))).turn(2)
+    wanted = ApplicationClocks(3201, 1500)
+    assert stage.gpu.values[Setting.APPLICATION_CLOCKS] == wanted
+    stage.gpu.values[Setting.APPLICATION_CLOCKS] = ApplicationClocks(3201, 1200)
+    looks = [look.application_clocks for _, look in stage.gpus.looks]
+    stage.turn(90)
+    assert stage.gpu.values[Setting.APPLICATION_CLOCKS] == wanted
+    assert sum(look.application_clocks for _, look in stage.gpus.looks[len(looks) :]) <= 3

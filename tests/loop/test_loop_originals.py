@@ -1,0 +1,207 @@
+"""What a GPU was found with: taken once for each initialisation, kept over restarts, given back once."""
+
+from __future__ import annotations
+
+from gpu_tuned.core.errors import DriverRefused
+from gpu_tuned.core.model import ComputeMode, Setting
+from tests.loop.stage import CAP, Stage, board, policy
+
+POWER = Setting.POWER_LIMIT
+
+
+def full() -> str:
+    return policy('profile = "full"')
+
+
+def test_two_strangers_in_a_row_are_put_right_under_a_shipped_profile() -> None:
+    stage = Stage(full()).turn(2)
+    for watts in (500, 420):
+        stage.stranger(watts)
+        stage.turn(2)
+        assert (stage.limit_w(), stage.row()["state"], stage.row()["original"]) == (700, "held", 700)
+
+
+def test_also_where_the_daemon_was_restarted_after_the_first_put_back() -> None:
+    stage = Stage(full()).turn(2)
+    stage.stranger(500)
+    stage.turn(2)
+    stage.stranger(420)
+    stage.start()
+    assert stage.turn(2).limit_w() == 700
+
+
+def test_observe_mode_takes_originals_and_a_strangers_later_value_is_none() -> None:
+    stage = Stage(policy("power_limit_w = 450", daemon='mode = "observe"')).turn(2)
+    assert stage.gpu.writes == []
+    stage.stranger(500)
+    stage.turn(2)
+    stage.load(policy("power_limit_w = 450"))
+    assert stage.row()["original"] == 700
+    stage.ask("restore")
+    assert stage.limit_w() == 700
+
+
+def test_an_observer_keeps_nothing() -> None:
+    stage = Stage(CAP).turn(2)
+    saves = len(stage.this_boot.saves), len(stage.lasting.saves)
+    watching = Stage(CAP, observe=True)
+    watching.this_boot, watching.lasting = stage.this_boot, stage.lasting
+    watching.start()
+    watching.turn(3)
+    watching.load(policy("power_limit_w = 400"))
+    assert (len(stage.this_boot.saves), len(stage.lasting.saves)) == saves
+    assert watching.gpu.writes == []
+
+
+def test_a_write_that_was_refused_leaves_no_original_to_the_next_run() -> None:
+    """The owner lowers the limit after our write was refused: a shipped profile must not raise it again."""
+    stage = Stage(policy("power_limit_w = 500"))
+    stage.gpu.refuses[POWER] = DriverRefused("not permitted")
+    stage.turn(2)
+    stage.gpu.refuses.clear()
+    stage.stranger(420)
+    stage.text = full()
+    stage.start()
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["state"], stage.row()["original"]) == (420, "refused", 420)
+    assert "would raise the limit from 420 W" in stage.row()["message"]
+
+
+def test_a_binding_that_was_not_seen_when_attaching_is_learned_and_costs_no_original() -> None:
+    stage = Stage(CAP)
+    binding = stage.kernel.bindings.pop(board().gpu.pci)
+    stage.turn(2)
+    stage.kernel.bindings[board().gpu.pci] = binding
+    stage.turn(2)
+    assert stage.row()["original"] == 700
+    assert stage.gpus.attaches == 1
+    stage.kernel.bindings[board().gpu.pci] = "bound anew"
+    stage.gpu.reinitialise()
+    stage.stranger(600)
+    stage.turn(2)
+    assert stage.gpus.attaches == 2
+    assert stage.row()["original"] == 600, "a new binding is another initialisation"
+
+
+def test_one_counter_that_runs_backwards_drops_no_original() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.gpu.counters_ns[74] = 0
+    stage.turn(30)
+    assert stage.row()["original"] == 700
+    assert "reinitialised" not in stage.said()
+    stage.gpu.counters_ns = dict.fromkeys(stage.gpu.counters_ns, 0)
+    stage.stranger(650)
+    stage.turn(30)
+    assert "reinitialised" in stage.said()
+
+
+def test_a_reading_outside_of_what_the_board_allows_is_no_original() -> None:
+    stage = Stage(CAP)
+    stage.stranger(900)
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (450, None)
+
+
+def test_a_first_reading_that_comes_later_is_marked_so() -> None:
+    stage = Stage(CAP)
+    stage.gpu.unreadable[POWER] = "timed out"
+    stage.turn(2)
+    assert (stage.row()["original"], stage.row()["state"]) == (None, "waiting")
+    stage.gpu.unreadable.clear()
+    stage.turn()
+    assert (stage.row()["original"], stage.row()["original_late"], stage.limit_w()) == (700, True, 450)
+
+
+def test_what_is_restored_twice_is_restored_once() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.ask("restore")
+    assert (stage.limit_w(), stage.row()["state"]) == (700, "restored")
+    assert stage.settled and stage.wait_code == 1
+    stage.stranger(500)
+    stage.ask("restore")
+    assert stage.limit_w() == 500
+    stage.ask("apply")
+    assert (stage.limit_w(), stage.row()["original"]) == (450, 700)
+
+
+def test_a_value_that_is_not_the_default_shows_that_no_initialisation_ended() -> None:
+    stage = Stage(policy('compute_mode = "prohibited"', "persistence_mode = true")).turn(2)
+    assert stage.row()["original"] == 700
+    stage.stranger(411)
+    stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.DEFAULT
+    stage.gpu.values[Setting.PERSISTENCE_MODE] = False
+    stage.start()  # a start looks whether the initialisation is the one that is known
+    stage.turn(2)
+    assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
+
+
+def test_an_initialisation_that_is_noticed_late_makes_no_original_of_our_own_value() -> None:
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450")).turn(3)
+    stage.gpu.reinitialise()
+    stage.gpu.counters_ns = dict.fromkeys(stage.gpu.counters_ns, 0)
+    stage.turn()
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    stage.turn()
+    assert "reinitialised" in stage.said(), "the counters are read at the look after a value was put right"
+    assert (stage.row()["original"], stage.row()["written"]) == (700, True)
+    stage.ask("restore")
+    assert stage.limit_w() == 700
+
+
+def test_what_cannot_be_read_just_now_does_not_show_that_an_initialisation_ended() -> None:
+    stage = Stage(policy('compute_mode = "prohibited"')).turn(2)
+    stage.gpu.unreadable[POWER] = "timed out"
+    stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.DEFAULT
+    stage.start()
+    stage.turn(2)
+    stage.stranger(411)
+    stage.gpu.unreadable.clear()
+    stage.turn(2)
+    assert (stage.row()["observed"], stage.row()["original"]) == (411, 700)
+    assert "reinitialised" not in stage.said()
+
+
+def test_the_first_reading_of_an_initialisation_is_the_original_although_it_comes_late() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.gpu.unreadable[POWER] = "timed out"
+    stage.turn()
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert stage.row()["original"] is None
+    stage.gpu.unreadable.clear()
+    stage.turn()
+    assert (stage.limit_w(), stage.row()["original"], stage.row()["original_late"]) == (450, 700, True)
+
+
+def test_a_default_that_is_wished_as_well_is_the_original_of_a_new_initialisation() -> None:
+    stage = Stage(policy("power_limit_w = 700"))
+    stage.stranger(360)
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (700, 360)
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (700, 700)
+
+
+def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.ask("restore")
+    stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
+    stage.gpu.reinitialise()
+    stage.turn(2)
+    assert stage.row()["original"] == 700
+    stage.stranger(552)
+    stage.start()
+    stage.turn(2)
+    assert (stage.row()["original"], stage.limit_w()) == (700, 450)
+
+
+def test_what_the_driver_made_of_a_goal_is_known_after_a_restart() -> None:
+    stage = Stage(policy("power_limit_w = 450.5")).turn(2)
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    writes = len(stage.gpu.writes)
+    stage.start()
+    stage.turn(2)
+    assert (len(stage.gpu.writes), stage.row()["state"], stage.row()["accepted"]) == (writes, "held", 450)
