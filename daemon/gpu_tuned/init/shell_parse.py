@@ -22,7 +22,8 @@ from gpu_tuned.init.shell_nodes import (
     While,
     Word,
 )
-from gpu_tuned.init.shell_words import ASSIGNED, REDIRECTS, Token, tokens
+from gpu_tuned.init.shell_tokens import REDIRECTS, Token, tokens
+from gpu_tuned.init.shell_words import ASSIGNED
 
 _OPEN = {"if", "for", "while", "until", "case", "{", "[[", "function", "select"}
 KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "]]", "!", "time"})
