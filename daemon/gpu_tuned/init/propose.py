@@ -109,8 +109,9 @@ class _Judge:
         mine = [e for e in mine if e.gpus is not None or not verdict.strangers(e.gpus, self.host)]
         certain: list[tuple[Effect, Fit]] = []
         rest: list[Effect] = []
+        dead = [effect for effect in mine if self._dead(effect)]
         for effect in mine:
-            if self._dead(effect):
+            if effect in dead:
                 self.holds.setdefault(effect.number, set()).add(uuid)
                 continue
             doubt = self._doubt(effect)
@@ -126,7 +127,8 @@ class _Judge:
         active = [e for e in rest if e.active and not self._overwritten(e, certain)]
         active += [e for e in self.blanket if _covers(e, setting)]
         if certain:
-            why = self._left_half(certain) or self._agreed(certain, active, board, setting)
+            why = self._left_half(certain) or self._fallen_back(certain, dead, board)
+            why = why or self._agreed(certain, active, board, setting)
             if why is None:
                 self._take(board, setting, certain)
                 return
@@ -145,6 +147,16 @@ class _Judge:
             for effect, other in mine[:-1]:
                 if other != value and self._between(effect, last):
                     return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
+        return None
+
+    def _fallen_back(self, certain: list[tuple[Effect, Fit]], dead: list[Effect], board: Board) -> Doubt | None:
+        """Why a fallback counts after all: where it runs, the line that would have the last word does not."""
+        for effect in dead:
+            mine = [(other, judged.value) for other, judged in certain if other.start == effect.start]
+            judged = verdict.fit(effect, board, self.host) if effect.target is not None else None
+            same = bool(mine) and isinstance(judged, Fit) and judged.value == mine[-1][1]
+            if mine and not same and effect.unless & mine[-1][0].needs:
+                return Doubt(Kind.BRANCH, f"`{effect.words}` is set instead where the command before it fails")
         return None
 
     def _between(self, effect: Effect, last: Effect) -> bool:

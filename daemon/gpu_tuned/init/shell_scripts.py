@@ -68,7 +68,7 @@ def subshell(walk: Walk, text: str, here: Here, line: int) -> None:
         _not_understood(walk, text, here.fork(), line, str(problem))
         return
     shift_lines(body, line)
-    walk.steps += len(text) // 200  # what is read again and again counts
+    walk.steps += len(text) // 20  # what is read again and again counts
     inner = here.fork()
     walk.run(body, inner)
     here.outlast(inner)
