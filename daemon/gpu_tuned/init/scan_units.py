@@ -89,12 +89,14 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
             _run(reading, walk, unit, command, here)
     begun, stays = len(walk.seen.effects), here.left == "never"
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
+    ended = begun
     for command in commands(unit, STOPPING, known):
         aside = reading.here(command.entry.file, known, start.doubt or stop, root=root)
         if command.words is not None:
             reading.run(walk, command.words, aside, command.entry.first)
+        ended = ended if command.key == "ExecReload" else len(walk.seen.effects)
     if not stays and unit.last("RemainAfterExit").lower() in OFF:
-        _undo(walk.seen, begun)
+        _undo(walk.seen, begun, ended)
     reading.add(walk.seen, passive=doubt is _DISABLED)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
@@ -118,14 +120,14 @@ def _confined(unit: Unit) -> Doubt | None:
     return None
 
 
-def _undo(seen: Seen, begun: int) -> None:
+def _undo(seen: Seen, begun: int, ended: int) -> None:
     """A service that ends by itself, and does not count as active then, runs ExecStop= at once: systemd.service(5)
     of Type=oneshot."""
-    undone = {effect.setting for effect in seen.effects[begun:] if effect.setting}
+    undone = {effect.setting for effect in seen.effects[begun:ended] if effect.setting}
     for at, effect in enumerate(seen.effects[:begun]):
         if effect.setting in undone:
             seen.effects[at] = replace(effect, undone=True)
-    seen.effects[begun:] = [replace(effect, undone=True) for effect in seen.effects[begun:]]
+    seen.effects[begun:ended] = [replace(effect, undone=True) for effect in seen.effects[begun:ended]]
 
 
 def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:
