@@ -105,7 +105,7 @@ def test_a_damaged_state_file_is_set_aside_reported_and_never_fatal(host, damage
     with Daemon(host, WISH).ready() as daemon:
         assert limit_w(host) == 500
         assert list(daemon.state_dir.glob("state.json.damaged-*"))
-        assert "cannot be used" in daemon.said
+        daemon.until(lambda: "cannot be used" in daemon.said, "told")  # by a thread of its own
         assert json.loads((daemon.state_dir / "state.json").read_text())["format"] == 1
 
 

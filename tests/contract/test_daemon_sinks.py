@@ -18,6 +18,7 @@ import pytest
 
 from tests.daemon import Daemon
 from tests.nvsim import Nvsim, wait_for
+from tests.sinks import fill, stalling
 
 POLICY = """
 [daemon]
@@ -35,16 +36,6 @@ ENDS_S = 5.0  # systemd would kill it after 20; 2 s were seen with many tests be
 def host(nvsim: Any) -> Nvsim:
     made: Nvsim = nvsim("h200")
     return made
-
-
-def fill(descriptor: int) -> None:
-    """Until a pipe takes nothing more; what it is written by stays blocking."""
-    other = os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK)
-    for size in (4096, 64, 1):
-        with suppress(BlockingIOError):
-            while True:
-                os.write(other, b"x" * size)
-    os.close(other)
 
 
 def goes_on(daemon: Daemon, host: Nvsim, culprit: str, what: str = "events") -> None:
@@ -163,26 +154,9 @@ def test_a_journald_that_does_not_read(host: Nvsim, journald: Journald, tmp_path
             ends_in_time(daemon)
 
 
-# A disk that does not come back from fsync while a file is there.
-STALLS = r"""
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <stdlib.h>
-#include <unistd.h>
-int fsync(int file) {
-  int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
-  while (access(getenv("STALL"), F_OK) == 0) usleep(20000);
-  return real(file);
-}
-"""
-
-
 def test_a_disk_that_stalls(host: Nvsim, tmp_path: Path) -> None:
-    source, library, stall = tmp_path / "stalls.c", tmp_path / "stalls.so", tmp_path / "stall"
-    source.write_text(STALLS)
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
-    preloaded = f"{library} {host.env.get('LD_PRELOAD', '')}".strip()
-    with Daemon(host, POLICY, LD_PRELOAD=preloaded, STALL=str(stall)).ready() as daemon:
+    stall = tmp_path / "stall"
+    with Daemon(host, POLICY, LD_PRELOAD=stalling(tmp_path, host.env), STALL=str(stall)).ready() as daemon:
         stall.touch()
         daemon.config.write_text(POLICY + 'compute_mode = "default"\n')
         daemon.ctl("reload")  # the last good policy is to be saved

@@ -156,13 +156,15 @@ def _with_profiles(documents: tuple[Source, ...], config: Path, problems: list[s
 
 def stamp(path: Path) -> object:
     """Compares unequal once the file, a drop-in or an owner's profile was changed, came or went. Raises nothing."""
-    marks: list[object] = [_mark(path)]
-    for directory in (path.parent / DROP_INS, path.parent / PROFILES):
-        marks += [(file, _mark(file)) for file in _toml_files(directory, [])]
+    # Strings and no Path: it is asked for twice a pass, and making a Path costs more than asking the kernel.
+    marks: list[object] = [_mark(str(path))]
+    for folder in (DROP_INS, PROFILES):
+        directory = os.path.join(path.parent, folder)
+        marks += [(name, _mark(f"{directory}/{name}")) for name in _toml_names(directory, [])]
     return marks
 
 
-def _mark(file: Path) -> object:
+def _mark(file: str) -> object:
     try:
         found = os.stat(file)
     except OSError as error:
@@ -218,15 +220,19 @@ def _available_profiles(own: Path, problems: list[str]) -> dict[str, tuple[Path,
 
 
 def _toml_files(directory: Path, problems: list[str]) -> list[Path]:
+    return [directory / name for name in _toml_names(directory, problems)]
+
+
+def _toml_names(directory: str | Path, problems: list[str]) -> list[str]:
     """The *.toml of a directory by name; hidden ones are an editor's. No directory, no files."""
     try:
         names = sorted(os.listdir(directory))
     except (FileNotFoundError, NotADirectoryError):
         return []
     except OSError as error:
-        problems.append(f"{printable(directory)}: cannot be listed: {_why(error)}")
+        problems.append(f"{printable(Path(directory))}: cannot be listed: {_why(error)}")
         return []
-    return [directory / name for name in names if name.endswith(".toml") and not name.startswith(".")]
+    return [name for name in names if name.endswith(".toml") and not name.startswith(".")]
 
 
 def _read(path: Path, problems: list[str], name: str = "", *, shipped: bool = False) -> Source | None:

@@ -246,12 +246,13 @@ def _decided(
         step = drift.look(track, reading, _default(state, setting), poll_interval_s, moment)
         steps.append(step)
         reverted |= step.track.open and not was_open
-        told |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
         if step.write is not None:
             writes[setting] = step.write
         if step.track is not tracks.get(setting):
             tracks[setting] = step.track
-        said += [Said(note, setting) for one in steps for note in one.notes]
+        if step.notes or len(steps) > 1:
+            told |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
+            said += [Said(note, setting) for one in steps for note in one.notes]
     ordered = {setting: writes[setting] for setting in Setting if setting in writes}
     return Change(replace(state, tracks=tracks), ordered, tuple(said))
 

@@ -65,6 +65,11 @@ class Driver:
         return self.state is DriverState.OK
 
     @property
+    def loaded(self) -> str | None:
+        """The version of the loaded module, as this turn saw it; None: none is loaded, or the kernel does not say."""
+        return self._signature[0] if self._signature is not None else self._kernel.driver_loaded()
+
+    @property
     def counts(self) -> bool:
         """Whether it can be said how many GPUs are here: not before the driver was met, but also of one let go of."""
         return self.state in (DriverState.OK, DriverState.RELEASED)

@@ -167,7 +167,7 @@ class Publisher:
         driver, kernel = self._supervisor.driver, self._world.kernel
         return {
             "state": driver.state.value,
-            "loaded": kernel.driver_loaded(),
+            "loaded": driver.loaded,
             "installed": kernel.driver_installed(),
             "library": self._world.gpus.driver_version(),
             "message": driver.message,

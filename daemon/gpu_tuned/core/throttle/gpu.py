@@ -55,8 +55,9 @@ class Throttle:
             sampled_s = 0.0
             if bit is not None and (bit or meter.bit or not meter.told or meter.reason is Reason.SW_POWER_CAP):
                 sampled_s = meter.sample(at_s - gap_s, at_s, self.capping, capping, bit=bit)
-            since_s, uncounted_ns = (None, 0) if watch is None else (meter.base_at_s, meter.uncounted_ns)
-            counter, grown_ns = meter.reason.counter, None
+            since_s, uncounted_ns, counter, grown_ns = None, 0, meter.reason.counter, None
+            if watch is not None and (bit or counters_ns is not None or not watch.at_rest):
+                since_s, uncounted_ns = meter.base_at_s, meter.uncounted_ns  # before the counter is taken
             if counters_ns is not None and counter is not None and counter in counters_ns:
                 grown_ns = meter.count(at_s, counters_ns[counter], self.capping)
             if watch is not None and (bit or grown_ns or not watch.at_rest):
@@ -88,7 +89,10 @@ class Throttle:
     @property
     def fault(self) -> Fault | None:
         """The worst fault that is on."""
-        return next(iter(self.faults), None)
+        for watch in self._watches.values():
+            if watch.episode is not None:
+                return Fault(watch.reason, watch.episode.since_s)
+        return None
 
     @property
     def counters_due(self) -> bool:

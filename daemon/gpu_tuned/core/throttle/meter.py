@@ -151,7 +151,9 @@ class Meter:
     def rows(self, at_s: float, capping: Capping) -> list[ReasonRow]:
         """One row for each account that has seconds, and one for the reason as it is now."""
         if self.reason is not Reason.SW_POWER_CAP:
-            return [self._row(None, at_s, active=self.bit)]
+            if self._waiting or self._accounts:
+                return [self._row(None, at_s, active=self.bit)]
+            return [self._resting(None, active=self.bit)]
         others = (account for account in (*Limiter, None) if account is not capping.limiter)
         accounts = [capping.limiter, *(account for account in others if self._has(account, at_s))]
         holder = self.account(capping)
@@ -165,12 +167,16 @@ class Meter:
     def _row(self, account: Account, at_s: float, *, active: bool) -> ReasonRow:
         windows = self._accounts.get(account)
         if not self._waiting and (windows is None or windows.empty):
-            key = (account, active, self.counted)
-            row = self._at_rest.get(key)  # as nearly always: the same row as at the look before
-            if row is None:
-                row = self._at_rest[key] = self._blank(account, active=active)
-            return row
+            return self._resting(account, active=active)
         return self._counted(self._blank(account, active=active), windows, account, at_s)
+
+    def _resting(self, account: Account, *, active: bool) -> ReasonRow:
+        """The same row as at the look before, as nearly always: no document is ever changed."""
+        key = (account, active, self.counted)
+        row = self._at_rest.get(key)
+        if row is None:
+            row = self._at_rest[key] = self._blank(account, active=active)
+        return row
 
     def _blank(self, account: Account, *, active: bool) -> ReasonRow:
         return {
