@@ -71,6 +71,8 @@ class Script(Ordinary, Strange):
             (1, self.word_games),
             (1, self.read_values),
             (1, self.path_games),
+            (2, self.another_tool),
+            (2, self.overwritten),
             (1, self.status),
             (1, self.counted),
             (1, self.other_script),

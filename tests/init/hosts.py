@@ -84,10 +84,16 @@ def unit_with_script(rng: random.Random, layout: Layout) -> None:
         lines.append(f"Environment={name}={value}")
         env[name] = value
     lines += [f"ExecStart={' '.join(words)}"]
+    steps = [Step(words, env)]
     if rng.random() < 0.3:
-        lines.append(f"ExecStop=/usr/bin/nvidia-smi -pl {rng.randrange(200, 300, 10)}")
+        watts = f"{rng.randrange(200, 300, 10)}"
+        lines.append(f"ExecStop=/usr/bin/nvidia-smi -pl {watts}")
+        if rng.random() < 0.7:
+            lines.append("RemainAfterExit=yes")
+        else:  # it ends at once, and stops
+            steps.append(Step(("/usr/bin/nvidia-smi", "-pl", watts), env))
     unit(layout, "gpu-setup.service", lines)
-    layout.boot.append(Group("gpu-setup", (Step(words, env),)))
+    layout.boot.append(Group("gpu-setup", tuple(steps)))
 
 
 def unit_with_lines(rng: random.Random, layout: Layout) -> None:
@@ -110,8 +116,9 @@ def unit_with_lines(rng: random.Random, layout: Layout) -> None:
         )
         line, words = command(rng, maker)
         lines.append(f"{key}={sign}{line}")
-        if key in STARTS:
-            steps.append((STARTS.index(key), Step(words, env, "-" in sign)))
+        order = STARTS if "RemainAfterExit" in lines[0] else (*STARTS, "ExecStop", "ExecStopPost")
+        if key in order:
+            steps.append((order.index(key), Step(words, env, "-" in sign)))
     if not any(line.startswith("ExecStart=") for line in lines):
         lines.append("ExecStart=/bin/true")
     unit(layout, "gpu-lines.service", lines)

@@ -107,8 +107,8 @@ def changed(layout: Layout, before: Truth, after: Truth, held: Mapping[Key, obje
     for (given, was), (_, now) in zip(before.runs, after.runs, strict=False):
         if given.fails:
             break
-        if _felt(was) != _felt(now) and not was.killed:
-            found.append(f"it did {_difference(_felt(was), _felt(now))} under {given}")
+        if _felt(was, given.race) != _felt(now, given.race) and not was.killed:
+            found.append(f"it did {_difference(_felt(was, 0), _felt(now, 0))} under {given}")
         for gpu, settings in enumerate(was.settings):
             for setting, value in settings.items():
                 end = now.settings[gpu].get(setting)
@@ -117,9 +117,11 @@ def changed(layout: Layout, before: Truth, after: Truth, held: Mapping[Key, obje
     return found
 
 
-def _felt(run: Run) -> list[tuple[str, ...]]:
-    """What somebody would miss; to look where a program lies is nothing without what follows from it."""
-    return [words for words in run.other if words[0] != "which"]
+def _felt(run: Run, race: int) -> list[tuple[str, ...]]:
+    """What somebody would miss; to look where a program lies is nothing without what follows from it. In a `race`
+    nobody is promised an order."""
+    felt = [words for words in run.other if words[0] != "which"]
+    return sorted(felt) if race else felt
 
 
 def _difference(was: list[tuple[str, ...]], now: list[tuple[str, ...]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.init.words import Scope, Words
+from tests.init.words import IDLE, Scope, Words
 
 
 class Strange(Words):
@@ -126,6 +126,50 @@ class Strange(Words):
                 [f"hash -r; {call}"],
             ]
         )
+
+    def another_tool(self, scope: Scope) -> list[str]:
+        """A function, an alias or a file that stands where nvidia-smi is meant, surely or perhaps."""
+        call = self.call(scope).replace("\\\n", " ").replace('"', "").replace("'", "")
+        bare = f"nvidia-smi -pl {self.watts()}"
+        stand_in = self.pick(["nvidia-smi() { :; }", 'nvidia-smi() { echo "$@"; }'])
+        kinds = [
+            ["export PATH=/opt/gpu/bin:$PATH", bare],
+            [f"PATH=/nowhere {bare}"],
+            [f"env PATH=/nowhere {bare}", call],
+            [f"if {self.unsure()}; then {stand_in}; fi", bare],
+            [stand_in, f"{self.unsure()} && unset -f nvidia-smi", bare],
+            ['nvidia-smi() { command nvidia-smi "$@"; }', call],
+            [stand_in, f"sudo {bare}", "unset -f nvidia-smi"],
+            [f"for x in $NOTHING; do {stand_in}; done", bare],
+            ["hash -p /usr/bin/true nvidia-smi", bare],
+            ["shopt -s expand_aliases", "alias nvidia-smi=true", bare],
+            ['run() { "$@"; }', f"run {bare}"],
+            [f"echo '{bare}' | sh"],
+            [f"echo '-pl {self.watts()}' | xargs nvidia-smi"],
+        ]
+        if self.chance(0.5):
+            self.layout.files["/opt/gpu/bin/nvidia-smi"] = "#!/bin/sh\nexit 0\n"
+            self.layout.modes["/opt/gpu/bin/nvidia-smi"] = 0o755
+        if self.bash:
+            kinds += [[f"bash <<< '{bare}'"], [stand_in, "export -f nvidia-smi", f"bash -c '{bare}'"]]
+        return self.pick_rows(kinds)
+
+    def overwritten(self, scope: Scope) -> list[str]:
+        """One setting twice, the later line being the last word, or not."""
+        option = self.option()
+        first, second = self.call(scope, option, self.value(option)), self.call(scope, option, self.value(option))
+        other, safe = self.call(scope), first.replace("'", "").replace("\\\n", " ")
+        self.layout.racing |= (kind := self.rng.randrange(8)) == 0
+        return [
+            [f"{first} &", second],
+            [first, second],
+            [first, self.pick(IDLE), second],
+            [f"{self.unsure()} && {first}", second],
+            [f"{self.unsure()} && {first}", f"{other} || exit 1", second],
+            [first, f"{other} && {second}"],
+            [f"trap '{safe}' EXIT", second],
+            ["set -e", first, second],
+        ][kind]
 
     def status(self, scope: Scope) -> list[str]:
         """What depends on how the last command ended."""

@@ -27,6 +27,9 @@ class Files:
     def runs(self, path: str) -> bool:
         return True
 
+    def there(self, path: str) -> bool:
+        return path in self.texts
+
     def folder(self, path: str) -> bool:
         return path in ("/tmp", "/root")
 
@@ -89,6 +92,15 @@ ALWAYS = {
     ". /limits.sh": [(300, ())],
     "bash /limits.sh": [(300, ())],
     "eval 'nvidia-smi -pl 300'": [(300, ())],
+    "[ -r /limits.sh ] && . /limits.sh": [(300, ())],
+    "if [ -f /limits.sh ]; then . /limits.sh; fi": [(300, ())],
+    "nvidia-smi() { :; }\ncommand nvidia-smi -pl 300": [(300, ())],
+    "nvidia-smi() { :; }\nsudo nvidia-smi -pl 300": [(300, ())],
+    "nvidia-smi() { :; }\nunset -f nvidia-smi\nnvidia-smi -pl 300": [(300, ())],
+    "alias nvidia-smi=true\nhash -r\nnvidia-smi -pl 300": [(300, ())],
+    "export PATH=/usr/local/cuda/bin:$PATH\nnvidia-smi -pl 300": [(300, ())],
+    "LIMIT=300W\nnvidia-smi -pl ${LIMIT%W}": [(300, ())],
+    "W=\nnvidia-smi -pl ${W:-300}": [(300, ())],
     "cat <<E\nnvidia-smi -pl 400\nE\nnvidia-smi -pl 300": [(300, ())],
     "echo 'nvidia-smi -pl 400'\nprintf '\n nvidia-smi -pl 400\n'\nnvidia-smi -pl 300": [(300, ())],
 }
@@ -135,7 +147,84 @@ DOUBTFUL = {
     "while sleep 9; do nvidia-smi -pl $((x)); done": "controller",
     "nvidia-smi -pl 300; ((": "unreadable",
     "bash <<E\nnvidia-smi -pl 300\nE": "unreadable",
+    "bash <<< 'nvidia-smi -pl 300'": "unreadable",
+    "echo 'nvidia-smi -pl 300' | sh": "unreadable",
+    "echo 'nvidia-smi -pl 300' | at now + 5 minutes": "unreadable",
+    "nvidia-smi -pl 250 -pl 300": "unreadable",
+    "coproc nvidia-smi -pl 300": "computed",
+    "retry 5 nvidia-smi -pl 300": "computed",
+    "echo -pl=300 | xargs nvidia-smi": "computed",
+    'run() { "$@"; }\nrun nvidia-smi -pl 300': "computed",
 }
+HIDDEN = [
+    "out=$(nvidia-smi -pl 300 2>&1)",
+    'logger "$(nvidia-smi -pl 300)"',
+    'if [ -n "$(nvidia-smi -pl 300)" ]; then :; fi',
+    'case "$(nvidia-smi -pl 300)" in *) ;; esac',
+    "for row in $(nvidia-smi -pl 300); do :; done",
+    "set_it() { nvidia-smi -pl 300; }\nout=$(set_it)",
+    "x=${Y:-$(nvidia-smi -pl 300)}",
+    'C="nvidia-smi -pl $W"\n$C',
+    'C="nvidia-smi -pl $W"\neval "$C"',
+    'C=(nvidia-smi)\nC+=(-pl 300)\n"${C[@]}"',
+    'C=(nvidia-smi -pl "$W")\n"${C[@]}"',
+    'set -- nvidia-smi -pl "$W"\n"$@"',
+    "printf -v C 'nvidia-smi -pl %s' 300\n$C",
+    "cat > /tmp/x.sh <<E\nnvidia-smi -pl 300\nE\nsh /tmp/x.sh",
+    "echo 'nvidia-smi -pl 300' > /run/x\n/run/x",
+    "echo 'nvidia-smi -pl 300' | tee /run/x\n. /run/x",
+]
+
+
+@pytest.mark.parametrize("text", HIDDEN)
+def test_a_call_is_seen_wherever_it_stands(text: str) -> None:
+    assert [effect.setting for effect in read(f"#!/bin/bash\n{text}\n")] == [Setting.POWER_LIMIT]
+
+
+MEANT = "nvidia-smi -pl 300"
+ANOTHER = [
+    f'if [ -n "$DRY_RUN" ]; then nvidia-smi() {{ :; }}; fi\n{MEANT}',
+    f"nvidia-smi() {{ :; }}\ncase $1 in a) unset -f nvidia-smi ;; esac\n{MEANT}",
+    f"nvidia-smi() {{ :; }}\nunset -f $NAME\n{MEANT}",
+    f"for x in $LIST; do nvidia-smi() {{ :; }}; done\n{MEANT}",
+    f"while read -r x; do {MEANT}; nvidia-smi() {{ :; }}; done",
+    f"shopt -s expand_aliases\nalias nvidia-smi=true\n{MEANT}",
+    f"hash -p /opt/smi nvidia-smi\n{MEANT}",
+    f"enable -f /opt/smi.so nvidia-smi\n{MEANT}",
+    f'. "$(dirname "$0")/lib.sh"\n{MEANT}',
+    f'eval "$SETUP"\n{MEANT}',
+    f"PATH=/nowhere\n{MEANT}",
+    f"PATH=/nowhere {MEANT}",
+    f"env PATH=/nowhere {MEANT}",
+    f"PATH=$HOME/bin:$PATH\n{MEANT}",
+    f"PATH=.:$PATH\n{MEANT}",
+    f"PATH=$(getconf PATH)\n{MEANT}",
+    f"./{MEANT}",
+    f"/opt/own/{MEANT}",
+    "sh -c 'PATH=/nowhere; nvidia-smi -pl 300'",
+    "export PATH=/nowhere\nsh -c 'nvidia-smi -pl 300'",
+    "nvidia-smi() { :; }\nexport -f nvidia-smi\nbash -c 'nvidia-smi -pl 300'",
+]
+"""Scripts in which nvidia-smi may not be NVIDIA's."""
+
+
+@pytest.mark.parametrize("text", ANOTHER)
+def test_a_name_that_may_stand_for_another_command_sets_nothing_for_certain(text: str) -> None:
+    assert set(kinds(text)) == {"branch"}
+
+
+def test_a_script_of_the_tool_s_name_that_comes_first_is_another_command() -> None:
+    own = {"usr/local/bin/nvidia-smi": "#!/bin/sh\nexit 0\n"}
+    assert kinds(MEANT, **own) == ["branch"]
+    assert certain(f"/usr/bin/{MEANT}", **own) == [(300, ())]
+
+
+def test_what_the_environment_names_is_read_by_bash_alone() -> None:
+    files = Files({"/x": f"#!/bin/bash\n{MEANT}\n", "/y": f"#!/bin/sh\n{MEANT}\n"})
+    for path, sure in (("/x", False), ("/y", True)):
+        walk = Walk(Seen("test"), files, {"BASH_ENV": Text("/env")})
+        script(walk, Text(path), (), Here("/unit", Variables({}, {}, None)), 1)
+        assert [effect.doubt is None for effect in walk.seen.effects] == [sure]
 
 
 @pytest.mark.parametrize("text", DOUBTFUL)
@@ -158,6 +247,7 @@ def test_what_is_not_certain_and_why(text: str) -> None:
         "ssh other nvidia-smi -pl 300",
         "grep -c 'nvidia-smi -pl 300' /var/log/syslog",
         "nvidia-smi dmon -c 2",
+        "builtin nvidia-smi -pl 300",
     ],
 )
 def test_what_is_never_come_to(text: str) -> None:
@@ -195,7 +285,9 @@ def test_who_is_not_root_sets_nothing() -> None:
     assert kinds("sudo -u ada nvidia-smi -pl 300") == ["not-root"]
 
 
-@pytest.mark.parametrize("text", ["function f { :; }", "[[ x ]]", "a=(1 2)", "((x++))", "cat <<< x", "source /y"])
+@pytest.mark.parametrize(
+    "text", ["function f { :; }", "f-g() { :; }", "[[ x ]]", "a=(1 2)", "((x++))", "cat <<< x", "source /y"]
+)
 def test_bash_s_own_syntax_means_something_else_to_another_shell(text: str) -> None:
     (effect,) = read(f"#!/bin/sh\n{text}\nnvidia-smi -pl 300\n")
     assert effect.doubt is not None and effect.doubt.kind is Kind.UNREADABLE

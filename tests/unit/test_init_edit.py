@@ -39,6 +39,7 @@ def test_bytes_and_line_ends_survive(tmp_path: Path) -> None:
     "text",
     [
         "nvidia-smi -pl 300; reboot",
+        "! nvidia-smi -pl 300",
         "nvidia-smi -pl 300 && exit 0\n/opt/notify",
         "exec nvidia-smi -pl 300\n/opt/notify",
         "echo x && /opt/notify && nvidia-smi -pl 300",

@@ -41,11 +41,11 @@ def test_what_a_boot_runs_is_taken_over(tmp_path: Path, path: str, text: str, ac
 
 
 def test_an_enabled_unit_goes_with_its_links(tmp_path: Path) -> None:
-    path = unit(tmp_path, "gpu.service", SMI, "ExecStop=/usr/bin/nvidia-smi -pl 350")
+    path = unit(tmp_path, "gpu.service", "RemainAfterExit=yes", SMI, "ExecStop=/usr/bin/nvidia-smi -pl 350")
     found = look(tmp_path)
     assert (found.taken, found.actions) == (HELD, {path: "move"})
     assert found.changes[path].links == ("/etc/systemd/system/multi-user.target.wants/gpu.service",)
-    assert found.left == {(path, 4): "stop"}
+    assert found.left == {(path, 5): "stop"}
 
 
 def test_a_linked_unit_goes_with_its_link(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 
@@ -10,9 +11,20 @@ def _words(text: str) -> frozenset[str]:
 
 
 PREFIXES = _words("""
-    sudo doas nice ionice timeout nohup setsid chrt taskset stdbuf command builtin unbuffer
+    sudo doas nice ionice timeout nohup setsid chrt taskset stdbuf command unbuffer
 """)
 """They run the command that follows and leave it what it is. `runuser -u` and `env` are handled beside them."""
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""Where a boot's commands are looked for, unless something says otherwise."""
+
+HOME = ("/usr/bin", "/bin", "/run/current-system/sw/bin")
+"""Where a driver's package puts nvidia-smi."""
+
+TOOL = re.compile(
+    r"/(?:usr/)?(?:local/)?s?bin/|/run/current-system/sw/bin/|/nix/store/|/usr/lib/wsl/lib/|/opt/\S*/bin/"
+)
+"""Folders in which nvidia-smi is NVIDIA's, where it is in them."""
 
 VALUED: Mapping[str, tuple[str, ...]] = {
     "sudo": ("-u", "--user", "-g", "--group", "-h", "-p", "-C", "-T", "-D", "-R"),
@@ -36,15 +48,28 @@ IDLE = _words("""
 """They succeed, and set no GPU."""
 
 MUTE = _words("""
-    ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false
+    ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false cat ls cp mv rm ln mkdir touch chmod chown
+    install systemctl journalctl notify-send wall mail curl wget jq
 """)
 """They set no GPU of this host, whatever stands in their words; how they end is not known."""
 
 RUNNERS = _words("""
     xargs parallel find watch at batch flock systemd-run script screen tmux docker podman nerdctl chroot
-    nsenter unshare kubectl pkexec daemonize start-stop-daemon
+    nsenter unshare kubectl pkexec daemonize start-stop-daemon coproc
 """)
 """They run a command from their words, at a time or with words that are not known here."""
+
+FEEDING = _words("""
+    xargs parallel
+""")
+"""Those of them that add what they read to the command."""
+
+AT_ONCE = FEEDING | _words("""
+    find flock script chroot nsenter unshare pkexec
+""")
+"""Those of them that end when the command does."""
+
+CALLED = re.compile(r"(?:^|[\s/'\"=,(\[])nvidia-smi(?:[\s'\",\]]|$)")
 
 ELSEWHERE = frozenset({"pdsh", "ansible", "srun", "salt"})
 """They run it on other hosts."""

@@ -101,7 +101,7 @@ def _next(scan: Scan, decision: Decision, changes: Sequence[Change], target: Tar
         yield "gpu-tunedctl reload                   # where it runs"
     for change in changes:
         if change.action is Action.MOVE and change.unit:
-            yield f"systemctl stop {change.unit}   # after that, so that the settings never lack a holder"
+            yield f"systemctl stop {change.unit}   # once gpu-tuned runs: until then this unit holds the settings"
         elif change.action is Action.EDIT:
             for unit in change.restart:
                 yield f"systemctl restart {unit}   # it still runs the lines that are gone from {change.path}"
@@ -115,7 +115,7 @@ def _disable(change: Change, scan: Scan) -> Iterator[str]:
     """How to end what stays in place and sets the same at every boot, where nothing needs it and all it sets is
     held. Nothing of it is done here."""
     whole = not change.why.startswith("not all of it")
-    for unit in (change.unit, *change.started_by):
+    for unit in dict.fromkeys((change.unit, *sorted(change.started_by))):
         if not unit or "needs it" in change.why or "starts it" in change.why or not whole:
             continue
         if scan.nixos:

@@ -153,6 +153,8 @@ def _gather(body: Sequence[AndOr | Command], covered: set[int], groups: list[tup
         inner = list(commands(row))
         if not any(isinstance(each, Simple) and each.first in covered for each in inner):
             continue
+        if any(isinstance(item, AndOr) and _negated(item, covered) for item in row):
+            return False
         compound = any(not isinstance(each, Simple) for each in inner)
         if (
             all(_goes(each, covered) for each in inner)
@@ -172,6 +174,13 @@ def _gather(body: Sequence[AndOr | Command], covered: set[int], groups: list[tup
                     if _on_line_of_keyword(command, part, covered) or not _gather(part, covered, groups):
                         return False
     return True
+
+
+def _negated(item: AndOr, covered: set[int]) -> bool:
+    """Whether `!` makes a failure of what would go: without it the script would end otherwise."""
+    pipelines = [pipeline for pipeline in (item.head, *(pipeline for _, pipeline in item.rest)) if pipeline.negated]
+    inner = [each for pipeline in pipelines for each in commands(pipeline.commands)]
+    return any(isinstance(each, Simple) and each.first in covered for each in inner)
 
 
 def _on_line_of_keyword(command: Command, body: Sequence[AndOr | Command], covered: set[int]) -> bool:

@@ -56,7 +56,8 @@ class Effect:
     what gpu-tuned does not hold, or where it is not known; `target` None where the value is not known. `gpus` are the
     selectors as written, () for every GPU, None where they are not known. `needs`: the numbers of effects that the
     board must take for this one to run; `unless`: those whose success keeps it from running. `unordered`: runs in the
-    background, or again and again.
+    background, or again and again; `undone`: its unit may take it back as soon as it has run; `passed`:
+    calls that only read, and whose failure would have kept it from running.
     """
 
     file: str
@@ -71,6 +72,8 @@ class Effect:
     number: int = 0
     start: str = ""
     unordered: bool = False
+    undone: bool = False
+    passed: frozenset[int] = frozenset()
 
     @property
     def active(self) -> bool:

@@ -93,6 +93,8 @@ def _parse(words: Sequence[str], varying: frozenset[int]) -> tuple[Said, ...] | 
         elif option.role in (Role.SETS, Role.RESETS, Role.OTHER, Role.LOSES):
             quoted = shown([word] if equals or not option.takes else [name, value])
             said.append(_said(option, value, quoted, varying=at in varying))
+    if len({each.setting for each in said if each.setting}) < sum(each.setting is not None for each in said):
+        return Doubt(Kind.UNREADABLE, "one call sets the same twice")
     if reads:
         return Doubt(Kind.UNREADABLE, "one call reads and sets; what comes of it is not known") if said else ()
     if manner:

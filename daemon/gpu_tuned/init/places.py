@@ -47,6 +47,12 @@ PACKAGES = (
 )
 STORES = ("/nix/store/", "/gnu/store/", "/ostree/", "/snap/")
 
+_MANAGERS = "ansible|puppet|chef|salt|saltstack|cfengine|home-manager|bcfg2"
+MANAGED = re.compile(
+    rf"\b(?:({_MANAGERS})[ -]+managed|(?:managed|generated|written) (?:by|with) ({_MANAGERS}))\b", re.I
+)
+"""What configuration management puts at the head of its files."""
+
 RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
 INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")
 RUN_LEVELS = tuple(f"/etc/rc{level}.d" for level in "S2345") + tuple(f"/etc/rc.d/rc{level}.d" for level in "2345")
@@ -92,6 +98,14 @@ HOOKS = (
         for folder in ("slurm", "slurm-llnl")
         for name, when in (("prolog", "begin"), ("epilog", "end"))
     ),
+    Hook("/etc/tuned", "TuneD runs it when its profile is chosen", 2),
+    Hook("/var/lib/cloud/scripts/per-boot", "cloud-init runs it at each boot"),
+    Hook("/var/lib/cloud/scripts/per-instance", "cloud-init runs it at the first boot"),
+    Hook("/var/lib/cloud/scripts/per-once", "cloud-init runs it once"),
+    Hook("/etc/gdm3", "the display manager runs it", 1),
+    Hook("/etc/gdm", "the display manager runs it", 1),
+    Hook("/etc/local.d", "OpenRC runs it at boot, where that is the init"),
+    Hook("/etc/sv", "runit runs it, where that is the init", 2),
     Hook("/etc/profile.d", "a shell reads it at each login"),
     Hook("/etc/X11/Xsession.d", "X reads it at each login"),
     Hook("/etc/X11/xinit/xinitrc.d", "X reads it at each login"),
@@ -105,6 +119,24 @@ HOOK_FILES: Mapping[str, str] = {
     "/root/.xinitrc": "X reads it at each login",
     "/etc/rc.shutdown": "it runs at a shutdown",
 }
+TEXTS: Mapping[str, str] = {
+    "/etc/supervisor": "supervisord runs it",
+    "/etc/supervisord.d": "supervisord runs it",
+    "/etc/cloud/cloud.cfg.d": "cloud-init runs it, at the first boot or at each",
+    "/etc/kubernetes/manifests": "the kubelet runs it in a pod",
+    "/etc/containers/systemd": "Podman runs it in a container",
+    "/etc/monit": "Monit runs it",
+    "/etc/pm2": "pm2 runs it",
+}
+"""Folders whose files name commands in a form of their own: they are told, and no value is taken from them."""
+TEXT_FILES: Mapping[str, str] = {
+    "/etc/supervisord.conf": "supervisord runs it",
+    "/etc/gamemode.ini": "GameMode runs it when a game begins or ends",
+    "/usr/share/gamemode/gamemode.ini": "GameMode runs it when a game begins or ends",
+    "/etc/cloud/cloud.cfg": "cloud-init runs it, at the first boot or at each",
+    "/etc/inittab": "init runs it",
+}
+
 HOME_HOOKS = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".xinitrc", ".xprofile", ".xsession")
 HOME_FOLDERS: Mapping[str, str] = {
     ".config/autostart": "the desktop starts it at a login",

@@ -94,8 +94,8 @@ def _hints(board: Board, setting: Setting, decision: Decision) -> list[str]:
     for each in decision.left:
         if each.effect.setting is setting and each.instead and _concerns(each, board):
             rows.setdefault(each.instead, f"{each.effect.file} line {each.effect.line}")
-    hints = [f"{line}   # not taken over: {place}" for line, place in rows.items()]
-    return hints[:MOST_HINTS]
+    hints = [[f"Not taken over from {place}:", line] for line, place in rows.items()]
+    return [row for hint in hints[:MOST_HINTS] for row in hint]
 
 
 def _concerns(left: Left, board: Board) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Value, text
+from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Unread, Value, text
 from gpu_tuned.init import verdict
 from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.model import Doubt, Effect, Kind
@@ -25,6 +25,8 @@ ORDER = (
 )
 """Those that can be read come first: what they say of a script counts for those that cannot."""
 _KNOWN_TO_LEAVE = frozenset({Kind.UNSUPPORTED, Kind.SUBCOMMAND})
+_IN_ORDER = frozenset({Kind.BRANCH, Kind.LOOP, Kind.COMPUTED, Kind.GPU_UNKNOWN})
+"""Doubts about what a line does, and not about when."""
 _WATCHED = frozenset({Kind.CONTROLLER, Kind.TIMER, Kind.HOOK, Kind.RIVAL, Kind.PROGRAM})
 
 
@@ -51,6 +53,7 @@ class _Judge:
         self.found = Decision()
         self.reasons: dict[int, Misfit] = {}
         self.doubted: set[tuple[str, str]] = set()  # (start, UUID) that the board spoke against
+        self.lasting: set[tuple[str, str]] = set()
         self.holds: dict[int, set[str]] = {}
         self.accepted: Mapping[int, bool] = {e.number: self._accepted(e) for e in effects}
         self.persistent = frozenset(
@@ -106,8 +109,9 @@ class _Judge:
         mine = [e for e in mine if e.gpus is not None or not verdict.strangers(e.gpus, self.host)]
         certain: list[tuple[Effect, Fit]] = []
         rest: list[Effect] = []
+        dead = [effect for effect in mine if self._dead(effect)]
         for effect in mine:
-            if self._dead(effect):
+            if effect in dead:
                 self.holds.setdefault(effect.number, set()).add(uuid)
                 continue
             doubt = self._doubt(effect)
@@ -120,34 +124,55 @@ class _Judge:
             elif doubt is not None:
                 self.reasons.setdefault(effect.number, Misfit(doubt, self._instead(effect, judged, doubt, board)))
             rest.append(effect)
-        active = [e for e in rest if e.active] + [e for e in self.blanket if _covers(e, setting)]
+        active = [e for e in rest if e.active and not self._overwritten(e, certain)]
+        active += [e for e in self.blanket if _covers(e, setting)]
         if certain:
-            why = self._left_half(certain) or self._agreed(certain, active, board, setting)
+            why = self._left_half(certain) or self._fallen_back(certain, dead, board)
+            why = why or self._agreed(certain, active, board, setting)
             if why is None:
                 self._take(board, setting, certain)
                 return
             for effect, judged in certain:
                 self.reasons.setdefault(effect.number, Misfit(why, self._line(setting, judged.value, board)))
         # What nothing starts may have been run by hand: where its value is not known, it may be the one in force.
-        if certain or active or any(effect.target is None for effect in rest):
+        if certain or active or any(effect.target is None or effect.undone for effect in rest):
             self.found.busy.add((uuid, setting))
 
     def _left_half(self, certain: list[tuple[Effect, Fit]]) -> Doubt | None:
         """Why an earlier value of the same start may stay: where a command between the two fails, the later one is
-        not set. That persistence mode is refused does not happen; an exception for some GPUs is meant to be one."""
+        not set."""
         for start in dict.fromkeys(effect.start for effect, _ in certain):
             mine = [(effect, judged.value) for effect, judged in certain if effect.start == start]
             last, value = mine[-1]
-            there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
-            everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
-            sure: frozenset[int] = frozenset() if everywhere else self.persistent
             for effect, other in mine[:-1]:
-                meant = sure if effect.gpus == () else frozenset()
-                between = last.needs - effect.needs - {effect.number} - meant
-                exception = effect.gpus == () and last.gpus != ()
-                if other != value and (between or not exception):
+                if other != value and self._between(effect, last):
                     return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
         return None
+
+    def _fallen_back(self, certain: list[tuple[Effect, Fit]], dead: list[Effect], board: Board) -> Doubt | None:
+        """Why a fallback counts after all: where it runs, the line that would have the last word does not."""
+        for effect in dead:
+            mine = [(other, judged.value) for other, judged in certain if other.start == effect.start]
+            judged = verdict.fit(effect, board, self.host) if effect.target is not None else None
+            same = bool(mine) and isinstance(judged, Fit) and judged.value == mine[-1][1]
+            if mine and not same and effect.unless & mine[-1][0].needs:
+                return Doubt(Kind.BRANCH, f"`{effect.words}` is set instead where the command before it fails")
+        return None
+
+    def _between(self, effect: Effect, last: Effect) -> bool:
+        """Whether something has to succeed after one command of a start for a later one to run. That persistence mode
+        is refused does not happen; an exception for some GPUs is meant to be one."""
+        there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
+        everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
+        meant = self.persistent if effect.gpus == () and not everywhere else frozenset()
+        return bool(last.needs - effect.needs - {effect.number} - meant or last.passed - effect.passed)
+
+    def _overwritten(self, effect: Effect, certain: list[tuple[Effect, Fit]]) -> bool:
+        """Whether a later line of the same start sets it in any case, whatever this one does."""
+        later = [other for other, _ in certain if other.start == effect.start and other.number > effect.number]
+        if not later or effect.unordered or (effect.doubt and effect.doubt.kind not in _IN_ORDER):
+            return False
+        return not later[-1].unordered and not self._between(effect, later[-1])
 
     def _agreed(
         self, certain: list[tuple[Effect, Fit]], active: list[Effect], board: Board, setting: Setting
@@ -169,9 +194,25 @@ class _Judge:
         if against:
             self.doubted |= {(start, board.gpu.uuid) for start in starts}
             return against
+        if any(effect.undone for effect, _ in certain) and not self._lasts(board, setting, value, starts):
+            return Doubt(Kind.STOP, "its unit ends at once, without RemainAfterExit=, and ExecStop= takes it back")
         if not setting.readable and any((start, board.gpu.uuid) in self.doubted for start in starts):
             return Doubt(Kind.DIFFERS, "what can be read of this board is not what the same file says")
         return None
+
+    def _lasts(self, board: Board, setting: Setting, value: Value, starts: set[str]) -> bool:
+        """Whether the board has what a unit would take back, which then is not so; what cannot be read follows what
+        can."""
+        found = self.host.found(board, setting)
+        stops = [e for e in self.effects if e.undone and e.setting is setting and e.start in starts]
+        stops = [e for e in stops if e.doubt and e.doubt.kind is Kind.STOP and verdict.names(e.gpus, board)]
+        if not stops:
+            return True
+        ends = [verdict.fit(e, board, self.host) if e.target is not None else None for e in stops]
+        differ = all(isinstance(end, Fit) and end.value != value for end in ends)
+        if differ and found is not None and not isinstance(found, Unread) and verdict.same(found, value):
+            self.lasting |= {(start, board.gpu.uuid) for start in starts}
+        return all((start, board.gpu.uuid) in self.lasting for start in starts)
 
     def _values(self, certain: list[tuple[Effect, Fit]]) -> list[Value]:
         """What each start ends with; more than one where their order is not known."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gpu_tuned.init import programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
-from gpu_tuned.init.places import PACKAGES, SEARCH, STORES
+from gpu_tuned.init.places import MANAGED, PACKAGES, SEARCH, STORES
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.shell_commands import command
 from gpu_tuned.init.shell_nodes import Simple, Word
@@ -44,6 +44,10 @@ class HostFiles:
             return True
         where = self.files.resolve(path)
         return where is not None and self.files.is_folder(where)
+
+    def there(self, path: str) -> bool:
+        """Whether anything of this path is there."""
+        return self.files.there(path)
 
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
@@ -110,8 +114,9 @@ class Reading:
     def file(self, path: str, kind: FileKind, **more: object) -> None:
         """Note a file, once, with why it may not be changed."""
         if path not in self.kinds:
-            keeps = package_of(path) or self.files.not_ours(path)
-            self.kinds[path] = File(path, kind, self.files.text(path) or "", keeps=keeps)
+            text = self.files.text(path) or ""
+            keeps = package_of(path) or self.files.not_ours(path) or managed_by(text)
+            self.kinds[path] = File(path, kind, text, keeps=keeps)
         if more:
             self.kinds[path] = replace(self.kinds[path], **more)  # type: ignore[arg-type]
 
@@ -126,13 +131,13 @@ class Reading:
         line: int,
     ) -> Status:
         """A command in words, as a unit has it."""
-        node = Simple([Word([], line) for _ in words], [], [], line, line)
+        node = Simple([Word([], line) for _ in words], [], [], first=line, last=line)
         walk.seen.reached.add((here.file, line))
         return command(walk, list(words), here, node)
 
     def run_text(self, walk: Walk, text: str, here: Here, line: int) -> Status:
         """A command line for sh, as a crontab has it."""
-        node = Simple([], [], [], line, line)
+        node = Simple([], [], [], first=line, last=line)
         walk.seen.reached.add((here.file, line))
         return text_of(walk, Text(text), (), here, node, "", bash=False)
 
@@ -173,3 +178,10 @@ def package_of(path: str) -> str:
     if path.startswith(PACKAGES) and not path.startswith("/usr/local/"):
         return "it belongs to a package"
     return ""
+
+
+def managed_by(text: str) -> str:
+    """Whether a file says at its head that another program writes it, as a sentence; "" for none."""
+    head = "\n".join(row for row in text.split("\n")[:12] if row.lstrip().startswith(("#", ";")))
+    found = MANAGED.search(head)
+    return f"{(found[1] or found[2]).capitalize()} manages it, and would write it anew" if found else ""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from gpu_tuned.init import numa, places, programs, scan_units, tables
+from gpu_tuned.init.commands import CALLED
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
 from gpu_tuned.init.reading import Reading
 from gpu_tuned.init.rooted import Rooted
@@ -30,6 +31,7 @@ def scan(files: Rooted) -> Scan:
     _boot_scripts(reading)
     _crontabs(reading)
     _hooks(reading)
+    _texts(reading)
     _slurm(reading)
     _events(reading)
     _sysctl(reading)
@@ -176,6 +178,19 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
     if len(reading.effects) > before and doubt is not COPY:
         reading.file(where, FileKind.OTHER)
         reading.writer(where, kind, when)
+
+
+def _texts(reading: Reading) -> None:
+    """Configurations of programs that run commands."""
+    found = [(path, when) for folder, when in places.TEXTS.items() for path in reading.files.walk(folder, 2)]
+    for path, when in [*found, *places.TEXT_FILES.items()]:
+        text = reading.files.text(path) or ""
+        if not CALLED.search(text):
+            continue
+        where = reading.files.resolve(path) or path
+        doubt = COPY if places.DEAD_NAMES.search(path) else Doubt(Kind.HOOK, when)
+        if reading.scan_lines(where, doubt) and doubt is not COPY:
+            reading.writer(where, "hook", when)
 
 
 def _slurm(reading: Reading) -> None:

@@ -16,10 +16,21 @@ from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_state import Here, Seen
 from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
-from gpu_tuned.init.units import STARTING, STOPPING, Command, Unit, commands, environment, environment_files
+from gpu_tuned.init.units import (
+    CONFINING,
+    OFF,
+    STARTING,
+    STOPPING,
+    Command,
+    Unit,
+    commands,
+    environment,
+    environment_files,
+)
 
 OWN = "gpu-tuned"
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
+GONE = Doubt(Kind.NOT_STARTED, "its unit lies in /run, which is empty after a boot")
 _PRESENCE = shell_tests.PRESENT
 
 
@@ -69,22 +80,23 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
         return
     known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
-    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() not in (
-        "yes",
-        "true",
-        "1",
-        "on",
-    )
-    doubt = start.doubt or _condition(unit)
+    root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() in OFF
+    doubt = start.doubt or (GONE if unit.file.startswith("/run/") else None) or _condition(unit) or _confined(unit)
     here = reading.here(unit.file, known, doubt, root=root)
     for command in commands(unit, STARTING, known):
         if not here.left:
+            here.root, here.errexit = root or command.privileged, not command.may_fail
             _run(reading, walk, unit, command, here)
+    begun, stays = len(walk.seen.effects), here.left == "never"
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
+    ended = begun
     for command in commands(unit, STOPPING, known):
         aside = reading.here(command.entry.file, known, start.doubt or stop, root=root)
         if command.words is not None:
             reading.run(walk, command.words, aside, command.entry.first)
+        ended = ended if command.key == "ExecReload" else len(walk.seen.effects)
+    if not stays and unit.last("RemainAfterExit").lower() in OFF:
+        _undo(walk.seen, begun, ended)
     reading.add(walk.seen, passive=doubt is _DISABLED)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
@@ -99,6 +111,23 @@ def _condition(unit: Unit) -> Doubt | None:
                 continue
             return Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit decides whether it runs")
     return None
+
+
+def _confined(unit: Unit) -> Doubt | None:
+    for entry in unit.entries:
+        if entry.section == "Service" and entry.key in CONFINING and entry.value.lower() not in OFF:
+            return Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit may keep it from the GPU")
+    return None
+
+
+def _undo(seen: Seen, begun: int, ended: int) -> None:
+    """A service that ends by itself, and does not count as active then, runs ExecStop= at once: systemd.service(5)
+    of Type=oneshot."""
+    undone = {effect.setting for effect in seen.effects[begun:ended] if effect.setting}
+    for at, effect in enumerate(seen.effects[:begun]):
+        if effect.setting in undone:
+            seen.effects[at] = replace(effect, undone=True)
+    seen.effects[begun:ended] = [replace(effect, undone=True) for effect in seen.effects[begun:ended]]
 
 
 def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:
@@ -161,6 +190,7 @@ def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen)
         only_sets=only,
         keeps=keeps,
         restart=(running,) if running else (),
+        started_by=(*reading.kinds[unit.file].started_by, unit.name) if start.doubt is None else (),
     )
 
 

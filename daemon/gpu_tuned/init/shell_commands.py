@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.init import numa, nvidia_smi, shell_builtins, shell_tests
-from gpu_tuned.init.commands import ELSEWHERE, IDLE, MUTE, PREFIXES, RIVALS, RUNNERS, SHELLS, VALUED
+from gpu_tuned.init.commands import (
+    CALLED,
+    ELSEWHERE,
+    IDLE,
+    MUTE,
+    PATH,
+    RIVALS,
+    RUNNERS,
+    SHELLS,
+)
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
-from gpu_tuned.init.nvidia_smi import Said
-from gpu_tuned.init.shell_nodes import Pipeline, Simple, Word
-from gpu_tuned.init.shell_scripts import DEEPEST, script, text_of
-from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status
+from gpu_tuned.init.nvidia_smi import Said, shown
+from gpu_tuned.init.shell_names import another, bare, looked_for
+from gpu_tuned.init.shell_nodes import Command, Pipeline, Simple, Word
+from gpu_tuned.init.shell_runners import documents, through
+from gpu_tuned.init.shell_scripts import DEEPEST, script, subshell, text_of
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status, Way, either
 from gpu_tuned.init.shell_values import Text, many
 
 if TYPE_CHECKING:
@@ -22,13 +33,41 @@ if TYPE_CHECKING:
 
 def simple(walk: Walk, node: Simple, here: Here) -> Status:
     """One simple command, with its assignments and redirections."""
+    substituted(walk, [*node.assigned, *node.words, *(r.target for r in node.redirects)], here, node.first)
     if not node.words:
         return shell_builtins.assign(node.assigned, here)
     words = many(node.words, here.variables)
+    _writes(walk, words, here, node)
     unset(node.words, node.first, here)
     if not words:
         return OPEN
     return command(walk, words, here, node)
+
+
+def substituted(walk: Walk, words: Sequence[Word], here: Here, line: int) -> None:
+    """What `$(...)` in these words runs, in a shell of its own."""
+    for word in words:
+        substituted(walk, word.array or (), here, line)
+        for part in word.parts:
+            if part.kind == "sub" and part.op != "arithmetic":
+                count = len(walk.seen.effects)
+                subshell(walk, part.text, here, line)
+                if len(walk.seen.effects) > count:
+                    walk.seen.others.add((here.file, line))
+            elif part.kind == "var" and CALLED.search(part.op):
+                for each in nvidia_smi.mentioned(part.op):
+                    why = Doubt(Kind.BRANCH, f"only where {part.text} has no value")
+                    walk.seen.say(here, line, replace(each, doubt=why))
+
+
+def _writes(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> None:
+    """A file with calls in it that the script itself makes, to be run later perhaps."""
+    made = " ".join([*(word.text for word in words[1:]), documents(node)])
+    if not CALLED.search(made):
+        return
+    targets = [many([r.target], here.variables) for r in node.redirects if r.op in (">", ">>", ">|")]
+    for name in [each[0].text for each in targets if each]:
+        walk.seen.written[name] = walk.seen.written.get(name, "") + "\n" + made
 
 
 def unset(words: Sequence[Word], line: int, here: Here) -> None:
@@ -45,11 +84,18 @@ def unset(words: Sequence[Word], line: int, here: Here) -> None:
 
 def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     """A command in words. What `node` adds are its line, its redirections and the assignments before it."""
+    if words[0].text in here.functions:
+        return _function(walk, words, here, node)
+    return external(walk, words, here, node)
+
+
+def external(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """A command that no function stands in for: another program runs it, or there is none of its name."""
     if words[0].text == "exec" and len(words) > 1:
-        status = command(walk, words[1:], here, node)
+        status = external(walk, words[1:], here, node)
         here.left, here.code = here.left or "exit", status
         return status
-    words, here_ = _bare(list(words), here)
+    words, here_, path = bare(list(words), here, looked_for(node, here))
     name = words[0].text.rpartition("/")[2]
     line = node.first
     knob = numa.written(words, node)
@@ -58,10 +104,8 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
         return GOOD
     if UNKNOWN in words[0].text:
         return _unknown(walk, words, here_, line)
-    if words[0].text in here.functions:
-        return _function(walk, words, here, line)
     if name == "nvidia-smi":
-        return _call(walk, words[1:], here_, line, called="/" in words[0].text)
+        return _call(walk, words, here_, line, another(walk, words[0].text, path))
     if (builtin := shell_builtins.BUILTINS.get(name)) and "/" not in words[0].text:
         return builtin(walk, words[1:], here, node)
     if name in SHELLS:
@@ -78,51 +122,25 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
         walk.seen.units += [(word.text, here_.reached().doubt) for word in words[2:]]
     walk.seen.others.add((here.file, line))
     if name in RUNNERS or name in ELSEWHERE:
-        return _other(walk, name, words, here_, line)
+        return through(walk, words, here_, node)
     if name in MUTE:
         return OPEN
     return _file(walk, words, here_, node)
 
 
-def _bare(words: list[Text], here: Here) -> tuple[list[Text], Here]:
-    """A command without sudo and its like; who then runs it is in the place that comes back."""
-    place = here
-    while words:
-        name = words[0].text.rpartition("/")[2]
-        if name == "command" and len(words) > 1 and words[1].text in ("-v", "-V"):
-            return [Text("which"), *words[2:]], place
-        if name == "env" or name in PREFIXES:
-            options = words[1:]
-            while options and (options[0].text.startswith("-") or (name == "env" and "=" in options[0].text)):
-                option = options.pop(0)
-                value = options.pop(0) if option.text in VALUED.get(name, ()) and options else None
-                if option.text in ("-u", "--user") and name in ("sudo", "doas", "runuser", "setpriv"):
-                    place = replace(place, root=place.root and value is not None and value.text == "root")
-                if option.text == "--":
-                    break
-            if name == "timeout" and options:
-                options.pop(0)
-            if not options:
-                return words, place
-            words = options
-        else:
-            break
-    return words, place
-
-
-def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, *, called: bool) -> Status:
-    """nvidia-smi with its arguments; `called`: by its path, so that PATH does not matter."""
-    path = here.variables.single.get("PATH")
-    if path is not None and path.known and "/usr/bin" not in path.text.split(":") and not called:
-        for each in nvidia_smi.call([word.text for word in words], frozenset()):
-            why = Doubt(Kind.BRANCH, f"PATH is {path.text} here, where no nvidia-smi may be found")
-            walk.seen.say(here, line, replace(each, doubt=why))
+def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str) -> Status:
+    """nvidia-smi with its arguments. `another`: why it may be another program of this name."""
+    varying = frozenset(number for number, word in enumerate(words[1:]) if word.varying)
+    said = nvidia_smi.call([word.text for word in words[1:]], varying)
+    if another:
+        for each in said:
+            walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.BRANCH, another)))
         return OPEN
-    varying = frozenset(number for number, word in enumerate(words) if word.varying)
-    said = nvidia_smi.call([word.text for word in words], varying)
     numbers = frozenset(walk.seen.say(here, line, each) for each in said)
-    if all(each.setting is not None for each in said):
+    if numbers and all(each.setting is not None for each in said):
         return Status(ok=True, needs=numbers)
+    if here.errexit or here.tested:
+        here.add_flow("script", Way(passed=frozenset([walk.steps])))
     return OPEN if any(each.gpus for each in said) else GOOD  # no board is asked for what is not held
 
 
@@ -135,8 +153,27 @@ def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status
     return OPEN
 
 
-def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
+def _function(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
+    """What may be one of several functions, or none, is each of them with a doubt."""
     name = words[0].text
+    bodies = here.functions[name]
+    if len(bodies) == 1 and bodies[0] is not None:
+        return _called(walk, words, bodies[0], here, node)
+    way = here.way.doubted(Kind.BRANCH, f"{name} may be a function or a command here, or another function")
+    arms = []
+    for body in bodies:
+        arms.append(here.fork(way))
+        if body is None:
+            external(walk, words, arms[-1], node)
+        else:
+            _called(walk, words, body, arms[-1], node)
+    either(here, arms, node.first)
+    return OPEN
+
+
+def _called(walk: Walk, words: Sequence[Text], body: Command, here: Here, node: Simple) -> Status:
+    name = words[0].text
+    through(walk, words, here, node)
     if name in here.calls or len(here.calls) > DEEPEST:
         here.doubt_rest("script", f"{name} calls itself", Kind.UNREADABLE)
         return OPEN
@@ -146,7 +183,7 @@ def _function(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Statu
     here.variables.arguments = arguments if given == arguments else None if given else ()
     here.calls = (*calls, name)
     outside, kept, here.locals = here.variables.copy(), here.locals, set()
-    status = walk.command(here.functions[name], here)
+    status = walk.command(body, here)
     for own in here.locals:
         here.variables.as_in(outside, own)
     here.calls, here.variables.arguments, here.locals = calls, arguments, kept
@@ -180,8 +217,10 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         return OPEN if not rest else text_of(walk, rest[0], tuple(rest[2:]), here, node, flags, bash=name == "bash")
     if not rest:
         walk.seen.others.add((here.file, node.first))
-        document = " ".join(redirect.document for redirect in node.redirects)
-        for each in nvidia_smi.mentioned(document):
+        source = next((redirect.target.literal for redirect in node.redirects if redirect.op == "<"), None)
+        if source:
+            return script(walk, Text(source), (), here, node.first, name, flags)
+        for each in nvidia_smi.mentioned(documents(node)):
             walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
         return OPEN
     return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
@@ -198,22 +237,12 @@ def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
         why = "gpu-tuned does not hold clock offsets, fans and what else nvidia-settings sets"
         return Said(None, None, name, doubt=Doubt(Kind.UNSUPPORTED, why))
     if name in RIVALS:
-        return Said(
-            None, None, nvidia_smi.shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself")
-        )
+        return Said(None, None, shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself"))
     if name == "nvidia-cuda-mps-control" and "-d" in texts:
         walk.seen.mps = True
     if name == "sysctl":
         return next((said for text in texts[1:] if (said := numa.said(text))), None)
     return None
-
-
-def _other(walk: Walk, name: str, words: Sequence[Text], here: Here, line: int) -> Status:
-    joined = " ".join(word.text for word in words)
-    if name in RUNNERS and "nvidia-smi" in joined:
-        for each in nvidia_smi.mentioned(joined):
-            walk.seen.say(here, line, replace(each, doubt=Doubt(Kind.COMPUTED, f"{name} runs it")))
-    return OPEN
 
 
 def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
@@ -224,7 +253,11 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
         if (found := walk.files.script(file)) is not None:
             walk.seen.programs.append(Program(found[0], here.file, node.first, here.reached().doubt))
         return OPEN
-    return OPEN if path is None else script(walk, Text(path), tuple(words[1:]), here, node.first)
+    if words[0].text in walk.seen.written:
+        return script(walk, words[0], (), here, node.first)
+    if path is None or walk.files.script(path) is None:
+        return through(walk, words, here, node)
+    return script(walk, Text(path), tuple(words[1:]), here, node.first)
 
 
 def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
@@ -232,9 +265,9 @@ def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:
     ends = [command for command in pipeline.commands if isinstance(command, Simple) and command.words]
     if len(ends) != len(pipeline.commands):
         return None
-    last, place = _bare(many(ends[-1].words, here.variables), here)
+    last, place, path = bare(many(ends[-1].words, here.variables), here, Text(PATH))
     if not last or last[0].text.rpartition("/")[2] != "tee" or numa.FILE not in [word.text for word in last[1:]]:
         return None
-    walk.seen.say(place, pipeline.first, numa.echoed(_bare(many(ends[0].words, here.variables), here)[0]))
+    walk.seen.say(place, pipeline.first, numa.echoed(bare(many(ends[0].words, here.variables), here, path)[0]))
     walk.seen.reached.update((here.file, command.first) for command in ends)
     return GOOD

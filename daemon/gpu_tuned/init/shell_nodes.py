@@ -48,33 +48,42 @@ class Redirect:
     document: str = ""
 
 
+@dataclass(slots=True, kw_only=True)
+class Node:
+    """What stands on the lines `first` to `last` of its script."""
+
+    first: int
+    last: int
+
+
+@dataclass(slots=True, kw_only=True)
+class Compound(Node):
+    """A command that holds others, or a test: its redirections stand behind it."""
+
+    redirects: list[Redirect] = field(default_factory=list)
+
+
 @dataclass(slots=True)
-class Simple:
+class Simple(Node):
     """A command with what is assigned before it."""
 
     words: list[Word]
     assigned: list[Word]
     redirects: list[Redirect]
-    first: int
-    last: int
 
 
 @dataclass(slots=True)
-class Pipeline:
+class Pipeline(Node):
     commands: list[Command]
     negated: bool
-    first: int
-    last: int
 
 
 @dataclass(slots=True)
-class AndOr:
+class AndOr(Node):
     """`rest`: pairs of "&&" or "||" and what follows. `background`: ends with &."""
 
     head: Pipeline
     rest: list[tuple[str, Pipeline]]
-    first: int
-    last: int
     background: bool = False
 
 
@@ -82,83 +91,59 @@ List = list[AndOr]
 
 
 @dataclass(slots=True)
-class Group:
+class Group(Compound):
     """{ ...; } or, with `subshell`, ( ... )."""
 
     body: List
     subshell: bool
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class If:
+class If(Compound):
     arms: list[tuple[List, List]]
     otherwise: List | None
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class For:
+class For(Compound):
     """`words` is None for `for x; do` and for the arithmetic form, whose `name` is ""."""
 
     name: str
     words: list[Word] | None
     body: List
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class While:
+class While(Compound):
     condition: List
     body: List
     until: bool
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Case:
+class Case(Compound):
     subject: Word
     arms: list[tuple[list[Word], List]]
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Function:
+class Function(Compound):
     name: str
     body: Command
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Test:
+class Test(Compound):
     """[[ ... ]]; `words` are its words and operators."""
 
     words: list[Word]
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 @dataclass(slots=True)
-class Arithmetic:
+class Arithmetic(Compound):
     """(( ... ))"""
 
     source: str
-    first: int
-    last: int
-    redirects: list[Redirect] = field(default_factory=list)
 
 
 Command = Simple | Group | If | For | While | Case | Function | Test | Arithmetic

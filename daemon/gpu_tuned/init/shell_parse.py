@@ -22,7 +22,8 @@ from gpu_tuned.init.shell_nodes import (
     While,
     Word,
 )
-from gpu_tuned.init.shell_words import ASSIGNED, REDIRECTS, Token, tokens
+from gpu_tuned.init.shell_tokens import REDIRECTS, Token, tokens
+from gpu_tuned.init.shell_words import ASSIGNED
 
 _OPEN = {"if", "for", "while", "until", "case", "{", "[[", "function", "select"}
 KEYWORDS = frozenset({*_OPEN, "then", "elif", "else", "fi", "do", "done", "esac", "in", "}", "]]", "!", "time"})
@@ -106,7 +107,7 @@ class _Parser:
 
     def _and_or(self) -> AndOr:
         head = self._pipeline()
-        node = AndOr(head, [], head.first, head.last)
+        node = AndOr(head, [], first=head.first, last=head.last)
         while self.peek().text in ("&&", "||"):
             operator = self.take().text
             self.newlines()
@@ -123,7 +124,7 @@ class _Parser:
             self.take()
             self.newlines()
             commands.append(self._command())
-        return Pipeline(commands, negated, first, commands[-1].last)
+        return Pipeline(commands, negated, first=first, last=commands[-1].last)
 
     def _command(self) -> Command:
         token, keyword = self.peek(), self.keyword()
@@ -134,7 +135,7 @@ class _Parser:
             command = Group(body, subshell=True, first=token.line, last=self._close(")"))
         elif token.text == "((" and token.word is None:
             self.take()
-            command = Arithmetic(token.source, token.line, token.line + token.source.count("\n"))
+            command = Arithmetic(token.source, first=token.line, last=token.line + token.source.count("\n"))
         elif keyword in ("[[", "function", "select") and not self.bash:
             raise NotUnderstood(f"{keyword!r} is bash's, and another shell runs it", token.line)
         elif keyword in _COMPOUND:
@@ -145,8 +146,7 @@ class _Parser:
             command = self._function(token.word)
         else:
             return self._simple()
-        redirects = getattr(command, "redirects", [])
-        while self._redirect(redirects):
+        while self._redirect(command.redirects):
             command.last = max(command.last, *(token.last for token in self.tokens[self.at - 2 : self.at]))
         return command
 
@@ -175,7 +175,7 @@ class _Parser:
             if keyword == "else":
                 self.take()
                 otherwise = self._some_until(frozenset({"fi"}))
-            return If(arms, otherwise, first, self.expect("fi").line)
+            return If(arms, otherwise, first=first, last=self.expect("fi").line)
 
     def _for(self) -> For:
         first = self.take().line
@@ -202,7 +202,7 @@ class _Parser:
             self.take()
         self.newlines()
         body, last = self._do()
-        return For(name, words, body, first, last)
+        return For(name, words, body, first=first, last=last)
 
     def _do(self) -> tuple[List, int]:
         self.expect("do")
@@ -214,7 +214,7 @@ class _Parser:
         condition = self._some_until(frozenset({"do"}))
         body, last = self._do()
         until = bool(token.word and token.word.plain == "until")
-        return While(condition, body, until, token.line, last)
+        return While(condition, body, until, first=token.line, last=last)
 
     def _case(self) -> Case:
         first = self.take().line
@@ -227,7 +227,7 @@ class _Parser:
         while True:
             self.newlines()
             if self.keyword() == "esac":
-                return Case(subject, arms, first, self.take().line)
+                return Case(subject, arms, first=first, last=self.take().line)
             if self.peek().text == "(":
                 self.take()
             patterns = []
@@ -268,7 +268,7 @@ class _Parser:
         body = self._command()
         if isinstance(body, Simple):
             raise NotUnderstood("a function without a body", first)
-        return Function(name, body, first, body.last)
+        return Function(name, body, first=first, last=body.last)
 
     def _test(self) -> Test:
         first = self.take().line
@@ -281,12 +281,12 @@ class _Parser:
                 words.append(Word([], token.line))  # an operator: what it means is not worked out
                 continue
             if token.word.plain == "]]":
-                return Test(words, first, token.line)
+                return Test(words, first=first, last=token.line)
             words.append(token.word)
 
     def _simple(self) -> Simple:
         first = self.peek().line
-        node, start = Simple([], [], [], first, first), self.at
+        node, start = Simple([], [], [], first=first, last=first), self.at
         while True:
             token = self.peek()
             digits = token.word.plain if token.word and self.peek(1).touches else None

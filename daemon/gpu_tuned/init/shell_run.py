@@ -7,9 +7,8 @@ reason for doubt: a condition, a value that is worked out, a loop over values, a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 
-from gpu_tuned.init import shell_commands, shell_scripts, shell_tests
+from gpu_tuned.init import shell_commands, shell_runners, shell_scripts, shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import (
     AndOr,
@@ -27,7 +26,7 @@ from gpu_tuned.init.shell_nodes import (
     While,
     Word,
 )
-from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Seen, Status, Way, either, ordinarily
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Seen, Status, Way, either, joined, ordinarily
 from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, matches, one, varied
 
 MOST_STEPS = 20_000
@@ -51,8 +50,7 @@ class Walk:
             if here.left:
                 break
             if item.background:
-                aside = here.fork(replace(here.way, unordered=True))
-                self._and_or(item, aside)
+                self._and_or(item, here.aside())
                 status = GOOD
             else:
                 status = self._and_or(item, here)
@@ -60,6 +58,9 @@ class Walk:
 
     def _and_or(self, item: AndOr, here: Here) -> Status:
         chain = [("", item.head), *item.rest]
+        if self._has(shell_tests.taken_in_and_or(item, here)):
+            chain = chain[1:]
+            chain[0] = ("", chain[0][1])
         status = last = GOOD
         for number, (operator, pipeline) in enumerate(chain):
             if here.left:
@@ -77,6 +78,10 @@ class Walk:
             elif last.needs:
                 here.add_flow("script", Way(needs=last.needs))
         return status
+
+    def _has(self, path: str) -> bool:
+        """Whether a file of settings lies there for a script to take in."""
+        return path.startswith("/") and self.files.script(path) is not None
 
     def _further(
         self, status: Status, pipeline: Pipeline, here: Here, *, wanted: bool, tested: bool
@@ -115,7 +120,7 @@ class Walk:
         elif (knob := shell_commands.numa_pipe(self, pipeline, here)) is not None:
             status = knob
         else:
-            inner = [here.fork(replace(here.way, unordered=True)) for _ in pipeline.commands]
+            inner = [here.aside() for _ in pipeline.commands]
             each, setting = [], []
             for command, own in zip(pipeline.commands, inner, strict=True):
                 count = len(self.seen.effects)
@@ -123,6 +128,7 @@ class Walk:
                 setting += [count] if len(self.seen.effects) > count else []
             if len(setting) > 1:
                 self.seen.doubt_from(setting[0], "two commands of one pipeline, of which one may end the other")
+            shell_runners.fed(self, pipeline, here)
             for own in inner:
                 here.outlast(own)
             status = each[-1]
@@ -150,11 +156,12 @@ class Walk:
         if isinstance(command, Simple):
             return shell_commands.simple(self, command, here)
         if isinstance(command, Function):
-            here.functions[command.name] = command.body
+            here.functions[command.name] = (command.body,)
             return GOOD
         if isinstance(command, Group):
             return self._group(command, here)
         if isinstance(command, Test):
+            shell_commands.substituted(self, command.words, here, command.first)
             return shell_tests.double(command, here)
         if isinstance(command, Arithmetic):
             shell_tests.forget_changed(command.source, here.variables)
@@ -162,6 +169,7 @@ class Walk:
         if isinstance(command, If):
             return self._if(command, 0, here)
         if isinstance(command, Case):
+            shell_commands.substituted(self, [command.subject], here, command.first)
             shell_commands.unset([command.subject], command.first, here)
             return self._case(command, one(command.subject, here.variables), command.arms, here)
         if isinstance(command, For):
@@ -173,7 +181,7 @@ class Walk:
             return self.run(command.body, here)
         inner = here.fork()
         status = self.run(command.body, inner)
-        changed = bool(inner.left) or inner.flow != here.flow
+        changed = bool(inner.left) or any(not way.sure and way != here.flow.get(at) for at, way in inner.flow.items())
         here.outlast(inner)
         return OPEN if changed else status
 
@@ -182,6 +190,8 @@ class Walk:
         if number == len(command.arms):
             return self.run(command.otherwise or [], here)
         condition, body = command.arms[number]
+        if self._has(shell_tests.taken_in(condition, body, here)):
+            return self.run(body, here)
         here.tested += 1
         status = self.run(condition, here)
         here.tested -= 1
@@ -220,9 +230,11 @@ class Walk:
 
     def _for(self, command: For, here: Here) -> Status:
         values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
+        shell_commands.substituted(self, command.words or (), here, command.first)
         shell_commands.unset(command.words or (), command.first, here)
         before, way = here.flow.pop("loop", None), here.way
         open_ = any(not value.known for value in values)
+        functions = dict(here.functions)
         if open_:
             values = [NOT_KNOWN]
             here.way = here.way.doubted(Kind.LOOP, "what the loop goes over is not written in the file")
@@ -244,6 +256,7 @@ class Walk:
         stopped = "loop" in here.flow
         self._leave_loop(here, before, way)
         if open_:
+            here.functions = joined(functions, here.functions)
             shell_tests.forget_assigned(command.body, here)
         return OPEN if (open_ or stopped) and status != GOOD else status
 
@@ -284,6 +297,7 @@ class Walk:
             body.flow.pop("loop", None)
             if waits:
                 around.variables.join(body.variables)
+                around.functions = joined(around.functions, body.functions)
                 here.adopt(around)
                 here.add_flow("start", Way(needs=status.needs))
             else:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 from gpu_tuned.init import nvidia_smi, shell_tests
 from gpu_tuned.init.commands import SHELLS
 from gpu_tuned.init.model import Doubt, Kind
+from gpu_tuned.init.nvidia_smi import shown
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
-from gpu_tuned.init.shell_state import OPEN, Here, Program, Status
+from gpu_tuned.init.shell_state import OPEN, Here, Program, Status, joined
 from gpu_tuned.init.shell_values import Text, Variables
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ class Files(Protocol):
     def folder(self, path: str) -> bool:
         """Whether a folder of this path is there."""
 
+    def there(self, path: str) -> bool:
+        """Whether anything of this path is there."""
+
     def find(self, name: str) -> str | None:
         """Where PATH finds a command."""
 
@@ -52,7 +56,22 @@ def text_of(  # noqa: PLR0913 - a call of a shell as it was taken apart
     shift_lines(body, node.first)
     inner = child(here, here.file, arguments, flags, Variables(dict(walk.environment)))
     inner.bash = bash
+    _begin(walk, inner)
     return _end(walk.run(body, inner), inner, here)
+
+
+def subshell(walk: Walk, text: str, here: Here, line: int) -> None:
+    """The text of `$(...)`, whose output nobody knows."""
+    try:
+        body = parse(text, bash=here.bash)
+    except NotUnderstood as problem:
+        _not_understood(walk, text, here.fork(), line, str(problem))
+        return
+    shift_lines(body, line)
+    walk.steps += len(text) // 20  # what is read again and again counts
+    inner = here.fork()
+    walk.run(body, inner)
+    here.outlast(inner)
 
 
 def shift_lines(body: Sequence[object], line: int) -> None:
@@ -62,6 +81,7 @@ def shift_lines(body: Sequence[object], line: int) -> None:
 
 def _worked_out(walk: Walk, text: str, here: Here, line: int) -> Status:
     walk.seen.others.add((here.file, line))
+    here = here.aside()
     for each in nvidia_smi.mentioned(text) if "nvidia-smi" in text else ():
         walk.seen.say(
             here, line, replace(each, doubt=Doubt(Kind.COMPUTED, "the command is put together while it runs"))
@@ -83,14 +103,26 @@ def child(here: Here, file: str, arguments: tuple[Text, ...] | None, flags: str,
     inner = here.fork()
     inner.variables = known.copy()
     inner.variables.arguments, inner.functions, inner.file = arguments, {}, file
+    if "PATH" in here.variables.single:
+        inner.variables.single["PATH"] = here.variables.single["PATH"]
+    for name in here.exported & here.functions.keys():  # bash has it, sh does not
+        inner.functions[name] = joined({name: here.functions[name]}, {})[name]
+    inner.aliases = False
     inner.errexit, inner.nounset, inner.pipefail, inner.tested = "e" in flags, "u" in flags, False, 0
     inner.way, inner.flow = here.reached(), {}
     return inner
 
 
+def _begin(walk: Walk, inner: Here) -> None:
+    """bash takes in a file, and functions, that the environment names before it reads a script."""
+    given = [name for name in walk.environment if name == "BASH_ENV" or name.startswith("BASH_FUNC_")]
+    if inner.bash and given:
+        inner.doubt_rest("script", f"{given[0]} may change what a command is")
+
+
 def _end(status: Status, inner: Here, here: Here) -> Status:
     here.outlast(inner)
-    if inner.flow:
+    if any(not way.sure for way in inner.flow.values()):
         return OPEN
     return inner.code if inner.left == "exit" else status
 
@@ -101,10 +133,20 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
     """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
     walk.seen.others.add((here.file, line))
     source = shell == "source"
+    if path.text in walk.seen.written:
+        place = here.aside()
+        for each in nvidia_smi.mentioned(walk.seen.written[path.text]):
+            made = Doubt(Kind.COMPUTED, f"{path.text} is written while it runs")
+            walk.seen.say(place, line, replace(each, doubt=made))
+        return OPEN
     found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
     if found is None:
         if source:
             here.variables.forget_all()
+            absent = path.known and path.text.startswith("/")
+            if not absent or not (here.bash or here.way.doubt):
+                why = "may end the script or change what a command is" if not absent else "has to be there"
+                here.doubt_rest("script", f"{shown([path.text])}, which line {line} takes in, {why}")
         return OPEN
     where, text = found
     if not shell:
@@ -128,9 +170,13 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
     inner.bash = shell == "bash"
+    if not source:
+        _begin(walk, inner)
     try:
         body = parse(text, bash=inner.bash)
     except NotUnderstood as problem:
+        if source:
+            here.doubt_rest("script", f"{where}, which it takes in, is not understood", Kind.UNREADABLE)
         return _lines(walk, text, inner, here, problem)
     status = walk.run(body, inner)
     if not source:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from gpu_tuned.init.model import Doubt, Effect, Kind
@@ -32,6 +33,12 @@ class Way:
     needs: frozenset[int] = frozenset()
     unless: frozenset[int] = frozenset()
     unordered: bool = False
+    passed: frozenset[int] = frozenset()
+
+    @property
+    def sure(self) -> bool:
+        """Whether nothing but a call that reads could keep from what follows."""
+        return self.doubt is None and not self.needs and not self.unless
 
     def doubted(self, kind: Kind, why: str) -> Way:
         """The first reason is the one to tell."""
@@ -49,8 +56,12 @@ class Way:
             self.needs | other.needs,
             self.unless | other.unless,
             self.unordered or other.unordered,
+            self.passed | other.passed,
         )
 
+
+Bodies = tuple[Command | None, ...]
+"""What a name may stand for as a function: more than one where that is not known, None for no function."""
 
 LEVELS = {"break": "loop", "continue": "loop", "return": "function", "exit": "script", "never": "start"}
 """What a word that leaves leaves, from the smallest to the largest; "never" is a loop without an end."""
@@ -63,20 +74,23 @@ class Here:
     `way` is what encloses the place. `flow` is what came before it and may have left the loop, the function or the
     script. `left` is the word by which it was left for certain, "" before that, and `code` the status then. `tested`:
     how many conditions are being worked out, inside which errexit does not act. `bash`: that shell's own
-    syntax means something. `calls`: what is being read, the innermost last.
+    syntax means something. `calls`: what is being read, the innermost last. `exported`: the functions that a bash
+    started from here has as well; `aliases`: this bash expands them.
     """
 
     file: str
     variables: Variables
     way: Way = Way()
     flow: dict[str, Way] = field(default_factory=dict)
-    functions: dict[str, Command] = field(default_factory=dict)
+    functions: dict[str, Bodies] = field(default_factory=dict)
+    exported: frozenset[str] = frozenset()
     errexit: bool = False
     nounset: bool = False
     locals: set[str] = field(default_factory=set)
     pipefail: bool = False
     endless: bool = False
     root: bool = True
+    aliases: bool = False
     bash: bool = True
     left: str = ""
     code: Status = GOOD
@@ -99,6 +113,10 @@ class Here:
             way=self.way if way is None else way,
         )
 
+    def aside(self) -> Here:
+        """The same place, where what runs goes on beside what follows."""
+        return self.fork(replace(self.way, unordered=True))
+
     def adopt(self, other: Here) -> None:
         """Go on where `other` ended; what encloses the place stays."""
         self.variables, self.functions, self.flow, self.left = (
@@ -107,7 +125,14 @@ class Here:
             other.flow,
             other.left,
         )
+        self.exported = self.exported | other.exported
         self.errexit, self.nounset, self.pipefail = other.errexit, other.nounset, other.pipefail
+        self.aliases = self.aliases or other.aliases
+
+    def forget_functions(self, name: str | None = None) -> None:
+        """A name, or every one, may stand for no function any more."""
+        for each in [name] if name in self.functions else self.functions if name is None else ():
+            self.functions[each] = joined({each: self.functions[each]}, {})[each]
 
     def add_flow(self, level: str, way: Way) -> None:
         self.flow[level] = self.flow[level].and_(way) if level in self.flow else way
@@ -149,6 +174,15 @@ def ordinarily(here: Here, usual: Here, other: Here, needs: frozenset[int]) -> N
         here.add_flow(LEVELS[other.left], Way(needs=needs))
 
 
+def joined(one: Mapping[str, Bodies], other: Mapping[str, Bodies]) -> dict[str, Bodies]:
+    """The functions after two ways of which either may have been taken."""
+    found: dict[str, Bodies] = {}
+    for name in {**one, **other}:
+        bodies = (*one.get(name, (None,)), *other.get(name, (None,)))
+        found[name] = tuple(body for at, body in enumerate(bodies) if all(body is not b for b in bodies[:at]))
+    return found
+
+
 def _join(here: Here, arms: list[Here]) -> None:
     here.adopt(arms[0])
     here.flow = dict(arms[0].flow)
@@ -157,7 +191,9 @@ def _join(here: Here, arms: list[Here]) -> None:
         here.errexit, here.nounset = here.errexit or arm.errexit, here.nounset or arm.nounset
         for level, way in arm.flow.items():
             here.add_flow(level, way)
-        here.functions = {name: body for name, body in here.functions.items() if arm.functions.get(name) is body}
+        here.functions = joined(here.functions, arm.functions)
+        here.exported |= arm.exported
+        here.aliases = here.aliases or arm.aliases
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +219,8 @@ class Seen:
     files: list[str] = field(default_factory=list)
     others: set[tuple[str, int]] = field(default_factory=set)
     mps: bool = False
+    written: dict[str, str] = field(default_factory=dict)
+    """Files that a command writes, and the text, where that has calls of nvidia-smi in it."""
 
     def say(self, here: Here, line: int, said: Said) -> int:
         """Add what a command does; returns its number."""
@@ -195,6 +233,7 @@ class Seen:
             Effect(
                 *(here.file, line, said.words, said.setting, said.target, said.gpus, doubt),
                 *(way.needs, way.unless, number, self.start, way.unordered or here.endless),
+                passed=way.passed,
             )
         )
         return number

@@ -19,7 +19,7 @@ from gpu_tuned.init.shell_nodes import (
     While,
     Word,
 )
-from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status
+from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status, joined
 from gpu_tuned.init.shell_values import Text, Variables, many
 
 _NUMBERS = {
@@ -142,6 +142,8 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
     for node in commands(body):
         if isinstance(node, For) and node.name:
             variables.forget(node.name)
+        elif isinstance(node, Function):
+            here.functions = joined(here.functions, {**here.functions, node.name: (node.body,)})
         elif isinstance(node, Arithmetic):
             forget_changed(node.source, variables)
         elif isinstance(node, Simple):
@@ -153,12 +155,17 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
                 for word in node.words[1:]:
                     if word.plain and re.fullmatch(r"[A-Za-z_]\w*", word.plain):
                         variables.forget(word.plain)
+                if first == "unset":
+                    for word in node.words[1:]:
+                        here.forget_functions(word.plain)
                 if first == "let":
                     forget_changed(" ".join(word.plain or "" for word in node.words[1:]), variables)
             elif first in ("eval", ".", "source"):
                 variables.forget_all()
+                here.forget_functions()
             elif first and first in here.functions and first not in seen:
-                forget_assigned([here.functions[first]], here, seen | {first})
+                called = [body for body in here.functions[first] if body is not None]
+                forget_assigned(called, here, seen | {first})
             elif first in ("shift", "set"):
                 variables.arguments = None
             for part in (part for word in node.words for part in word.parts if part.kind == "sub"):
@@ -169,3 +176,36 @@ def forget_changed(source: str, variables: Variables) -> None:
     """What an arithmetic expression assigns."""
     for found in _CHANGED.finditer(source):
         variables.forget(found[1] or found[2])
+
+
+def taken_in_and_or(item: AndOr, here: Here) -> str:
+    """The same of `[ -r FILE ] && . FILE`."""
+    if len(item.rest) != 1 or item.rest[0][0] != "&&" or item.head.negated or item.rest[0][1].negated:
+        return ""
+    return taken_in(item.head.commands, item.rest[0][1].commands, here)
+
+
+def taken_in(condition: Sequence[AndOr | Command], body: Sequence[AndOr | Command], here: Here) -> str:
+    """The file of `if [ -r FILE ]; then . FILE`, as other programs have a configuration; "" for anything else."""
+    test, source = _alone(condition), _alone(body)
+    if not isinstance(source, Simple) or source.redirects or source.assigned or len(source.words) != 2:
+        return ""
+    if source.words[0].plain not in (".", "source") or not {".", "source", "["}.isdisjoint(here.functions):
+        return ""
+    if isinstance(test, Simple) and test.words and test.words[0].plain in ("[", "test"):
+        words = [word for word in test.words[1:] if word.plain != "]"]
+    else:
+        words = test.words if isinstance(test, Test) else []
+    if len(words) != 2 or words[0].plain not in ("-r", "-f", "-e", "-s"):
+        return ""
+    tested, file = many(words[1:], here.variables), many(source.words[1:], here.variables)
+    return file[0].text if len(file) == 1 and tested == file and file[0].known else ""
+
+
+def _alone(body: Sequence[AndOr | Command]) -> Command | None:
+    """The one command that a list or pipeline comes to; None for more."""
+    node = body[0] if len(body) == 1 else None
+    if isinstance(node, AndOr):
+        single_ = not node.rest and not node.background and not node.head.negated
+        return _alone(node.head.commands) if single_ else None
+    return node

@@ -14,6 +14,8 @@ MOST_WORDS = 64
 _BRACE = re.compile(r"\{(-?[0-9]+)\.\.(-?[0-9]+)\}")
 _BRACES = re.compile(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)")
 _SEQUENCE = re.compile(r"\s*seq\s+(?:-w\s+)?([0-9]+)(?:\s+([0-9]+))?\s*")
+_OPERATION = re.compile(r"(:[-=]|[-=]|%%?|##?)(.*)", re.DOTALL)
+_PLAIN = re.compile(r"[\w.,:]*")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -175,13 +177,27 @@ def _variable(part: Part, variables: Variables) -> Text:
         return Text(" ".join(argument.text for argument in variables.arguments))
     else:
         found = variables.single.get(name)
+    if found is not None and not part.op and "nvidia-smi" in found.text:
+        return found  # what is known of a command, be it not all of it
     if found is None or not found.known:
         return NOT_KNOWN
     if not part.op:
         return found
-    default = re.fullmatch(r":?[-=](.*)", part.op, re.DOTALL)
-    # With a value that is known and not empty, the default does not come into it.
-    return found if default and found.text else NOT_KNOWN
+    operation = _OPERATION.fullmatch(part.op)
+    if operation is None:
+        return NOT_KNOWN
+    operator, word = operation.groups()
+    unset = name.isdigit() and int(name) > len(variables.arguments or ())
+    if operator[-1] in "-=" and (found.text or not (unset or operator[0] == ":")):
+        return found  # the default does not come into it
+    if _PLAIN.fullmatch(word) is None:
+        return NOT_KNOWN
+    if operator[-1] in "-=":
+        if operator[-1] == "=" and not name.isdigit():
+            variables.single[name] = Text(word)
+        return Text(word)
+    cut = found.text.removesuffix(word) if operator[0] == "%" else found.text.removeprefix(word)
+    return replace(found, text=cut)
 
 
 def matches(text: Text, pattern: Word, variables: Variables) -> bool | None:

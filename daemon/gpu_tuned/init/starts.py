@@ -84,6 +84,8 @@ class Units:
         """(unit, link) of every unit that a target or another unit pulls in by a folder."""
         found = []
         for path in UNIT_PATHS:
+            if path.startswith("/run/"):
+                continue  # `enable --runtime` ends with the boot
             for ending in FOLDERS:
                 if f"{owner}{ending}" in self.names(path):
                     folder = f"{path}/{owner}{ending}"

@@ -12,6 +12,12 @@ from gpu_tuned.init.shell_values import Text
 
 STARTING = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 STOPPING = ("ExecStop", "ExecStopPost", "ExecReload")
+CONFINING = (
+    *("PrivateDevices", "DevicePolicy", "DeviceAllow", "CapabilityBoundingSet", "RootDirectory", "RootImage"),
+    *("PrivateUsers", "ExecSearchPath", "InaccessiblePaths", "TemporaryFileSystem", "SystemCallFilter"),
+)
+"""Settings of a unit that may keep its commands from a GPU, or from the program that is meant."""
+OFF = frozenset({"", "no", "false", "0", "off", "auto"})
 LONGEST = 8192
 """Characters of one line that are looked into."""
 _LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
@@ -69,12 +75,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of a unit. `words` is None where its quotes do not end; `may_fail`: its failure is ignored."""
+    """One command of a unit. `words` is None where its quotes do not end; `may_fail`: its failure is ignored;
+    `privileged`: it is run as root whoever the unit's user is."""
 
     key: str
     entry: Entry
     words: tuple[Text, ...] | None
     may_fail: bool
+    privileged: bool = False
 
 
 def entries(text: str, file: str) -> Iterator[Entry]:
@@ -137,9 +145,8 @@ def commands(unit: Unit, keys: Sequence[str], known: Mapping[str, Text]) -> Iter
                 if word == ";":
                     if each:
                         given = [each[0], *each[2:]] if "@" in signs else each
-                        yield Command(
-                            key, entry, tuple(_expanded(given, unit, known, literally=":" in signs)), "-" in signs
-                        )
+                        expanded = tuple(_expanded(given, unit, known, literally=":" in signs))
+                        yield Command(key, entry, expanded, "-" in signs, privileged="+" in signs or "!" in signs)
                     each = []
                 else:
                     each.append(word)

@@ -109,7 +109,8 @@ def _left(document: Json, mark: str) -> list[str]:
         words = ", ".join(dict.fromkeys(f"`{entry['text']}`" for entry in entries))
         where = f"{file} line{'s' if len(numbers) > 1 else ''} {_ranges(numbers)}"
         out += wrap(f"{where}: {words}", f"{mark}  ", f"{mark}      ")
-        out += wrap(f"{reason}" + (f"; by hand: {instead}" if instead else ""), f"{mark}      ", f"{mark}      ")
+        out += wrap(reason, f"{mark}      ", f"{mark}      ")
+        out += wrap(f"you could write: {instead}", f"{mark}      ", f"{mark}        ") if instead else []
     if len(left) > MOST_LEFT:
         out.append(f"{mark}  and {len(left) - MOST_LEFT} more (`gpu-tunedctl init --json` has all)")
     return out
