@@ -159,7 +159,8 @@ class FakeGpus:
             for setting in Setting
             if not setting.of_host and (setting is not Setting.APPLICATION_CLOCKS or look.application_clocks)
         }
-        return Seen(readings, gpu.telemetry, dict(gpu.counters_ns) if look.counters else None)
+        counters_ns = dict(gpu.counters_ns) if look.counters else None
+        return Seen(readings, gpu.telemetry, counters_ns, mig=gpu.board.mig if look.counters else None)
 
     def read(self, uuid: str, setting: Setting) -> Reading:
         return self._gpu(uuid).reading(setting)

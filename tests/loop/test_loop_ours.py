@@ -46,3 +46,20 @@ def test_after_a_restore_nothing_of_ours_is_in_force_until_a_write_is_taken() ->
     stage.start()
     stage.turn(2)
     assert (stage.limit_w(), stage.row()["original"]) == (500, 560), "whoever set 560 W is somebody who may"
+
+
+def test_a_driver_that_hands_out_nonsense_costs_no_original() -> None:
+    """Every field is 0 for a while: the limit is none then, and all counters seem to have started again."""
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    counters_ns = stage.gpu.counters_ns
+    stage.gpu.unreadable[POWER] = "0 W, which is no limit"
+    stage.gpu.counters_ns = dict.fromkeys(counters_ns, 0)
+    stage.turn(12)
+    assert stage.row()["original"] == 700
+    stage.stranger(410)
+    stage.gpu.unreadable.clear()
+    stage.gpu.counters_ns = {counter: ns + 1_000_000 for counter, ns in counters_ns.items()}
+    stage.start()
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (450, 700)
+    assert "reinitialised" not in stage.said()

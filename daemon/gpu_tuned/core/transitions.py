@@ -17,6 +17,7 @@ from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Presence, PutBack, 
 from gpu_tuned.core.lock_proof import Verdict
 from gpu_tuned.core.model import (
     LOCKS,
+    NO_GETTER,
     Board,
     PowerLimit,
     Reading,
@@ -66,7 +67,7 @@ def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Chang
 def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: Moment) -> Change:
     """The first look after the driver was attached, or after this GPU answered again."""
     was_away = state.presence not in (Presence.HERE, Presence.ASLEEP) and state.board is not None
-    known = state.initialisation
+    known, seen = state.initialisation, _trusted(state, seen)
     first = state.board is None and not any(track.original for track in state.tracks.values())
     why = None if first else why_new_since(known, state.written(), board, seen, binding)
     began = known.bound(binding) if not why else Initialisation(binding)
@@ -84,6 +85,17 @@ def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: 
         return _renewed(state, why, seen, moment, said)
     change = _begun_anew(state, "the GPU was away", moment) if was_away else Change(state)
     return Change(_with_originals(change.state, seen, late=not first, moment=moment), said=said + change.said)
+
+
+def _trusted(state: GpuState, seen: Seen) -> Seen:
+    """A look without its counters where a setting cannot be read of which the original is known: a driver that hands
+    out nonsense does so for both, and an original that is dropped is lost for good. The next look that can read it
+    compares with the counters of before."""
+    blind = any(
+        isinstance(reading, Unread) and reading is not NO_GETTER and state.original(setting) is not None
+        for setting, reading in seen.readings.items()
+    )
+    return replace(seen, counters_ns=None) if blind and seen.counters_ns is not None else seen
 
 
 def described(state: GpuState, board: Board) -> GpuState:
@@ -206,6 +218,7 @@ def looked(
     if board is not state.board:
         state = replace(state, board=board)
     said: tuple[Said, ...] = ()
+    seen = _trusted(state, seen)
     if seen.counters_ns is not None:
         why = why_new(state.initialisation, seen)
         if why is not None:

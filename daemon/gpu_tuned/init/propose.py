@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Unread, Value, text
+from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Value, text
 from gpu_tuned.init import verdict
 from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.model import Doubt, Effect, Kind
@@ -53,7 +53,6 @@ class _Judge:
         self.found = Decision()
         self.reasons: dict[int, Misfit] = {}
         self.doubted: set[tuple[str, str]] = set()  # (start, UUID) that the board spoke against
-        self.lasting: set[tuple[str, str]] = set()
         self.holds: dict[int, set[str]] = {}
         self.accepted: Mapping[int, bool] = {e.number: self._accepted(e) for e in effects}
         self.persistent = frozenset(
@@ -194,25 +193,17 @@ class _Judge:
         if against:
             self.doubted |= {(start, board.gpu.uuid) for start in starts}
             return against
-        if any(effect.undone for effect, _ in certain) and not self._lasts(board, setting, value, starts):
+        if any(effect.undone for effect, _ in certain) and not self._lasts(board, setting, starts):
             return Doubt(Kind.STOP, "its unit ends at once, without RemainAfterExit=, and ExecStop= takes it back")
         if not setting.readable and any((start, board.gpu.uuid) in self.doubted for start in starts):
             return Doubt(Kind.DIFFERS, "what can be read of this board is not what the same file says")
         return None
 
-    def _lasts(self, board: Board, setting: Setting, value: Value, starts: set[str]) -> bool:
-        """Whether the board has what a unit would take back, which then is not so; what cannot be read follows what
-        can."""
-        found = self.host.found(board, setting)
+    def _lasts(self, board: Board, setting: Setting, starts: set[str]) -> bool:
+        """Whether no unit among these takes it back as soon as it has run. What the board has now is no witness here:
+        it may have the unit's value by chance."""
         stops = [e for e in self.effects if e.undone and e.setting is setting and e.start in starts]
-        stops = [e for e in stops if e.doubt and e.doubt.kind is Kind.STOP and verdict.names(e.gpus, board)]
-        if not stops:
-            return True
-        ends = [verdict.fit(e, board, self.host) if e.target is not None else None for e in stops]
-        differ = all(isinstance(end, Fit) and end.value != value for end in ends)
-        if differ and found is not None and not isinstance(found, Unread) and verdict.same(found, value):
-            self.lasting |= {(start, board.gpu.uuid) for start in starts}
-        return all((start, board.gpu.uuid) in self.lasting for start in starts)
+        return not any(e.doubt and e.doubt.kind is Kind.STOP and verdict.names(e.gpus, board) for e in stops)
 
     def _values(self, certain: list[tuple[Effect, Fit]]) -> list[Value]:
         """What each start ends with; more than one where their order is not known."""
