@@ -39,6 +39,10 @@ def test_a_limit_that_somebody_raises_beside_it_is_over_the_budget_for_as_long_a
 def test_after_a_release_the_limit_as_it_is_then_counts() -> None:
     stage = two()
     stage.ask("release")
+    stage.ask("resume")
+    stage.turn(2)
+    assert "policy_unsuited" not in stage.said(), "nobody has seen more than 950 W"
+    stage.ask("release")
     stage.stranger(700, gpu=1)
     stage.ask("resume")
     stage.turn(2)

@@ -51,7 +51,8 @@ class PolicyInForce:
         self.loaded_at: float | None = None
         self._sources: Mapping[str, Any] | None = None
         self._of_files = False
-        self._fitted = False  # it suited the boards at least once, so it is carried out whatever they come to
+        self.fitted = False
+        """Whether it suited the boards at least once: then it is carried out whatever they come to."""
         self._stamp: object = None
         self.pending: Policy | None = None
         """A good policy that lies in the files and was not loaded yet."""
@@ -67,7 +68,7 @@ class PolicyInForce:
     @property
     def restricted(self) -> str | None:
         """Why nothing is written but required limits that lower; None: everything is."""
-        return None if self._fitted else self.misfit
+        return None if self.fitted else self.misfit
 
     @property
     def changed(self) -> bool:
@@ -126,9 +127,9 @@ class PolicyInForce:
         problem = judge(self.policy)
         if problem is None:
             self.misfit = None
-            if not self._fitted:
+            if not self.fitted:
                 self._keep(fitted=True)
-        elif self._fitted:
+        elif self.fitted:
             self._misfits(problem, "the policy stays in force")
         elif self.misfit is not None:
             self.misfit = problem
@@ -147,7 +148,7 @@ class PolicyInForce:
 
     def _adopt(self, policy: Policy, sources: Mapping[str, Any], *, of_files: bool) -> None:
         self.policy, self._sources, self._of_files = policy, sources, of_files
-        self._fitted, self.misfit = False, None
+        self.fitted, self.misfit = False, None
         self.loaded_at = self._clock.now()
         if of_files:
             self.refused = ()
@@ -156,7 +157,7 @@ class PolicyInForce:
 
     def _keep(self, *, fitted: bool) -> None:
         """A policy that was understood is the last good one; `fitted`: it also suits the boards at hand."""
-        self._fitted = fitted
+        self.fitted = fitted
         if self._of_files and self._sources is not None:
             try:
                 self._ledger.keep_policy(self._sources, fitted=fitted)

@@ -106,7 +106,8 @@ class Supervisor:
         if self.released_until is not None and self.clock.monotonic() >= self.released_until:
             self.take_back("its time is over")
         if self.driver.meet(self.interval_s):
-            self.in_force.judge(self._judge)
+            if not self.in_force.fitted:  # before anything is written; any other is judged by what this turn finds
+                self.in_force.judge(self._judge)
             self._spread()
         self._tell_xids(heard)
         self.rivals.look(self._held)
