@@ -30,6 +30,7 @@ EXPECTED_CODES = {
     "none": 0,
     "observe": 1,
     "one": 0,
+    "over_budget": 1,
     "raised": 0,
     "released": 1,
     "rival": 0,
