@@ -135,6 +135,7 @@ def document(gpus: int = 1, sequence: int = 1) -> Any:
             "digest": "3fa9c1",
             "loaded_at": "2026-11-22T14:02:11Z",
             "error": None,
+            "misfit": None,
             "warnings": [],
             "unmatched": [{"origin": "a.toml gpu[1]", "match": "name 'T4'", "fails": False, "required": False}],
             "pending": None,

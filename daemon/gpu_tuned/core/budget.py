@@ -59,6 +59,9 @@ def refusal(budget_mw: int | None, limits: Mapping[str, int]) -> str | None:
 def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:
     """Why a policy does not fit the boards at hand, or None. The same in observe mode: what is judged is the file."""
 
+    if policy.gpu_power_budget_mw is None:  # asked at every look
+        return None
+
     def wish_of(state: GpuState) -> Wish | None:
         return policy.wishes_for(state.gpu).get(Setting.POWER_LIMIT)
 

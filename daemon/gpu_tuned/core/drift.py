@@ -76,6 +76,13 @@ def _same(one: Wish | None, other: Wish | None) -> bool:
     return one == other or replace(one, reason=other.reason) == other
 
 
+def rests(track: Track, reading: Reading | None) -> bool:
+    """Whether a look with this reading would change nothing, write nothing and tell nothing: as nearly always."""
+    if track.state not in (State.HELD, State.UNMANAGED) or track.open or track.restored is not None:
+        return False
+    return track.observed is not None and (reading is None or reading == track.observed)
+
+
 def look(
     track: Track, reading: Reading | None, default: Value | None, poll_interval_s: float, moment: Moment
 ) -> Step:

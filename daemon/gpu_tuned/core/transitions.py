@@ -91,11 +91,13 @@ def _trusted(state: GpuState, seen: Seen) -> Seen:
     """A look without its counters where a setting cannot be read of which the original is known: a driver that hands
     out nonsense does so for both, and an original that is dropped is lost for good. The next look that can read it
     compares with the counters of before."""
+    if seen.counters_ns is None:
+        return seen
     blind = any(
         isinstance(reading, Unread) and reading is not NO_GETTER and state.original(setting) is not None
         for setting, reading in seen.readings.items()
     )
-    return replace(seen, counters_ns=None) if blind and seen.counters_ns is not None else seen
+    return replace(seen, counters_ns=None) if blind else seen
 
 
 def described(state: GpuState, board: Board) -> GpuState:
@@ -145,7 +147,7 @@ def _begun_anew(state: GpuState, why: str, moment: Moment) -> Change:
 
 def _with_originals(state: GpuState, seen: Seen, moment: Moment, *, late: bool) -> GpuState:
     """With what this look found, for every setting of which that is not known yet."""
-    if state.board is None:
+    if state.board is None or all(_begun(state.tracks.get(s), reading) for s, reading in seen.readings.items()):
         return state
     originals: Mapping[Setting, Original] = {}
     if any(s not in state.tracks or state.tracks[s].original is None for s in seen.readings):
@@ -162,6 +164,13 @@ def _with_originals(state: GpuState, seen: Seen, moment: Moment, *, late: bool) 
         if original is not track.original or met is not track.met:
             new[setting] = replace(track, original=original, met=met)
     return replace(state, tracks={**state.tracks, **new}) if new else state
+
+
+def _begun(track: Track | None, reading: Reading) -> bool:
+    """Whether nothing more of its beginning can be learned from this reading."""
+    if track is None or track.original is None:
+        return False
+    return track.met is not None or isinstance(reading, Unread)
 
 
 # --- what is wished of it
@@ -238,11 +247,11 @@ def _decided(
 ) -> Change:
     writes: dict[Setting, Value] = {}
     said: list[Said] = []
-    tracks: dict[Setting, Track] = dict(state.tracks)
+    changed: dict[Setting, Track] = {}
     reverted = told = False
     for setting in _settings(state):
         reading = seen.readings.get(setting)
-        track = tracks.get(setting)
+        track = known = state.tracks.get(setting)
         if track is None:
             if reading is None:
                 continue
@@ -255,19 +264,23 @@ def _decided(
             steps.append(drift.forget_lock(steps[-1].track if steps else track, lost, moment, hushed=not told))
         track = steps[-1].track if steps else track
         track = _aimed(state, track, reading, moment)
+        if track is known and drift.rests(track, reading):
+            continue
         was_open = track.open
         step = drift.look(track, reading, _default(state, setting), poll_interval_s, moment)
         steps.append(step)
         reverted |= step.track.open and not was_open
         if step.write is not None:
             writes[setting] = step.write
-        if step.track is not tracks.get(setting):
-            tracks[setting] = step.track
+        if step.track is not known:
+            changed[setting] = step.track
         if step.notes or len(steps) > 1:
             told |= any(note.kind in (EventKind.DRIFTED, EventKind.CONTESTED) for note in step.notes)
             said += [Said(note, setting) for one in steps for note in one.notes]
     ordered = {setting: writes[setting] for setting in Setting if setting in writes}
-    return Change(replace(state, tracks=tracks), ordered, tuple(said))
+    if changed:
+        state = replace(state, tracks={**state.tracks, **changed})
+    return Change(state, ordered, tuple(said))
 
 
 def _default(state: GpuState, setting: Setting) -> Value | None:
