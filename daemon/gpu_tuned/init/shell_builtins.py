@@ -15,7 +15,7 @@ from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_scripts import script, shift_lines, text_of
 from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status
 from gpu_tuned.init.shell_tests import CHANGING, forget_changed
-from gpu_tuned.init.shell_values import NOT_KNOWN, Text, Variables, many, one
+from gpu_tuned.init.shell_values import MAYBE_UNSET, NOT_KNOWN, Text, Variables, many, one
 
 if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
@@ -270,7 +270,11 @@ def _unset(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
             here.forget_functions()
         elif functions or word.text not in here.variables.single:
             here.functions.pop(word.text, None)
-    return GOOD if functions else _changing(walk, words, here, node)
+    if functions:
+        return GOOD
+    status = _changing(walk, words, here, node)
+    here.variables.single |= {word.text: MAYBE_UNSET for word in words if word.text in here.variables.single}
+    return status
 
 
 def _false(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:

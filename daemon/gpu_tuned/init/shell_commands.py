@@ -25,7 +25,7 @@ from gpu_tuned.init.shell_nodes import Command, Pipeline, Simple, Word
 from gpu_tuned.init.shell_runners import documents, through
 from gpu_tuned.init.shell_scripts import DEEPEST, script, subshell, text_of
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Program, Status, Way, either
-from gpu_tuned.init.shell_values import Text, many
+from gpu_tuned.init.shell_values import MAYBE_UNSET, Text, many
 
 if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
@@ -75,7 +75,8 @@ def unset(words: Sequence[Word], line: int, here: Here) -> None:
     if not here.nounset:
         return
     for part in (part for word in words for part in word.parts):
-        if part.kind == "var" and not part.op and part.text not in here.variables.single:
+        held = here.variables.single.get(part.text, MAYBE_UNSET)
+        if part.kind == "var" and not part.op and held == MAYBE_UNSET:
             given = here.variables.arguments
             if part.text.isdigit() and given is not None and int(part.text) <= len(given):
                 continue

@@ -149,6 +149,7 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
                 here.doubt_rest("script", f"{shown([path.text])}, which line {line} takes in, {why}")
         return OPEN
     where, text = found
+    may_run = bool(shell) or walk.files.runs(where)
     if not shell:
         asked = shell_of(text)
         if asked is None:
@@ -156,7 +157,7 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
                 walk.seen.programs.append(Program(where, here.file, line, here.reached().doubt))
             return OPEN
         shell, flags = asked
-        if not walk.files.runs(where):
+        if not may_run:
             here = here.fork(here.way.doubted(Kind.NOT_STARTED, f"{where} may not be executed"))
     if where in here.calls or len(here.calls) > DEEPEST:
         here.doubt_rest("script", f"{where} runs itself", Kind.UNREADABLE)
@@ -180,7 +181,8 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         return _lines(walk, text, inner, here, problem)
     status = walk.run(body, inner)
     if not source:
-        return _end(status, inner, here)
+        ended = _end(status, inner, here)
+        return ended if may_run else OPEN  # what is not run fails, whatever its last command would have come to
     here.adopt(inner)
     if here.left == "return":
         here.left = ""

@@ -32,6 +32,8 @@ class Text:
 
 
 NOT_KNOWN = Text(UNKNOWN)
+MAYBE_UNSET = Text(UNKNOWN + UNKNOWN)
+"""Of a name that only one of two ways sets."""
 
 
 @dataclass(slots=True)
@@ -67,7 +69,10 @@ class Variables:
     def join(self, other: Variables) -> None:
         """Keep what is the same in both."""
         for name in {*self.single, *other.single}:
-            if self.single.get(name) != other.single.get(name):
+            mine, theirs = self.single.get(name), other.single.get(name)
+            if mine is None or theirs is None or MAYBE_UNSET in (mine, theirs):
+                self.single[name] = MAYBE_UNSET
+            elif mine != theirs:
                 self.single[name] = NOT_KNOWN
         for name in {*self.lists, *other.lists}:
             if self.lists.get(name) != other.lists.get(name):
