@@ -82,6 +82,7 @@ def test_no_gpu_at_all_is_not_in_order_where_some_setting_is_required() -> None:
     stage.turn(2)
     assert not stage.mailbox.document["gpus"]
     assert (stage.exit_code, stage.wait_code) == (1, 1)
+    assert not stage.settled, "one may still come"
     stage.load(policy("power_limit_w = 450"))
     assert (stage.exit_code, stage.wait_code) == (0, 0)
 

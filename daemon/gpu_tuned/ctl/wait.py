@@ -64,7 +64,7 @@ def settled(document: StatusReply) -> bool:
         return False
     if document["policy"]["state"] == "none":
         return True
-    if document["host"].get("message") or _unknown(document):
+    if document["host"].get("message") or _unknown(document) or verdict.missing_all(document):
         return False
     return not any(row["state"] in _PENDING and not row["in_order"] for _, row in _rows(document))
 
