@@ -44,7 +44,7 @@ def policy_files(config: str, owners: frozenset[int] | None) -> PolicyFiles:
     return PolicyFiles(
         lambda: policy_file.load_sources(Path(config), owners).to_json(),
         lambda sources: policy_file.parse_sources(policy_file.Sources.from_json(sources)),
-        lambda: policy_file.stamp(Path(config)),
+        lambda: policy_file.stamp(config),
     )
 
 

@@ -232,6 +232,14 @@ def test_a_lock_that_counts_as_lost_is_requested_again_and_is_no_contest():
     assert EventKind.CONTESTED not in story.said
 
 
+def test_a_lock_rests_only_as_long_as_it_counts_as_requested():
+    story = lock_story()
+    story.look()
+    assert drift.rests(story.track, NO_GETTER)
+    assert not drift.rests(replace(story.track, accepted=None), NO_GETTER)
+    assert not drift.rests(replace(story.track, ours=False), NO_GETTER)
+
+
 def test_a_lock_seen_broken_under_load_again_and_again_is_a_contest():
     story = lock_story()
     for _ in range(3):

@@ -291,3 +291,15 @@ def test_the_table_is_what_nvml_says() -> None:
     assert sorted(bits) == [1 << n for n in range(11)]
     assert sorted(r.counter for r in Reason if r.counter) == [74, 76, 77, 78, 79, 269, 270, 271]
     assert len({reason.word for reason in Reason}) == len(Reason)
+
+
+def test_what_is_counted_between_two_questions_is_seen_at_the_next() -> None:
+    """Also within one bucket of the longer windows, where nothing else changes."""
+    throttle = Throttle()
+    for at_s in (0.0, 1.0, 2.0):
+        throttle.observe(at_s, Reason.SW_THERMAL.bit, None)
+        counted = row(throttle, at_s, Reason.SW_THERMAL)
+        assert (counted["minute_s"], counted["hour_s"], counted["day_s"]) == pytest.approx(
+            (at_s, at_s, at_s), abs=0.6
+        )
+        assert counted["day_s"] == counted["hour_s"]

@@ -154,12 +154,12 @@ def _with_profiles(documents: tuple[Source, ...], config: Path, problems: list[s
     return Sources(documents, tuple(profiles), tuple(sorted(available)), partial)
 
 
-def stamp(path: Path) -> object:
+def stamp(path: str) -> object:
     """Compares unequal once the file, a drop-in or an owner's profile was changed, came or went. Raises nothing."""
-    # Strings and no Path: it is asked for twice a pass, and making a Path costs more than asking the kernel.
-    marks: list[object] = [_mark(str(path))]
+    # Strings and no Path: it is asked for at each pass, and making a Path costs more than asking the kernel.
+    marks: list[object] = [_mark(path)]
     for folder in (DROP_INS, PROFILES):
-        directory = os.path.join(path.parent, folder)
+        directory = os.path.join(os.path.dirname(path), folder)
         marks += [(name, _mark(f"{directory}/{name}")) for name in _toml_names(directory, [])]
     return marks
 

@@ -78,9 +78,14 @@ def _same(one: Wish | None, other: Wish | None) -> bool:
 
 def rests(track: Track, reading: Reading | None) -> bool:
     """Whether a look with this reading would change nothing, write nothing and tell nothing: as nearly always."""
-    if track.state not in (State.HELD, State.UNMANAGED) or track.open or track.restored is not None:
+    if track.open or track.restored is not None or track.observed is None:
         return False
-    return track.observed is not None and (reading is None or reading == track.observed)
+    if track.state is State.REQUESTED:
+        if not track.ours or track.accepted != track.goal:
+            return False
+    elif track.state is not State.HELD and track.state is not State.UNMANAGED:
+        return False
+    return reading is None or reading == track.observed
 
 
 def look(

@@ -147,7 +147,12 @@ def _begun_anew(state: GpuState, why: str, moment: Moment) -> Change:
 
 def _with_originals(state: GpuState, seen: Seen, moment: Moment, *, late: bool) -> GpuState:
     """With what this look found, for every setting of which that is not known yet."""
-    if state.board is None or all(_begun(state.tracks.get(s), reading) for s, reading in seen.readings.items()):
+    if state.board is None:
+        return state
+    for setting, reading in seen.readings.items():
+        if not _begun(state.tracks.get(setting), reading):
+            break
+    else:  # as at nearly every look
         return state
     originals: Mapping[Setting, Original] = {}
     if any(s not in state.tracks or state.tracks[s].original is None for s in seen.readings):
@@ -239,7 +244,7 @@ def looked(
     state = replace(state, presence=Presence.HERE, why=None, telemetry=seen.telemetry, looked=moment)
     state = _with_originals(state, seen, late=True, moment=moment)
     change = _decided(state, seen, verdicts, poll_interval_s, moment)
-    return replace(change, said=said + change.said)
+    return replace(change, said=said + change.said) if said else change
 
 
 def _decided(

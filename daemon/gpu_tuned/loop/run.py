@@ -150,9 +150,8 @@ class Loop:
         due_s = began_s + self.supervisor.interval_s
         if self.supervisor.released_until is not None:
             due_s = min(due_s, self.supervisor.released_until)
-        while not self._stopping:
-            left_s = due_s - self._clock.monotonic()
-            if left_s <= 0 or self._wake.wait(min(left_s, SLICE_S)):
+        while not self._stopping and (left_s := due_s - self._clock.monotonic()) > 0:
+            if self._wake.wait(min(left_s, SLICE_S)) or left_s <= SLICE_S:
                 break
             self._world.service.alive()
             if self._offset_s() - self._asleep_s > SLEPT_S or self.supervisor.in_force.changed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from gpu_tuned.core.errors import PolicyError
@@ -68,6 +67,8 @@ def nearest(word: object, known: Collection[str]) -> str | None:
     meant = word[:SHOWN_AT_MOST].strip().lower().replace("-", "_").replace(" ", "_")
     if meant in known:
         return meant
+    from difflib import get_close_matches  # a policy without a fault does not pay for it
+
     return next(iter(get_close_matches(meant, sorted(known), 1, 0.6)), None)
 
 

@@ -17,19 +17,21 @@ WINDOWS = ((MINUTE_S, 1), (HOUR_S, 60), (DAY_S, 900))
 class Ring:
     """One window of `window_s`, in buckets of `width_s` seconds that divide it."""
 
-    __slots__ = ("_buckets", "_newest", "_width_s", "window_s")
+    __slots__ = ("_buckets", "_newest", "_sum_s", "_width_s", "window_s")
 
     def __init__(self, window_s: int, width_s: int) -> None:
         self.window_s = window_s
         self._width_s = width_s
         self._buckets = array("d", bytes(8 * (window_s // width_s + 1)))
         self._newest: int | None = None
+        self._sum_s: float | None = None  # of all buckets, as long as none of them changes
 
     def add(self, from_s: float, to_s: float, seconds: float) -> None:
         """Count `seconds`, spread evenly from `from_s` to `to_s` (monotonic seconds)."""
         width, count = self._width_s, len(self._buckets)
         last = int(to_s // width)
         self._advance(last)
+        self._sum_s = None
         newest = last if self._newest is None else self._newest
         span = to_s - from_s
         first = int(from_s // width) if span > 0 else last
@@ -48,12 +50,16 @@ class Ring:
         self._advance(now)
         oldest = (now + 1) % count
         gone = (at_s - now * width) / width  # how much of the oldest bucket has left the window
-        total = sum(self._buckets) - self._buckets[oldest] * gone
+        if self._sum_s is None:
+            self._sum_s = sum(self._buckets)
+        total = self._sum_s - self._buckets[oldest] * gone
         return min(float(self.window_s), max(0.0, total))
 
     def _advance(self, to: int) -> None:
         """Empty the buckets between the newest and `to`."""
-        count = len(self._buckets)
+        if to == self._newest:
+            return
+        count, self._sum_s = len(self._buckets), None
         if self._newest is not None:
             for number in range(max(self._newest, to - count) + 1, to + 1):
                 self._buckets[number % count] = 0.0
@@ -76,7 +82,7 @@ class Ring:
         newest, amounts = raw[0], raw[1:]
         if newest > at_s // self._width_s or not all(0 <= ms <= self.window_s * 1000 for ms in amounts):
             raise ValueError("buckets of another time, or with more seconds than a window has")
-        self._newest = newest
+        self._newest, self._sum_s = newest, None
         for back, ms in enumerate(amounts):
             self._buckets[(newest - back) % count] = ms / 1000
 
