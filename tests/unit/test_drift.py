@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from gpu_tuned.core import drift
+from gpu_tuned.core import drift, lock_drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Refusal
 from gpu_tuned.core.lock_proof import Proof, Verdict
@@ -224,7 +224,7 @@ def test_a_lock_is_requested_once_and_never_called_held():
 def test_a_lock_that_counts_as_lost_is_requested_again_and_is_no_contest():
     story = lock_story()
     for _ in range(10):
-        story.take(drift.forget_lock(story.track, "a setting beside it was lost", story.moment))
+        story.take(lock_drift.forget(story.track, "a setting beside it was lost", story.moment))
         assert story.track.state is State.DRIFTED
         story.look()
     assert story.writes == 11
@@ -243,7 +243,7 @@ def test_a_lock_rests_only_as_long_as_it_counts_as_requested():
 def test_a_lock_seen_broken_under_load_again_and_again_is_a_contest():
     story = lock_story()
     for _ in range(3):
-        story.take(drift.judge_lock(story.track, Verdict(Proof.LOST, "2850 MHz under load, above"), story.moment))
+        story.take(lock_drift.judge(story.track, Verdict(Proof.LOST, "2850 MHz under load, above"), story.moment))
         story.look()
     assert story.track.state is State.CONTESTED
     assert story.said.count(EventKind.LOCK_LOST) == 2
@@ -252,7 +252,7 @@ def test_a_lock_seen_broken_under_load_again_and_again_is_a_contest():
 def test_confirmation_is_said_once():
     story = lock_story()
     for _ in range(2):
-        story.take(drift.judge_lock(story.track, Verdict(Proof.CONFIRMED), story.moment))
+        story.take(lock_drift.judge(story.track, Verdict(Proof.CONFIRMED), story.moment))
     assert story.said.count(EventKind.LOCK_CONFIRMED) == 1
     assert story.track.confirmed_at is not None
 
@@ -263,7 +263,7 @@ def test_a_lock_that_is_never_obeyed_is_nobodys_doing_and_is_tried_less_and_less
     for _ in range(2000):
         before = story.writes
         if story.track.state is State.REQUESTED:
-            story.take(drift.judge_lock(story.track, Verdict(Proof.NOT_OBEYED, "2850 MHz under load"), story.moment))
+            story.take(lock_drift.judge(story.track, Verdict(Proof.NOT_OBEYED, "2850 MHz under load"), story.moment))
             assert (story.track.state.value, story.track.in_order) == ("refused", False)
         story.look()
         if story.writes > before:
@@ -278,13 +278,13 @@ def test_a_lock_that_is_never_obeyed_is_nobodys_doing_and_is_tried_less_and_less
 def test_a_suspicion_is_said_once_and_ends_when_the_lock_is_seen_to_hold():
     story = lock_story()
     for _ in range(3):
-        story.take(drift.judge_lock(story.track, Verdict(Proof.SUSPECT, "flat at 1200 MHz"), story.moment))
+        story.take(lock_drift.judge(story.track, Verdict(Proof.SUSPECT, "flat at 1200 MHz"), story.moment))
         story.look()
         assert (story.track.state, story.track.message) == (State.REQUESTED, "flat at 1200 MHz")
         assert story.track.in_order
     assert story.said.count(EventKind.LOCK_SUSPECT) == 1
     assert story.writes == 1
-    story.take(drift.judge_lock(story.track, Verdict(Proof.CONFIRMED), story.moment))
+    story.take(lock_drift.judge(story.track, Verdict(Proof.CONFIRMED), story.moment))
     story.look()
     assert story.track.message is None
 

@@ -1,4 +1,4 @@
-"""The state machine of one setting. Every transition lives in this file; what it goes by is track.py's.
+"""The state machine of one setting. What it goes by is track.py's; what the clocks add for a lock is lock_drift.py's.
 
     any ──the goal changes in any way──> waiting, and nothing accepted or counted before is believed
     waiting ──equal──> held          waiting ──differs──> write ──> held | requested | refused
@@ -19,7 +19,6 @@ from typing import Any
 
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
-from gpu_tuned.core.lock_proof import Proof, Verdict
 from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
 from gpu_tuned.core.originals import Accepted
 from gpu_tuned.core.track import Moment, Note, State, Step, Track
@@ -101,18 +100,18 @@ def look(
     if wish is None:
         return _unmanaged(track, found, moment)
     if track.restored is not None:
-        return Step(_enter(track, State.RESTORED, track.restored, moment))
+        return Step(enter(track, State.RESTORED, track.restored, moment))
     if isinstance(goal, Pending):
-        return Step(_enter(track, State.WAITING, str(goal), moment))
+        return Step(enter(track, State.WAITING, str(goal), moment))
     if isinstance(goal, Refusal):
         return _refuse(track, str(goal), moment)
     if wish.watched:
         return _watched(track, wish, before, found, moment)
     if seen is None or goal is None:
-        return Step(_enter(track, State.WAITING, NOT_LOOKED_AT, moment))
+        return Step(enter(track, State.WAITING, NOT_LOOKED_AT, moment))
     readable = wish.setting.readable
     if readable and isinstance(seen, Unread):
-        return Step(_enter(track, State.WAITING, f"cannot be read: {seen.why}", moment))
+        return Step(enter(track, State.WAITING, f"cannot be read: {seen.why}", moment))
     wanted = goal if track.accepted is None else track.accepted
     if satisfies(wish, wanted, seen) if readable else track.accepted == goal:
         return _agrees(track, State.HELD if readable else State.REQUESTED, moment)
@@ -120,7 +119,7 @@ def look(
     if track.ours and not track.open:
         track, notes = _revert(track, wish, found, default, poll_interval_s, moment)
     elif track.state in (State.HELD, State.REQUESTED):
-        track = _enter(track, State.WAITING, "to be written", moment)
+        track = enter(track, State.WAITING, "to be written", moment)
     due = wish.required or moment.mono >= track.next_write
     return Step(track, goal if due else None, notes)
 
@@ -134,7 +133,7 @@ def _with(track: Track, **changes: Any) -> Track:
     return track
 
 
-def _enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
+def enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
     since = track.since if track.state is state else moment.wall
     return _with(track, state=state, since=since, message=message)
 
@@ -143,13 +142,13 @@ def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
     message = track.restored or (LEFT if track.left else None)
     tell = track.left and track.state is not State.UNMANAGED
     notes = (Note(EventKind.UNMANAGED, found),) if tell else ()
-    return Step(_enter(track, State.UNMANAGED, message, moment), notes=notes)
+    return Step(enter(track, State.UNMANAGED, message, moment), notes=notes)
 
 
 def _refuse(track: Track, why: str, moment: Moment) -> Step:
     said = track.state is State.REFUSED and track.message == why
     notes = () if said else (Note(EventKind.REFUSED, None, why),)
-    return Step(_enter(track, State.REFUSED, why, moment), notes=notes)
+    return Step(enter(track, State.REFUSED, why, moment), notes=notes)
 
 
 def _watched(track: Track, wish: Wish, before: Track, found: Value | None, moment: Moment) -> Step:
@@ -161,7 +160,7 @@ def _watched(track: Track, wish: Wish, before: Track, found: Value | None, momen
             notes = (Note(EventKind.WATCHED_CHANGED, found),)
         elif fits is False:
             notes = (Note(EventKind.WATCHED_DIFFERS, found),)
-    return Step(_enter(_with(track, fits=fits), State.WATCHED, message, moment), notes=notes)
+    return Step(enter(_with(track, fits=fits), State.WATCHED, message, moment), notes=notes)
 
 
 def _fits(track: Track, wish: Wish, before: Track) -> tuple[bool | None, str | None]:
@@ -187,12 +186,12 @@ def _agrees(track: Track, state: State, moment: Moment) -> Step:
         # A pause ends with the failure that it was for: what is as wished now has cured it.
         # Of a lock only the clocks can say so.
         calm = _with(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
-        return Step(_enter(calm, state, track.message if track.state is state else None, moment))
+        return Step(enter(calm, state, track.message if track.state is state else None, moment))
     quiet_s = max(QUIET_MIN_S, 2 * (track.every_s or 0.0), 2 * track.pause_s)
     if track.last_drift is not None and moment.mono - track.last_drift < quiet_s:
         return Step(track)
     calm = _with(track, in_row=0, pause_s=0.0, next_write=0.0)
-    return Step(_enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
+    return Step(enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
 
 
 def _revert(  # noqa: PLR0913 - a part of `look`, which knows all of this
@@ -215,17 +214,17 @@ def _revert(  # noqa: PLR0913 - a part of `look`, which knows all of this
         cause = track.message or "cause not known"
     if track.in_row < CONTEST_AFTER:
         kind = EventKind.DRIFTED if readable else EventKind.LOCK_LOST
-        return _enter(track, State.DRIFTED, cause, moment), (Note(kind, found, cause),)
+        return enter(track, State.DRIFTED, cause, moment), (Note(kind, found, cause),)
     rhythm_s = round(track.every_s or 0.0, 1)
     message = f"somebody changes it back: {track.in_row} times, about every {rhythm_s:g} s"
     if track.state is State.CONTESTED:
         pause_s = min(PAUSE_MAX_S, 2 * track.pause_s)
         track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
-        return _enter(track, State.CONTESTED, message, moment), ()
+        return enter(track, State.CONTESTED, message, moment), ()
     then = "required, so written at every look" if wish.required else "from now on written less and less often"
     detail = {"count": track.in_row, "rhythm_s": rhythm_s, "then": then}
     track = replace(track, pause_s=max(poll_interval_s, 0.001))
-    return _enter(track, State.CONTESTED, message, moment), (Note(EventKind.CONTESTED, found, cause, detail),)
+    return enter(track, State.CONTESTED, message, moment), (Note(EventKind.CONTESTED, found, cause, detail),)
 
 
 def about_to_write(track: Track) -> Track:
@@ -262,7 +261,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
     if track.state is State.CONTESTED:
         return Step(track, notes=(note,) if track.in_row == CONTEST_AFTER else ())
     track = replace(track, pause_s=0.0 if readable else track.pause_s, next_write=0.0)
-    return Step(_enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
+    return Step(enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
 
 def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
@@ -295,7 +294,7 @@ def _left_alone(track: Track, message: str, moment: Moment) -> Track:
 def taken_up(track: Track, moment: Moment) -> Track:
     """What was handed back is the policy's again, and no pause counts."""
     if track.restored is not None:
-        track = _enter(replace(track, restored=None, observed=None), State.WAITING, NOT_LOOKED_AT, moment)
+        track = enter(replace(track, restored=None, observed=None), State.WAITING, NOT_LOOKED_AT, moment)
     return _with(track, next_write=0.0)
 
 
@@ -304,49 +303,6 @@ def fresh(track: Track) -> Track:
     what was read before to another time."""
     track = replace(track, open=False, in_row=0, last_drift=None, pause_s=0.0, next_write=0.0, observed=None)
     return replace(track, state=State.WAITING, message=NOT_LOOKED_AT) if track.wish is not None else track
-
-
-def forget_lock(track: Track, cause: str, moment: Moment, *, hushed: bool = False) -> Step:
-    """A lock counts as lost because something beside it was; not held against a rival. `hushed`: not said, for what
-    was lost beside it is contested, and that was."""
-    if track.state is State.WATCHED:
-        return Step(replace(track, fits=None, message=UNREADABLE, confirmed_at=None))
-    if track.accepted is None:
-        return Step(track)
-    track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0, hushed=hushed)
-    notes = () if hushed else (Note(EventKind.LOCK_LOST, cause=cause),)
-    return Step(_enter(track, State.DRIFTED, cause, moment), notes=notes)
-
-
-def judge_lock(track: Track, verdict: Verdict, moment: Moment) -> Step:
-    """What the clocks under load say of a lock that was requested, or that is watched."""
-    if track.state is State.WATCHED:
-        return _judge_watched(track, verdict, moment)
-    if verdict.proof is Proof.CONFIRMED:  # said the first time only
-        notes = (Note(EventKind.LOCK_CONFIRMED),) if track.confirmed_at is None else ()
-        return Step(replace(track, confirmed_at=moment.wall, message=None, pause_s=0.0), notes=notes)
-    if verdict.proof is Proof.LOST:  # the look that follows counts it as a revert
-        return Step(replace(track, accepted=None, confirmed_at=None, message=verdict.evidence))
-    if verdict.proof is Proof.NOT_OBEYED:  # as a write that did nothing, tried again less and less often: no rival
-        known, lost = bool(track.pause_s), replace(track, accepted=None, ours=False, open=False, confirmed_at=None)
-        step = failed(lost, f"requested, and not kept to: {verdict.evidence}", moment, kept=False)
-        return Step(replace(step.track, hushed=known), notes=() if known else step.notes)
-    if verdict.proof is Proof.SUSPECT and track.message is None:
-        track = replace(track, message=verdict.evidence)
-        return Step(track, notes=(Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),))
-    return Step(track)
-
-
-def _judge_watched(track: Track, verdict: Verdict, moment: Moment) -> Step:
-    """A lock that is somebody else's to request: the clocks alone can say whether it is in force."""
-    if verdict.proof is Proof.CONFIRMED:
-        return Step(replace(track, fits=True, message=None, confirmed_at=moment.wall))
-    if verdict.proof not in (Proof.LOST, Proof.NOT_OBEYED):
-        return Step(track)
-    notes = () if track.fits is False else (Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),)
-    return Step(
-        replace(track, fits=False, message=f"not in force: {verdict.evidence}", confirmed_at=None), notes=notes
-    )
 
 
 def silent(setting: Setting, track: Track) -> bool:

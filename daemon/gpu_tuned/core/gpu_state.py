@@ -1,6 +1,6 @@
 """Everything known of one GPU, as one value.
 
-The loop holds these values and hands them out to be read; they change in core/transitions.py alone. A GPU is here, or
+The loop holds these values and hands them out to be read; they change in core/transitions/ alone. A GPU is here, or
 it is away for a reason, and what its settings are while it is away follows from that reason alone (core/status.py):
 there is nothing that could be forgotten to be updated. The host's own settings are held the same way, as a device
 without a driver.

@@ -1,4 +1,4 @@
-"""Everything known of one setting on one GPU. Changed by the transitions of drift.py alone."""
+"""Everything known of one setting on one GPU. Changed by the transitions of drift.py and lock_drift.py alone."""
 
 from __future__ import annotations
 

@@ -1,0 +1,31 @@
+"""Every way in which what is known of a GPU changes.
+
+A transition is pure: it takes a state and gives the next one, with what is to be written and told. The loop holds the
+result; nobody else makes one. One setting's own part of a transition is core/drift.py's.
+"""
+
+from gpu_tuned.core.transitions.looks import looked, told_xid, with_telemetry
+from gpu_tuned.core.transitions.presence import away, bound, described, host, met, slept
+from gpu_tuned.core.transitions.wishes import found_before, hurried, wished
+from gpu_tuned.core.transitions.writes import about_to_write, handed_back, not_put_back, not_written, unsaved, wrote
+
+__all__ = [
+    "about_to_write",
+    "away",
+    "bound",
+    "described",
+    "found_before",
+    "handed_back",
+    "host",
+    "hurried",
+    "looked",
+    "met",
+    "not_put_back",
+    "not_written",
+    "slept",
+    "told_xid",
+    "unsaved",
+    "wished",
+    "with_telemetry",
+    "wrote",
+]

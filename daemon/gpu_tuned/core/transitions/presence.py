@@ -1,0 +1,152 @@
+"""A GPU comes, goes, sleeps, or begins a new driver initialisation; what was found at first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gpu_tuned.core import drift, lock_drift
+from gpu_tuned.core.events import EventKind
+from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Presence, Said
+from gpu_tuned.core.model import LOCKS, NO_GETTER, Board, Reading, Seen, Setting, Unread, Value
+from gpu_tuned.core.originals import Initialisation, Original, found_at, why_new_since
+from gpu_tuned.core.settings import factory_default
+from gpu_tuned.core.track import Moment, Note, Step, Track
+
+
+def _told(kind: EventKind, cause: str | None = None) -> tuple[Said, ...]:
+    return (Said(Note(kind, cause=cause)),)
+
+
+def host(tracks: Mapping[Setting, Track], absent: Mapping[Setting, str], moment: Moment) -> GpuState:
+    """The machine itself: what the kernel holds. `absent`: what this kernel does not have, and why."""
+    return GpuState(HOST, Board(HOST, -1, absent=absent), Presence.HERE, tracks=tracks, looked=moment)
+
+
+def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Change:
+    """It cannot be looked at. Told once for each reason; sleep and a driver that is away as a whole are told of
+    elsewhere, or not at all."""
+    if (state.presence, state.why) == (presence, why):
+        return Change(state)
+    since = state.since if state.presence is presence else moment.wall
+    silent = presence in (Presence.ASLEEP, Presence.WAITING, Presence.RELEASED)
+    said = () if silent else _told(EventKind.GPU_WAITING, why)
+    return Change(replace(state, presence=presence, why=why, since=since), said=said)
+
+
+def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: Moment) -> Change:
+    """The first look after the driver was attached, or after this GPU answered again."""
+    was_away = state.presence not in (Presence.HERE, Presence.ASLEEP) and state.board is not None
+    known, seen = state.initialisation, trusted(state, seen)
+    first = state.board is None and not any(track.original for track in state.tracks.values())
+    why = None if first else why_new_since(known, state.written(), board, seen, binding)
+    began = known.bound(binding) if not why else Initialisation(binding)
+    state = replace(
+        state,
+        gpu=board.gpu,
+        board=board,
+        presence=Presence.HERE,
+        why=None,
+        since=moment.wall,
+        initialisation=began.counted(seen.counters_ns),
+    )
+    said = _told(EventKind.GPU_BACK) if was_away else ()
+    if why is not None:
+        return renewed(state, why, seen, moment, said)
+    change = _begun_anew(state, "the GPU was away", moment) if was_away else Change(state)
+    return Change(with_originals(change.state, seen, late=not first, moment=moment), said=said + change.said)
+
+
+def trusted(state: GpuState, seen: Seen) -> Seen:
+    """A look without its counters where a setting cannot be read of which the original is known: a driver that hands
+    out nonsense does so for both, and an original that is dropped is lost for good. The next look that can read it
+    compares with the counters of before."""
+    if seen.counters_ns is None:
+        return seen
+    blind = any(
+        isinstance(reading, Unread) and reading is not NO_GETTER and state.original(setting) is not None
+        for setting, reading in seen.readings.items()
+    )
+    return replace(seen, counters_ns=None) if blind else seen
+
+
+def described(state: GpuState, board: Board) -> GpuState:
+    """A GPU whose board is known although it could not be looked at."""
+    return replace(state, gpu=board.gpu, board=board)
+
+
+def bound(state: GpuState, binding: str) -> GpuState:
+    """Its binding to the driver was seen only now."""
+    return replace(state, initialisation=state.initialisation.bound(binding))
+
+
+def slept(state: GpuState, moment: Moment) -> Change:
+    """The machine was suspended: limits may be wrong, and locks are gone."""
+    return _begun_anew(state, "the machine slept", moment) if state.here else Change(state)
+
+
+def renewed(state: GpuState, why: str, seen: Seen, moment: Moment, said: tuple[Said, ...] = ()) -> Change:
+    """A new driver initialisation: originals end, locks are gone, rivals are forgotten."""
+    tracks = {s: _ended(track, seen.readings.get(s), default_of(state, s)) for s, track in state.tracks.items()}
+    began = Initialisation(state.initialisation.binding).counted(seen.counters_ns)
+    change = _begun_anew(replace(state, tracks=tracks, initialisation=began), why, moment)
+    state = with_originals(change.state, seen, late=False, moment=moment)
+    return Change(state, said=said + _told(EventKind.REINITIALISED, why) + change.said)
+
+
+def _ended(track: Track, reading: Reading | None, default: Value | None) -> Track:
+    """A setting whose driver initialisation has ended. Where that is noticed only after a value of ours was written
+    again, that value is no original: the one known is nearer to what was found at first. The `default` is what an
+    initialisation begins with, whoever wishes for it."""
+    ours = track.ours and track.accepted is not None and reading == track.accepted and reading != default
+    return replace(track, original=track.original if ours else None, met=None, before=None)
+
+
+def _begun_anew(state: GpuState, why: str, moment: Moment) -> Change:
+    """What is found next is no rival's doing: nothing that was paused waits on, and locks count as lost."""
+    said: list[Said] = []
+    tracks = {}
+    for setting, track in state.tracks.items():
+        step = Step(drift.fresh(track))
+        if setting in LOCKS:
+            step = lock_drift.forget(step.track, why, moment)
+        tracks[setting] = step.track
+        said += [Said(note, setting) for note in step.notes]
+    return Change(replace(state, tracks=tracks), said=tuple(said))
+
+
+def with_originals(state: GpuState, seen: Seen, moment: Moment, *, late: bool) -> GpuState:
+    """With what this look found, for every setting of which that is not known yet."""
+    if state.board is None:
+        return state
+    for setting, reading in seen.readings.items():
+        if not _begun(state.tracks.get(setting), reading):
+            break
+    else:  # as at nearly every look
+        return state
+    originals: Mapping[Setting, Original] = {}
+    if any(s not in state.tracks or state.tracks[s].original is None for s in seen.readings):
+        originals = found_at(state.board, seen, late=late)
+    new = {}
+    for setting, reading in seen.readings.items():
+        track = state.tracks.get(setting) or drift.new_track(moment)
+        # Once something of ours was in force in this initialisation, what is read is no original any more. A first
+        # reading since it began (`met`) that is not our value shows that nothing of ours was.
+        first = track.met is None and track.before is None and reading != track.accepted
+        ours = late and not first and (track.ours or track.accepted is not None or track.before is not None)
+        original = track.original if ours else track.original or originals.get(setting)
+        met = reading if track.met is None and not isinstance(reading, Unread) else track.met
+        if original is not track.original or met is not track.met:
+            new[setting] = replace(track, original=original, met=met)
+    return replace(state, tracks={**state.tracks, **new}) if new else state
+
+
+def _begun(track: Track | None, reading: Reading) -> bool:
+    """Whether nothing more of its beginning can be learned from this reading."""
+    if track is None or track.original is None:
+        return False
+    return track.met is not None or isinstance(reading, Unread)
+
+
+def default_of(state: GpuState, setting: Setting) -> Value | None:
+    return factory_default(state.board, setting) if state.board else None
