@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core.throttle.power_cap import Capping, Limiter
 from gpu_tuned.core.throttle.reasons import Kind, Reason
-from gpu_tuned.core.throttle.windows import Windows
+from gpu_tuned.core.throttle.windows import DAY_S, HOUR_S, MINUTE_S, Windows
 
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Reason as ReasonRow
@@ -195,12 +195,15 @@ class Meter:
     def _counted(self, row: ReasonRow, windows: Windows | None, account: Account, at_s: float) -> ReasonRow:
         minute_s, hour_s, day_s = windows.seconds(at_s) if windows else (0.0, 0.0, 0.0)
         uncounted_s = 0.0
-        if self._waiting:
-            waiting = [stretch for stretch in self._waiting if stretch.account is account]
-            uncounted_s = sum(stretch.ns for stretch in waiting) / 1e9
-            minute_s = min(60.0, minute_s + sum(stretch.within(at_s, 60.0) for stretch in waiting))
-            hour_s = min(3600.0, hour_s + sum(stretch.within(at_s, 3600.0) for stretch in waiting))
-            day_s = min(86400.0, day_s + sum(stretch.within(at_s, 86400.0) for stretch in waiting))
+        for stretch in self._waiting:
+            if stretch.account is account:
+                seconds = stretch.ns / 1e9
+                recent = stretch.from_s >= at_s - MINUTE_S  # as nearly always; it is inside of every window then
+                uncounted_s += seconds
+                minute_s += seconds if recent else stretch.within(at_s, MINUTE_S)
+                hour_s += seconds if recent else stretch.within(at_s, HOUR_S)
+                day_s += seconds if recent else stretch.within(at_s, DAY_S)
+        minute_s, hour_s, day_s = min(minute_s, MINUTE_S), min(hour_s, HOUR_S), min(day_s, DAY_S)
         row["uncounted_s"] = round(uncounted_s, 3)
         row["minute_s"], row["hour_s"], row["day_s"] = round(minute_s, 3), round(hour_s, 3), round(day_s, 3)
         row["start_s"] = round((windows.total_ns if windows else 0) / 1e9 + uncounted_s, 3)
