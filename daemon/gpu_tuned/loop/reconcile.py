@@ -138,7 +138,7 @@ class Reconciler:
         return tuple(said)
 
     def _act(self, state: GpuState, writes: Mapping[Setting, Value]) -> None:
-        """Write, each on its own, after what they replace is saved."""
+        """Write, each on its own, after what they replace is saved. What came of it the turn saves at its end."""
         due = list(writes)
         first = transitions.unsaved(state, due)
         state = self._take(Change(transitions.about_to_write(state, due)))
@@ -146,7 +146,6 @@ class Reconciler:
             due = self._saved(state, first, due)
         for setting in due:
             self._write(self._now(state), setting, writes[setting])
-        self.settle()
         if due and state.gpu is not HOST:
             seen = self._gpus.see(state.gpu.uuid, Look())
             self._cap(self._take(Change(transitions.with_telemetry(self._now(state), seen.telemetry))))
