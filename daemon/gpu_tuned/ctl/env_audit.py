@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from gpu_tuned.core.audit_request import AuditRequest
 from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl.render.text import clean
 from gpu_tuned.ctl.verdict import DIFFERS, IN_ORDER, USAGE
@@ -67,12 +68,14 @@ def run(options: Options) -> int:
     environment = options.looks.environment()
     pids = [*options.pid, *(environment.gpu_pids() if options.gpu_processes else ())]
     found = environment.audit(
-        options.paths,
-        reader=options.reader,
-        components=options.component,
-        pids=pids,
-        everything=options.all,
-        standard_input=sys.stdin.read,
+        AuditRequest(
+            paths=tuple(options.paths),
+            reader=options.reader,
+            components=tuple(options.component),
+            pids=tuple(pids),
+            everything=options.all,
+            standard_input=sys.stdin.buffer.read() if "-" in options.paths else None,
+        )
     )
     from gpu_tuned.ctl.render import findings
 

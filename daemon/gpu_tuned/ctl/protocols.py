@@ -5,6 +5,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Any, Protocol
 
+    from gpu_tuned.core.audit_request import AuditRequest
     from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.core.wire import Gpu, PlanReply
 
@@ -20,16 +21,7 @@ if TYPE_CHECKING:
         def listing(self, pattern: str | None) -> Json: ...
         @property
         def gpu_pids(self) -> Callable[[], tuple[int, ...]]: ...
-        def audit(  # noqa: PLR0913 - the options of the command, each by its name
-            self,
-            paths: Sequence[str],
-            *,
-            reader: str | None,
-            components: Sequence[str],
-            pids: Sequence[int],
-            everything: bool,
-            standard_input: Callable[[], str],
-        ) -> Json: ...
+        def audit(self, request: AuditRequest) -> Json: ...
 
     class Looks(Protocol):
         """What verbs look at beside the socket, as main hands it to them: one method each. A method raises errors of

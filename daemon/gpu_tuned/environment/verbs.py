@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from gpu_tuned.core.audit_request import AuditRequest
+
 
 def explain(name: str, components: Sequence[str]) -> dict[str, Any]:
     """See environment/explain.py. `components` are words as "vllm=0.33.0"; raises UsageError for an unknown one."""
@@ -72,26 +74,11 @@ gpu_pids: Callable[[], tuple[int, ...]] = _nobody_asked
 """The processes that the driver lists on the GPUs; main hands over how to ask, which only an adapter may."""
 
 
-def audit(  # noqa: PLR0913 - the options of the command, each by its name
-    paths: Sequence[str],
-    *,
-    reader: str | None,
-    components: Sequence[str],
-    pids: Sequence[int],
-    everything: bool,
-    standard_input: Callable[[], str],
-) -> dict[str, Any]:
+def audit(request: AuditRequest) -> dict[str, Any]:
     """See environment/audit/answer.py."""
     from gpu_tuned.environment.audit import answer
 
-    return answer.audit(
-        paths,
-        reader=reader,
-        components=components,
-        pids=pids,
-        everything=everything,
-        standard_input=standard_input,
-    )
+    return answer.audit(request)
 
 
 def _row(name: str) -> dict[str, Any]:
