@@ -6,8 +6,9 @@ from gpu_tuned.core.host_view import GpuView, HostView, Late, Place
 from gpu_tuned.core.model import Unread, watts
 from gpu_tuned.core.throttle import Reason
 from gpu_tuned.core.verdict import Finding, Verdict
+from gpu_tuned.core.words import listed
 from gpu_tuned.doctor.reference import reference_for
-from gpu_tuned.doctor.say import Check, One, listed, together
+from gpu_tuned.doctor.say import Check, One, together
 
 SEEN = Check("gpus-seen", "GPUs expected and seen")
 PERSISTENCE = Check("persistence", "persistence mode")

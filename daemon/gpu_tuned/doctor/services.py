@@ -6,7 +6,8 @@ from gpu_tuned.core.host_view import GpuView, HostView, Place
 from gpu_tuned.core.model import ComputeMode, Unread
 from gpu_tuned.core.rivals import RIVALS
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.doctor.say import Check, listed
+from gpu_tuned.core.words import listed
+from gpu_tuned.doctor.say import Check
 
 KEEPERS = Check("persistence-services", "persistence services")
 OTHERS = Check("rivals", "other writers")
