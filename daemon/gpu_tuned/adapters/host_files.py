@@ -195,13 +195,13 @@ def _running(base: str) -> frozenset[str] | Unread:
         folder = f"{base}/{layout}/system.slice"
         with suppress(OSError):
             return frozenset(name for name in os.listdir(folder) if name.endswith(".service"))
-    return Unread("systemd's control groups are not to be seen here")
+    return Unread("systemd's control groups cannot be seen here")
 
 
 def _processes(base: str) -> Mapping[str, str] | Unread:
     """Process id -> its name. Where process 1 is hidden, so may be others."""
     if text(f"{base}/proc/1/comm") is None:
-        return Unread("other users' processes are not to be seen here")
+        return Unread("other users' processes cannot be seen here")
     return {pid: text(f"{base}/proc/{pid}/comm") or "" for pid in os.listdir(f"{base}/proc") if pid.isdigit()}
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.options import Options
 
-HELP = "what in Compose files, Dockerfiles, env files, units is not read or wrong"
+HELP = "what is not read, gone or wrong in Compose files, Dockerfiles, env files, units"
 EXAMPLES = """\
 examples:
   gpu-tunedctl env audit compose.yaml     with the env files that it names
@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VERSION",
         action="append",
         default=[],
-        help="what runs there, where neither image nor command says it; may be said several times",
+        help="what runs there, where neither image nor command says it; may be given several times",
     )
     parser.add_argument(
         "--pid", metavar="PID", type=int, action="append", default=[], help="the environment of a running process"
