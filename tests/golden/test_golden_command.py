@@ -33,6 +33,7 @@ EXPECTED_CODES = {
     "over_budget": 1,
     "raised": 0,
     "released": 1,
+    "restored": 1,
     "rival": 0,
     "stalled": 0,
     "starting": 1,
