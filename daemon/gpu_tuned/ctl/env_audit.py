@@ -65,9 +65,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: Options) -> int:
     if not options.paths and not options.pid and not options.gpu_processes:
         raise UsageError("nothing to audit: name a file, a folder, --pid PID or --gpu-processes")
-    environment = options.looks.environment()
-    pids = [*options.pid, *(environment.gpu_pids() if options.gpu_processes else ())]
-    found = environment.audit(
+    pids = [*options.pid, *(options.looks.gpu_pids() if options.gpu_processes else ())]
+    found = options.looks.environment().audit(
         AuditRequest(
             paths=tuple(options.paths),
             reader=options.reader,

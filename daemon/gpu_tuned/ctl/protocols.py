@@ -2,7 +2,7 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, Protocol
 
     from gpu_tuned.core.audit_request import AuditRequest
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
         def show(self, profile: str, format: str, *, bare: bool = False) -> str: ...
         def write_cdi(self, profile: str, folder: str) -> dict[str, str]: ...
         def listing(self, pattern: str | None) -> Json: ...
-        @property
-        def gpu_pids(self) -> Callable[[], tuple[int, ...]]: ...
         def audit(self, request: AuditRequest) -> Json: ...
 
     class Looks(Protocol):
@@ -43,6 +41,9 @@ if TYPE_CHECKING:
 
         def environment(self) -> Environment:
             """What `env` asks."""
+
+        def gpu_pids(self) -> tuple[int, ...]:
+            """The processes that the driver lists on the GPUs. Raises DriverError."""
 
         def examine(self, root: str | None, container: str | None) -> Diagnosis:
             """What the doctor finds on the host below `root` (None: this one), or in a container by its name."""

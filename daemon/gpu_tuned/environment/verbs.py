@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from gpu_tuned.core.errors import UsageError
@@ -64,14 +64,6 @@ def listing(pattern: str | None) -> dict[str, Any]:
         names = [name for name in catalogue.names if fnmatchcase(name, pattern)]
         return {"names": [_row(name) for name in names]}
     return {"profiles": _profiles(), "components": explaining.components(catalogue)}
-
-
-def _nobody_asked() -> tuple[int, ...]:
-    raise UsageError("nothing here can ask the driver for its processes")
-
-
-gpu_pids: Callable[[], tuple[int, ...]] = _nobody_asked
-"""The processes that the driver lists on the GPUs; main hands over how to ask, which only an adapter may."""
 
 
 def audit(request: AuditRequest) -> dict[str, Any]:
