@@ -163,8 +163,8 @@ def _error(name: str, parameters: dict[str, Any]) -> GpuTunedError:
         return RemoteError(
             name,
             parameters,
-            f"the daemon does not know {what}: it may be older than this command (gpu-tunedctl status shows its "
-            "version)",
+            f"the daemon does not know {what}: it may be older than this command (`gpu-tunedctl status --json` "
+            "has its version)",
         )
     if service == "InvalidParameter":
         return RemoteError(name, parameters, f"the daemon does not take the parameter {told('parameter')} so")

@@ -67,7 +67,7 @@ def timestamp(wall_s: float | None) -> str | None: ...
 
 
 def timestamp(wall_s: float | None) -> str | None:
-    """RFC 3339 in UTC, to the second."""
+    """RFC 3339 in UTC, to the second, as every time on the socket: "2026-11-22T14:02:11Z"."""
     return None if wall_s is None else _rfc3339(wall_s)
 
 

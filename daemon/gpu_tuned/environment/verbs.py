@@ -23,13 +23,6 @@ def explain(name: str, components: Sequence[str]) -> dict[str, Any]:
     return explaining.explain(catalogue, name, tuple(running(catalogue, word) for word in components))
 
 
-def formats() -> dict[str, str]:
-    """Every format of `show`, and who reads it."""
-    from gpu_tuned.environment.formats.table import FORMATS
-
-    return {name: format.reader for name, format in FORMATS.items()}
-
-
 def show(profile: str, format: str, *, bare: bool = False) -> str:
     """The text of a file in `format`; `bare`: without its comments. Raises UsageError for a profile that is not there
     or has something wrong, and for a value that the format cannot say."""
@@ -40,7 +33,7 @@ def show(profile: str, format: str, *, bare: bool = False) -> str:
         raise UsageError(f"--format: there is no {format!r}; there are {', '.join(FORMATS)}")
     found = Shelf().profile(profile)
     component = shipped().components.get(found.component)
-    text = FORMATS[format].write(found, component.label if component else found.component)
+    text = FORMATS[format](found, component.label if component else found.component)
     return _without_comments(text) if bare else text
 
 
