@@ -153,7 +153,8 @@ def allowed(key: str, reader: Reader) -> str:
     sentence = problems.sentences[0].partition(": must be ")[2]
     if not sentence:
         raise SystemExit(f"man: {key}: the parser says {problems.sentences[0]!r}, which tells no value it would take")
-    return sentence[:1].upper() + sentence[1:]
+    # TOML knows `true`, and no "True".
+    return sentence if sentence.startswith("true") else sentence[:1].upper() + sentence[1:]
 
 
 def _default(key: str) -> str:

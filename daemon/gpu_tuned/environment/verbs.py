@@ -50,13 +50,17 @@ def write_cdi(profile: str, folder: str) -> dict[str, str]:
 
 
 def listing(pattern: str | None) -> dict[str, Any]:
-    """Without a pattern the profiles, and the components with what was looked at; with one ("VLLM_*") the names that
-    match it, in their exact case, each with who reads it or did."""
+    """Without a pattern the profiles, the components with what was looked at, and how many names they read; with one
+    ("VLLM_*") the names that match it, in their exact case, each with who reads it or did."""
     catalogue = shipped()
     if pattern is not None:
         names = [name for name in catalogue.names if fnmatchcase(name, pattern)]
         return {"names": [_row(name) for name in names]}
-    return {"profiles": _profiles(), "components": explaining.components(catalogue)}
+    return {
+        "profiles": _profiles(),
+        "components": explaining.components(catalogue),
+        "names_read": catalogue.names_read,
+    }
 
 
 def audit(request: AuditRequest) -> dict[str, Any]:
