@@ -176,8 +176,8 @@ class SystemKernel:
 
 def _translated(error: OSError, path: str) -> GpuTunedError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        takes_root = "" if error.errno == errno.EROFS or os.geteuid() == 0 else "; it takes root"
-        return DriverPermission(f"{path} cannot be written: {error.strerror}{takes_root}")
+        hint = "" if error.errno == errno.EROFS or os.geteuid() == 0 else "; it needs root"
+        return DriverPermission(f"{path} cannot be written: {error.strerror}{hint}")
     if error.errno == errno.ENOENT:
         return NotSupported(f"this kernel has no {path}")
     return DriverTrouble(f"{path} cannot be written: {error.strerror}")

@@ -24,7 +24,7 @@ def read(pid: int, proc: Path = Path("/proc")) -> Environment:
         words = (folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except PermissionError:
         needed = "CAP_SYS_PTRACE" if os.geteuid() == 0 else "root"
-        raise Unreadable(place.file, f"not permitted: the process is somebody else's, which takes {needed}") from None
+        raise Unreadable(place.file, f"not permitted: the process is somebody else's, which needs {needed}") from None
     except (FileNotFoundError, ProcessLookupError):
         raise Unreadable(place.file, f"there is no process {pid}") from None
     except OSError as error:
