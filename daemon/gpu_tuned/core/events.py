@@ -152,7 +152,7 @@ class EventKind(Enum):
         "gpu_back",
         "5fc934399cda4e7c8ba93aa9c55775cc",
         Priority.NOTICE,
-        "{where}back; its settings are wished for anew",
+        "{where}back; the policy applies to it again",
     )
     REINITIALISED = (
         "reinitialised",
