@@ -211,8 +211,8 @@ class Demo:
         assert self.daemon is not None
         print("In a second terminal, in this folder:\n")
         print(f"export GPU_TUNED_SOCKET={shlex.quote(str(self.socket))}")
-        print(f"export NVSIM_STATE={shlex.quote(str(self.host))}")
-        print("\n  .venv/bin/gpu-tunedctl status\n  .venv/bin/gpu-tunedctl watch")
+        print(f'eval "$(tests/simulator/nvsim env --state {shlex.quote(str(self.host))})"  # programs see these GPUs')
+        print("\n  .venv/bin/gpu-tunedctl status\n  .venv/bin/gpu-tunedctl show 0\n  .venv/bin/gpu-tunedctl watch")
         print("  tests/simulator/nvsim set 0 power_limit_w=450")
         print(f"\nWhat the daemon says: {self.said}")
         print(f"To stop it: kill {self.daemon.pid} && rm -r {shlex.quote(str(self.folder))}")

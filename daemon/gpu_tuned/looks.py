@@ -19,6 +19,7 @@ from gpu_tuned.core.host_view import HostView, Place
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.policy import Expected, Policy
 from gpu_tuned.core.verdict import Diagnosis
+from gpu_tuned.core.words import listed
 
 if TYPE_CHECKING:
     from gpu_tuned.adapters.nvml.inspect import Inspection
@@ -68,11 +69,9 @@ def view_of(where: str, files: PolicyFiles) -> HostView:
 
 def _driver(where: str) -> Callable[[], Inspection | Unread]:
     """Asks the driver, unless that would wake a sleeping GPU."""
-    kernel = SystemKernel(where)
-    asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
-    if asleep:
-        why = Unread(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
-        return lambda: why
+    asleep = _asleep(where)
+    if asleep is not None:
+        return lambda: asleep
 
     def ask() -> Inspection:
         from gpu_tuned.adapters.nvml.inspect import inspect
@@ -106,7 +105,9 @@ def show(where: str, files: PolicyFiles, gpu: str | None, told: GpuRow | None) -
     from gpu_tuned.core.advice import Case, advise
     from gpu_tuned.core.show import document_of
 
-    _leave_asleep(where)
+    asleep = _asleep(where)
+    if asleep is not None:
+        raise DriverTrouble(asleep.why)
     view = within(SHOW_S, lambda: look_at(gpu), f"the driver has not answered within {SHOW_S:g} s")()
     if isinstance(view, Unread):
         raise DriverTrouble(view.why)
@@ -122,11 +123,13 @@ def show(where: str, files: PolicyFiles, gpu: str | None, told: GpuRow | None) -
     return document_of(view, told, told_of)
 
 
-def _leave_asleep(where: str) -> None:
+def _asleep(where: str) -> Unread | None:
+    """Why the driver is not to be asked; None where every GPU is awake."""
     kernel = SystemKernel(where)
     asleep = [pci for pci in kernel.bound_gpus() if kernel.asleep(pci)]
-    if asleep:
-        raise DriverTrouble(f"{', '.join(asleep)} sleeps, and any question to the driver would wake it up")
+    if not asleep:
+        return None
+    return Unread(f"asleep, and any question to the driver would wake it up: {listed(asleep)}")
 
 
 def _expected(files: PolicyFiles) -> Expected:

@@ -128,7 +128,6 @@ def environment() -> Environment:
     """What `gpu-tunedctl env` asks; nothing else pays for it."""
     from gpu_tuned.environment import verbs
 
-    verbs.gpu_pids = gpu_pids
     return verbs
 
 
@@ -147,6 +146,7 @@ class _Looks:
     first_policy = staticmethod(first_policy)
     probe = staticmethod(probe)
     environment = staticmethod(environment)
+    gpu_pids = staticmethod(gpu_pids)
 
     def examine(self, root: str | None, container: str | None) -> Diagnosis:
         from gpu_tuned import looks

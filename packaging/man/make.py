@@ -96,7 +96,7 @@ COMMON = ("-h", "--socket", "--timeout", "--no-color", "--version")
 
 def verbs() -> str:
     from gpu_tuned.ctl.parser import parser_of
-    from gpu_tuned.ctl.verbs import VERBS, module_of
+    from gpu_tuned.ctl.verbs import VERBS, examples
 
     lines = []
     for verb, row in VERBS.items():
@@ -106,7 +106,7 @@ def verbs() -> str:
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
         lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]
-        example = module_of(verb).EXAMPLES.strip().removeprefix("examples:").strip("\n")
+        example = examples(verb).strip().removeprefix("examples:").strip("\n")
         lines += [".PP", ".nf", roff(example), ".fi"]
     some = parser_of(next(iter(VERBS)))
     lines += [".SH OPTIONS OF EVERY VERB", options(some, ("--json", "--all"))]
@@ -153,7 +153,8 @@ def allowed(key: str, reader: Reader) -> str:
     sentence = problems.sentences[0].partition(": must be ")[2]
     if not sentence:
         raise SystemExit(f"man: {key}: the parser says {problems.sentences[0]!r}, which tells no value it would take")
-    return sentence[:1].upper() + sentence[1:]
+    # TOML knows `true`, and no "True".
+    return sentence if sentence.startswith("true") else sentence[:1].upper() + sentence[1:]
 
 
 def _default(key: str) -> str:

@@ -263,7 +263,7 @@ def test_peer_traffic(nvsim: MakeHost) -> None:
     assert "redirects" in findings["acs"]["seen"] and "DMA-FQ" in findings["iommu"]["seen"]
     for device in (host.root / "sys/bus/pci/devices").iterdir():
         card(host.root, device.name, port_acs=None)
-    assert "takes root" in found(host)["acs"]["seen"]
+    assert "needs root" in found(host)["acs"]["seen"]
 
 
 def test_no_driver(desktop: Nvsim) -> None:

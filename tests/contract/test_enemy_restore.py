@@ -46,7 +46,7 @@ def test_a_stop_while_released_says_what_it_could_not_put_back(host):
         assert daemon.ctl("release", "0").returncode == 0
         assert daemon.stop() == 0
         assert limit_w(host) == 500
-        assert "0 setting(s) put back to what was found, 1 failed" in stopped(daemon)
+        assert "0 settings put back to what was found, 1 failed" in stopped(daemon)
 
 
 def test_a_restore_that_failed_is_not_told_as_restored(host):

@@ -269,13 +269,17 @@ def test_the_command_prints_a_dump_of_the_only_gpu(nvsim: MakeHost) -> None:
 
 def test_the_command_wants_one_gpu_named(nvsim: MakeHost) -> None:
     host = nvsim("h200", "rtx-5090-575")
-    names = "0 NVIDIA H200 00000000:01:00.0; 1 NVIDIA GeForce RTX 5090 00000000:02:00.0"
-    how = f"Name one by its index, UUID or bus address: {names}\n"
-    for words, said in (([], "which GPU?"), (["7"], "'7' names no GPU;"), (["GPU-"], "'GPU-' names several GPUs;")):
+    rows = [f"  {i}  0{i + 1}:00.0  {host.gpu(i)['uuid'][:12]}" for i in range(2)]
+    wrong: tuple[tuple[list[str], str], ...] = (
+        ([], "which GPU?"),
+        (["7"], "no GPU '7' here."),
+        (["GPU-"], "'GPU-' names more than one GPU."),
+    )
+    for words, said in wrong:
         done = ctl(host, *words)
         assert (done.returncode, done.stdout) == (2, "")
-        assert done.stderr == f"gpu-tunedctl: {said} {how}"
-    for word in ("1", "0000:02:00.0", "02:00.0", host.gpu(1)["uuid"][:12]):
+        assert done.stderr.splitlines() == [f"gpu-tunedctl: {line}" for line in (f"{said} There are:", *rows)]
+    for word in ("1", "0000:02:00.0", "00000000:02:00.0", "02", host.gpu(1)["uuid"][4:8]):
         assert '"NVIDIA%20GeForce%20RTX%205090' in ctl(host, word).stdout
 
 
@@ -292,8 +296,8 @@ def test_a_gpu_that_cannot_be_reached_does_not_keep_the_others_from_being_asked(
     assert '"NVIDIA%20GeForce%20RTX%205090' in ctl(host).stdout
     host.lose(1)
     done = ctl(host)
-    assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.endswith("Name one by its index, UUID or bus address: none can be reached\n")
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr == "gpu-tunedctl: the driver answers, and no GPU can be reached\n"
 
 
 def test_a_call_that_says_the_gpu_is_lost_is_a_line_like_any(nvsim: MakeHost, tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_an_older_daemon_without_the_method_is_called_older() -> None:
 
 
 ERRORS: list[tuple[str, dict[str, object], type[GpuTunedError], int, str]] = [
-    ("NotPermitted", {"method": "Apply", "needed": "root"}, NotPermitted, 4, "Apply takes root"),
+    ("NotPermitted", {"method": "Apply", "needed": "root"}, NotPermitted, 4, "apply needs root"),
     ("PolicyRefused", {"problems": ["a", "b"]}, PolicyError, 2, "a\nb"),
     ("PolicyRefused", {}, PolicyError, 2, "the policy was refused"),
     ("NoSuchGpu", {"gpu": "7", "known": ["A", "B"]}, UsageError, 2, "no GPU 7; known: A, B"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from io import StringIO
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
 
 import pytest
@@ -104,9 +104,18 @@ def test_usage(argv: list[str], wanted: str, capsys: pytest.CaptureFixture[str])
 
 
 def test_standard_input(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(sys, "stdin", StringIO("FROM a\nENV VLLM_USE_V1=1\n"))
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(b"FROM a\nENV VLLM_USE_V1=1\n")))
     assert audit("-", "--component", "vllm=0.33") == 1
     assert "2:5     VLLM_USE_V1  removed  [removed]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("piped", "why"), [(b"A=1\nB=\xff\n", "-:2: no UTF-8"), (b"A=\0", "-: no text")])
+def test_standard_input_that_is_no_text(
+    piped: bytes, why: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "stdin", TextIOWrapper(BytesIO(piped), encoding="utf-8"))
+    assert audit("-", "--reader", "docker") == 2
+    assert f"gpu-tunedctl: {why}" in capsys.readouterr().err
 
 
 def test_a_live_process(capsys: pytest.CaptureFixture[str]) -> None:

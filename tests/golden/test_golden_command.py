@@ -33,6 +33,7 @@ EXPECTED_CODES = {
     "over_budget": 1,
     "raised": 0,
     "released": 1,
+    "restored": 1,
     "rival": 0,
     "stalled": 0,
     "starting": 1,
@@ -103,7 +104,8 @@ def test_a_gpu_that_is_none_or_many_is_refused_with_the_list(who: str, tmp_path:
         done = command("status", who, "--socket", daemon.path)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert "7 (df:00.0, GPU-91aa8761)" in done.stderr
+    assert "\ngpu-tunedctl:   7  df:00.0  GPU-91aa8761\n" in done.stderr
+    assert max(map(len, done.stderr.splitlines())) <= 80
 
 
 def test_nobody_listens(tmp_path: Path) -> None:

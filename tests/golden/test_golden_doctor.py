@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from dataclasses import replace
 
 import jsonschema
@@ -79,6 +81,21 @@ def test_page(name: str) -> None:
 
 def test_fix() -> None:
     compare("doctor_fix", doctor.script(diagnosis("ill")))
+
+
+@pytest.mark.parametrize("name", ["ill", "eight", "container"])
+def test_a_command_can_be_pasted(name: str) -> None:
+    """Also one that takes several lines: a shell makes the same of it."""
+    page = "\n".join(doctor.page(diagnosis(name), Colour(on=False)))
+    commands = [command for finding in diagnosis(name).findings for command in finding.commands]
+    pasted = re.sub(r" \\\n +", " ", page)
+    assert commands
+    assert [
+        command for command in commands if command[0] != "#" and f"\n         $ {command}\n" not in f"{pasted}\n"
+    ] == []
+    for line in page.splitlines():
+        if line.endswith(" \\"):
+            shlex.split(line[:-2])  # not within quotes, where the backslash would stay
 
 
 def test_colour_changes_no_letter() -> None:

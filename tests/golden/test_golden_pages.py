@@ -47,7 +47,7 @@ def test_verify(name: str) -> None:
     compare(f"verify_{name}", verify.page(found, verify.compare(found), PLAIN))
 
 
-@pytest.mark.parametrize("name", ["plan_nothing", "plan_changes", "plan_observe"])
+@pytest.mark.parametrize("name", ["plan_nothing", "plan_changes", "plan_observe", "plan_away"])
 def test_plan(name: str) -> None:
     compare(name, plan.page(reply(name), PLAIN, NOW))
 
@@ -78,5 +78,5 @@ def test_colour_changes_no_letter_and_80_columns_suffice(name: str, in_full: boo
 def test_the_other_pages_stay_in_80_columns(name: str) -> None:
     found = document(name)
     pages = [verify.page(found, verify.compare(found), PLAIN), throttle.page(found, PLAIN, NOW)]
-    pages += [plan.page(reply(f"plan_{which}"), PLAIN, NOW) for which in ("changes", "observe")]
+    pages += [plan.page(reply(f"plan_{which}"), PLAIN, NOW) for which in ("changes", "observe", "away")]
     assert [line for page in pages for line in page if len(line) > WIDTH] == []

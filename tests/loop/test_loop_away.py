@@ -174,6 +174,10 @@ def test_a_released_gpu_is_in_order_and_the_others_wait() -> None:
     stage.ask("release", gpu="0")
     assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["released", "waiting"]
     assert [row["in_order"] for row in stage.mailbox.document["gpus"]] == [True, False]
+    why = "let go of on request to free NVIDIA H200 0000:01:00.0 until `gpu-tunedctl resume`"
+    assert (stage.mailbox.document["driver"]["message"], stage.gpu_row(1)["message"]) == (why, why)
+    assert "every other GPU waits" not in stage.ask("release", for_s=60).parameters["message"]
+    assert stage.mailbox.document["driver"]["message"].endswith("for 60 s, or until `gpu-tunedctl resume`")
     stage.ask("release")
     stage.turn()
     assert stage.exit_code == 0

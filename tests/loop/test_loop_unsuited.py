@@ -95,7 +95,8 @@ def test_a_restore_does_not_raise_what_somebody_lowered() -> None:
     answer = stage.ask("restore")
     assert stage.limit_w() == 300 and "left at 300 W, which somebody else set" in answer.parameters["message"]
     assert "not_restored" in stage.said() and "restored" not in stage.said()
-    assert stage.ask("restore").parameters["message"] == "nothing of ours was in force"
+    told = "nothing had to be put back; `gpu-tunedctl apply` takes it up again"
+    assert stage.ask("restore").parameters["message"] == told
 
 
 def test_what_was_put_back_on_request_stays_so_when_mig_comes_and_goes() -> None:

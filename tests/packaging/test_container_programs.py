@@ -87,7 +87,7 @@ def wanted(profile: Profile) -> dict[str, str]:
 @EVERY
 def test_compose_takes_an_override(profile: Profile, tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text(f"services:\n  {profile.name}:\n    image: x\n")
-    (tmp_path / "override.yaml").write_text(FORMATS["compose"].write(profile, "X"))
+    (tmp_path / "override.yaml").write_text(FORMATS["compose"](profile, "X"))
     service = compose(tmp_path / "compose.yaml", tmp_path / "override.yaml")["services"][profile.name]
     assert service["environment"] == wanted(profile)
     assert service.get("ipc", "") == profile.ipc
@@ -98,7 +98,7 @@ def test_compose_takes_an_override(profile: Profile, tmp_path: Path) -> None:
 
 @EVERY
 def test_compose_takes_an_env_file(profile: Profile, tmp_path: Path) -> None:
-    (tmp_path / "x.env").write_text(FORMATS["env"].write(profile, "X"))
+    (tmp_path / "x.env").write_text(FORMATS["env"](profile, "X"))
     (tmp_path / "compose.yaml").write_text("services:\n  x:\n    image: x\n    env_file: x.env\n")
     assert compose(tmp_path / "compose.yaml")["services"]["x"]["environment"] == wanted(profile)
 
@@ -106,7 +106,7 @@ def test_compose_takes_an_env_file(profile: Profile, tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_compose_gets_any_value(value: str, tmp_path: Path) -> None:
     (tmp_path / "compose.yaml").write_text("services:\n  mine:\n    image: x\n")
-    (tmp_path / "override.yaml").write_text(FORMATS["compose"].write(with_value(value), "X"))
+    (tmp_path / "override.yaml").write_text(FORMATS["compose"](with_value(value), "X"))
     service = compose(tmp_path / "compose.yaml", tmp_path / "override.yaml")["services"]["mine"]
     assert service["environment"]["X_VALUE"].replace("$$", "$") == value
 
@@ -132,7 +132,7 @@ def test_podman_gets_any_value_or_none(value: str, tmp_path: Path) -> None:
 def drop_in(folder: Path, profile: Profile) -> str:
     (folder / "x.container").write_text("[Container]\nImage=localhost/x\n")
     (folder / "x.container.d").mkdir()
-    (folder / "x.container.d" / "10-gpu-tuned.conf").write_text(FORMATS["quadlet"].write(profile, "X"))
+    (folder / "x.container.d" / "10-gpu-tuned.conf").write_text(FORMATS["quadlet"](profile, "X"))
     return quadlet(folder)
 
 

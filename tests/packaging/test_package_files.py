@@ -52,6 +52,11 @@ def test_every_file_of_ours_is_in_it(deb: Package) -> None:
     assert units <= {Path(file).name for file in files if file.startswith("/usr/lib/")}
 
 
+def test_a_page_that_a_message_names_is_in_it(deb: Package, rpm: Package) -> None:
+    pages = {f"/usr/share/doc/gpu-tuned/docs/{path.relative_to(TOP / 'docs')}" for path in sources(TOP / "docs")}
+    assert pages <= files_below(deb.root) & files_below(rpm.root)
+
+
 def sources(folder: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
 

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
+from gpu_tuned.core.audit_request import AuditRequest
 from gpu_tuned.environment.audit import answer, run
 from gpu_tuned.environment.audit.ids import IDS
 from gpu_tuned.environment.audit.model import Finding
@@ -76,9 +77,7 @@ def test_every_finding_has_a_known_id_of_its_kind_and_stands_where_its_name_does
 @pytest.fixture(scope="module")
 def answered() -> dict[str, Any]:
     """Everything that is to be said about the whole corpus."""
-    return answer.audit(
-        [str(CORPUS)], reader=None, components=(), pids=(), everything=True, standard_input=lambda: ""
-    )
+    return answer.audit(AuditRequest(paths=(str(CORPUS),), everything=True))
 
 
 def test_the_json_keeps_its_promise(answered: dict[str, Any]) -> None:

@@ -90,6 +90,8 @@ GPUS: Any = [
         ("01:00.0", 0),
         ("0001:01:00.0", 10),
         ("10:00", 1),
+        ("00000000:10:00.0", 1),  # as nvidia-smi prints it
+        ("00000001:01", 10),
         ("gpu-10BB", 1),
         ("20", 10),
     ],
@@ -100,5 +102,5 @@ def test_a_gpu_is_named_by_index_address_or_uuid(wanted: str, index: int) -> Non
 
 @pytest.mark.parametrize("wanted", ["GPU-10", "3", "x", "GPU-"])
 def test_a_name_of_none_or_of_many_is_refused(wanted: str) -> None:
-    with pytest.raises(UsageError, match=r"01:00\.0"):
+    with pytest.raises(UsageError, match=r"\n  0  01:00\.0  GPU-10aaaaaa"):
         one_gpu(GPUS, wanted)

@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl.parser import parser_of
-from gpu_tuned.ctl.verbs import EXIT_CODES, VERBS, find, module_of
+from gpu_tuned.ctl.verbs import EXIT_CODES, VERBS, examples, find, module_of
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -29,7 +29,8 @@ def test_readme_shows_the_table() -> None:
 def test_a_row_fits_its_module(verb: str) -> None:
     row, module = VERBS[verb], module_of(verb)
     assert callable(module.run)
-    assert module.EXAMPLES.startswith("examples:\n")
+    assert examples(verb).startswith("examples:\n")
+    assert max(map(len, examples(verb).splitlines())) <= 80
     assert len(f"  {verb:<15}{row.summary}") <= 80
     assert set(row.exits) <= set(EXIT_CODES)
     assert row.timeout_s > 0

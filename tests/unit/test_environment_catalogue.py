@@ -87,6 +87,11 @@ def test_every_row_of_the_tables_is_found_again() -> None:
         assert value.legal == line.split("\t")[2]
 
 
+def test_readme_says_how_much_is_known() -> None:
+    known = f"{shipped().names_read // 100 * 100:,} names of {len(shipped().components)} components"
+    assert known in (Path(__file__).parents[2] / "README.md").read_text()
+
+
 def test_the_kinds_are_kept() -> None:
     catalogue = shipped()
     assert catalogue.facts("GGML_CUDA_NO_PINNED").readers[0].kind is Kind.PRESENCE

@@ -141,7 +141,7 @@ def test_the_reader_gets_what_the_profile_says(format: str, profile: Profile) ->
         if not (line.places and format in NO_FOLDERS) and not (line.container and format == "shell")
     }
     read = as_sourced if format == "sourced" else READERS[format]
-    text = FORMATS["env" if format == "sourced" else format].write(profile, "X")
+    text = FORMATS["env" if format == "sourced" else format](profile, "X")
     assert read(text) == wanted
     assert read(verbs._without_comments(text)) == wanted
 
@@ -150,7 +150,7 @@ def test_the_reader_gets_what_the_profile_says(format: str, profile: Profile) ->
 @pytest.mark.parametrize("format", [*READERS, "sourced"])
 def test_any_value_arrives_or_is_refused(format: str, value: str) -> None:
     try:
-        text = FORMATS["env" if format == "sourced" else format].write(with_value(value), "X")
+        text = FORMATS["env" if format == "sourced" else format](with_value(value), "X")
     except UsageError as refused:
         assert "X_VALUE" in str(refused)
         assert format in ("env", "sourced") and set("'\\$") & set(value)
@@ -162,7 +162,7 @@ def test_any_value_arrives_or_is_refused(format: str, value: str) -> None:
 @EVERY
 @pytest.mark.parametrize("format", FORMATS)
 def test_no_line_is_wider_than_a_terminal_but_where_it_must(format: str, profile: Profile) -> None:
-    for row in FORMATS[format].write(profile, "X").splitlines():
+    for row in FORMATS[format](profile, "X").splitlines():
         assert len(row) <= 80 or not row.lstrip().startswith("#") or len(max(row.split(), key=len)) > 40, row
 
 
@@ -172,7 +172,7 @@ def test_every_format_has_a_reader_here() -> None:
 
 @EVERY
 def test_offers_and_options_are_comments(profile: Profile) -> None:
-    text = FORMATS["env"].write(profile, "X")
+    text = FORMATS["env"](profile, "X")
     for line in profile.lines:
         assert (f"\n{line.name}=" in text) is (bool(line.name) and line.active)
         assert (line.value if not line.name else line.name) in text
@@ -183,7 +183,7 @@ def test_offers_and_options_are_comments(profile: Profile) -> None:
 
 @EVERY
 def test_a_comment_in_a_dockerfile_stands_on_its_own_line(profile: Profile) -> None:
-    for row in FORMATS["dockerfile"].write(profile, "X").splitlines():
+    for row in FORMATS["dockerfile"](profile, "X").splitlines():
         assert not row or row.startswith(("#", "ENV "))
         assert not (row.startswith("ENV ") and "#" in row)
 
@@ -219,13 +219,13 @@ def verify(folder: Path, drop_in: str, unit: str = "snippet.service") -> str:
 @needs_systemd
 @EVERY
 def test_systemd_takes_a_drop_in(profile: Profile, tmp_path: Path) -> None:
-    assert verify(tmp_path, FORMATS["systemd"].write(profile, "X")) == ""
+    assert verify(tmp_path, FORMATS["systemd"](profile, "X")) == ""
 
 
 @needs_systemd
 @pytest.mark.parametrize("value", HOSTILE.values(), ids=HOSTILE)
 def test_systemd_takes_any_value(value: str, tmp_path: Path) -> None:
-    assert verify(tmp_path, FORMATS["systemd"].write(with_value(value), "X")) == ""
+    assert verify(tmp_path, FORMATS["systemd"](with_value(value), "X")) == ""
 
 
 @needs_systemd
@@ -235,11 +235,11 @@ def test_a_wrong_assignment_would_be_seen(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("format", ["systemd", "quadlet"])
 def test_what_systemd_would_replace_is_doubled(format: str) -> None:
-    assert 'Environment="X_VALUE=100%%h"' in FORMATS[format].write(with_value("100%h"), "X")
+    assert 'Environment="X_VALUE=100%%h"' in FORMATS[format](with_value("100%h"), "X")
 
 
 def test_a_service_has_folders_of_its_own_and_no_address_of_a_container() -> None:
-    text = FORMATS["systemd"].write(PROFILES["ollama"], "X")
+    text = FORMATS["systemd"](PROFILES["ollama"], "X")
     assert 'Environment="OLLAMA_MODELS=%S/%p/ollama"' in text
     assert "CacheDirectory=%p\nStateDirectory=%p\n" in text
     assert "OLLAMA_HOST" not in text
@@ -248,7 +248,7 @@ def test_a_service_has_folders_of_its_own_and_no_address_of_a_container() -> Non
 
 @EVERY
 def test_a_quadlet_names_its_folders(profile: Profile) -> None:
-    text = FORMATS["quadlet"].write(profile, "X")
+    text = FORMATS["quadlet"](profile, "X")
     assert ("PodmanArgs=--ipc=host" in text) is (profile.ipc == "host")
     for place in profile.places:
         assert f":{CONTAINER[place]}\n" in text
@@ -256,7 +256,7 @@ def test_a_quadlet_names_its_folders(profile: Profile) -> None:
 
 def test_a_value_that_systemd_would_replace_is_refused_in_a_quadlet() -> None:
     with pytest.raises(UsageError, match=r"X_VALUE: a quadlet cannot say a value with \$"):
-        FORMATS["quadlet"].write(with_value("a$b"), "X")
+        FORMATS["quadlet"](with_value("a$b"), "X")
 
 
 # --- YAML ---------------------------------------------------------------------------------------------------------
@@ -312,18 +312,18 @@ edits, and an entry of env without a name."""
 
 @EVERY
 def test_a_cdi_specification_is_one(profile: Profile) -> None:
-    jsonschema.validate(YAML(typ="safe", pure=True).load(FORMATS["cdi"].write(profile, "X")), CDI)
+    jsonschema.validate(YAML(typ="safe", pure=True).load(FORMATS["cdi"](profile, "X")), CDI)
 
 
 def test_a_cdi_device_brings_the_folder_of_mps() -> None:
-    spec = YAML(typ="safe", pure=True).load(FORMATS["cdi"].write(PROFILES["mps-client"], "X"))
+    spec = YAML(typ="safe", pure=True).load(FORMATS["cdi"](PROFILES["mps-client"], "X"))
     (mount,) = spec["devices"][0]["containerEdits"]["mounts"]
     assert (mount["hostPath"], mount["containerPath"]) == ("/run/nvidia-mps", "/run/nvidia-mps")
 
 
 @EVERY
 def test_a_config_map_is_one(profile: Profile) -> None:
-    found = YAML(typ="safe", pure=True).load(FORMATS["kubernetes"].write(profile, "X"))
+    found = YAML(typ="safe", pure=True).load(FORMATS["kubernetes"](profile, "X"))
     assert (found["apiVersion"], found["kind"]) == ("v1", "ConfigMap")
     assert re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", found["metadata"]["name"])
     assert all(isinstance(value, str) and re.fullmatch(r"[\w.-]+", name) for name, value in found["data"].items())
@@ -331,7 +331,7 @@ def test_a_config_map_is_one(profile: Profile) -> None:
 
 @EVERY
 def test_a_compose_override_declares_its_volumes(profile: Profile) -> None:
-    found = YAML(typ="safe", pure=True).load(FORMATS["compose"].write(profile, "X"))
+    found = YAML(typ="safe", pure=True).load(FORMATS["compose"](profile, "X"))
     (service,) = found["services"].values()
     used = {volume.split(":")[0] for volume in service.get("volumes", [])}
     assert {name for name in used if not name.startswith("/")} == set(found.get("volumes", {}))

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gpu_tuned.adapters.container_files import containers
-from gpu_tuned.adapters.kernel import SystemKernel
+from gpu_tuned.adapters.kernel import CONTROL_GROUPS, SystemKernel
 from gpu_tuned.adapters.kernel_log import kernel_log
 from gpu_tuned.adapters.pci_files import pci_gpus
 from gpu_tuned.adapters.plain_files import content, text
@@ -21,7 +21,6 @@ from gpu_tuned.core.model import Unread
 
 JOURNAL_S = 0.8
 """Seconds for journalctl, of the two that the doctor has."""
-CONTROL_GROUPS = ("sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/fs/cgroup/systemd")
 SECURE_BOOT = "sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 NOFILE_PROCESSES = {"gpu-tuned": "gpu-tuned", "dockerd": "dockerd", "containerd": "containerd",
                     "nvidia-persiste": "nvidia-persistenced"}  # fmt: skip
@@ -39,8 +38,7 @@ _MODULE = re.compile(rb"/nvidia\.ko(\.\w+)?:")
 
 def look(root: str = "/") -> HostView:
     """Everything but what the driver itself tells (adapters.nvml.inspect) and what the policy expects."""
-    real = Path(root).resolve() == Path("/")
-    base = "" if real else root.rstrip("/")
+    base = _base(root)
     place = _place(base)
     if place is Place.CONTAINER:
         log, log_from_s = Unread("the kernel's log is the host's, and this is a container"), 0.0
@@ -63,8 +61,7 @@ def look(root: str = "/") -> HostView:
 
 def around(root: str, driver: str) -> Around:
     """The few facts of the host that advice hangs on."""
-    real = Path(root).resolve() == Path("/")
-    base = "" if real else root.rstrip("/")
+    base = _base(root)
     services = _services(base, _place(base))
     runs, socket = services.mps_runs, services.persistenced_socket
     return Around(
@@ -73,6 +70,11 @@ def around(root: str, driver: str) -> Around:
         persistenced=socket if isinstance(socket, bool) else None,
         laptop=SystemKernel(root).on_battery_host(),
     )
+
+
+def _base(root: str) -> str:
+    """What stands before "/proc": "" for this machine, else a folder."""
+    return "" if Path(root).resolve() == Path("/") else root.rstrip("/")
 
 
 def _place(base: str) -> Place:
@@ -195,13 +197,13 @@ def _running(base: str) -> frozenset[str] | Unread:
         folder = f"{base}/{layout}/system.slice"
         with suppress(OSError):
             return frozenset(name for name in os.listdir(folder) if name.endswith(".service"))
-    return Unread("systemd's control groups are not to be seen here")
+    return Unread("systemd's control groups cannot be seen here")
 
 
 def _processes(base: str) -> Mapping[str, str] | Unread:
     """Process id -> its name. Where process 1 is hidden, so may be others."""
     if text(f"{base}/proc/1/comm") is None:
-        return Unread("other users' processes are not to be seen here")
+        return Unread("other users' processes cannot be seen here")
     return {pid: text(f"{base}/proc/{pid}/comm") or "" for pid in os.listdir(f"{base}/proc") if pid.isdigit()}
 
 

@@ -24,7 +24,7 @@ _LIBRARY_FOLDERS = (
     "usr/lib",
 )
 # Version 2, and version 1 with systemd's own tree in one of two places.
-_CONTROL_GROUPS = ("sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/fs/cgroup/systemd")
+CONTROL_GROUPS = ("sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/fs/cgroup/systemd")
 _NUMA_BALANCING = "proc/sys/kernel/numa_balancing"
 
 
@@ -132,7 +132,7 @@ class SystemKernel:
 
     def running(self, units: Collection[str]) -> frozenset[str]:
         """Those of these system services that run: systemd keeps a control group for each, as long as it does."""
-        for layout in _CONTROL_GROUPS:
+        for layout in CONTROL_GROUPS:
             folder = f"{self._root}/{layout}/system.slice"
             if os.path.isdir(folder):
                 return frozenset(unit for unit in units if os.path.isdir(f"{folder}/{unit}"))
@@ -176,7 +176,8 @@ class SystemKernel:
 
 def _translated(error: OSError, path: str) -> GpuTunedError:
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return DriverPermission(f"{path} cannot be written: {error.strerror}; it takes root")
+        hint = "" if error.errno == errno.EROFS or os.geteuid() == 0 else "; it needs root"
+        return DriverPermission(f"{path} cannot be written: {error.strerror}{hint}")
     if error.errno == errno.ENOENT:
         return NotSupported(f"this kernel has no {path}")
     return DriverTrouble(f"{path} cannot be written: {error.strerror}")

@@ -35,7 +35,7 @@ def kernel_log(root: str, timeout_s: float) -> tuple[tuple[LogLine, ...] | Unrea
             return kept, 0.0
     if lines is not None:
         return lines, max(first, 1.0)
-    return Unread(f"the kernel's log cannot be read ({why}); root can"), 0.0
+    return Unread(f"the kernel's log cannot be read ({why})"), 0.0
 
 
 def _kmsg(path: str) -> tuple[tuple[LogLine, ...] | None, float, str]:
@@ -43,7 +43,8 @@ def _kmsg(path: str) -> tuple[tuple[LogLine, ...] | None, float, str]:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
-        return None, 0.0, f"/dev/kmsg: {error.strerror}"
+        others = "; root can" if isinstance(error, PermissionError) and os.geteuid() != 0 else ""
+        return None, 0.0, f"/dev/kmsg: {error.strerror}{others}"
     chunks = []
     try:
         kind = os.fstat(descriptor).st_mode

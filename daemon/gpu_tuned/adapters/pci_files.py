@@ -148,7 +148,7 @@ def _acs_control(path: str) -> int | Unread:
     except OSError as error:
         return Unread(f"the configuration of the port above it cannot be read: {error.strerror}")
     if len(config) <= EXTENDED:
-        return Unread("the extended configuration of the port above it takes root to read")
+        return Unread("the extended configuration of the port above it needs root to read")
     offset = EXTENDED
     for _ in range(64):  # a list that runs in circles must end
         if not EXTENDED <= offset <= len(config) - 8:

@@ -140,7 +140,7 @@ def _error(name: str, parameters: dict[str, Any]) -> GpuTunedError:
         return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
     if own == "NotPermitted":
-        return NotPermitted(f"{told('method')} takes {told('needed')}")
+        return NotPermitted(f"{told('method').lower()} needs {told('needed')}")
     if own == "PolicyRefused":
         problems = parameters.get("problems")
         listed = problems if isinstance(problems, list) and problems else ["the policy was refused"]
@@ -163,8 +163,8 @@ def _error(name: str, parameters: dict[str, Any]) -> GpuTunedError:
         return RemoteError(
             name,
             parameters,
-            f"the daemon does not know {what}: it may be older than this command (gpu-tunedctl status shows its "
-            "version)",
+            f"the daemon does not know {what}: it may be older than this command (`gpu-tunedctl status --json` "
+            "has its version)",
         )
     if service == "InvalidParameter":
         return RemoteError(name, parameters, f"the daemon does not take the parameter {told('parameter')} so")

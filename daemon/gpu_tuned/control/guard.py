@@ -17,7 +17,7 @@ LETS_GO = ("Restore", "Release")
 
 
 def guarded(document: StatusReply, method: str, parameters: Mapping[str, Any]) -> str | None:
-    """Why this call, one of `LETS_GO`, takes root: what it would let go of, by the last published document; None
+    """Why this call, one of `LETS_GO`, needs root: what it would let go of, by the last published document; None
     where nothing of that is required. The whole driver is let go of by a Release, whichever GPU it names."""
     if method == "Release":
         rules = [f"{_who(gpu)}{_label(row)} ({row['origin']})" for gpu, row in _required(document)]

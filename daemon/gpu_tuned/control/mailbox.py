@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
+from gpu_tuned.core.status import timestamp
 from gpu_tuned.ports import Answer, Stall
 
 if TYPE_CHECKING:
@@ -58,11 +59,6 @@ class Command:
         self._reply(answer)
 
 
-def rfc3339(wall_s: float) -> str:
-    """Seconds since the epoch as the wire has it: "2026-11-22T14:02:11Z"."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(wall_s))
-
-
 def stuck(busy: Busy | None, now_s: float) -> bool:
     """Whether the loop has been inside the driver for too long, `now_s` being the monotonic clock."""
     return busy is not None and now_s - busy.monotonic_s > NOT_ANSWERING_AFTER_S
@@ -73,7 +69,7 @@ def with_stalls(document: Document, stalls: Sequence[Stall]) -> Document:
     if not stalls:
         return document
     rows: list[StallRow] = [
-        {"what": stall.what, "since": rfc3339(stall.since), "message": stall.message} for stall in stalls
+        {"what": stall.what, "since": timestamp(stall.since), "message": stall.message} for stall in stalls
     ]
     return {**document, "host": {**document["host"], "stalled": rows}}
 
@@ -86,7 +82,7 @@ def patched(document: Document, busy: Busy | None, now_s: float) -> Document:
     """
     if busy is None or not stuck(busy, now_s):
         return document
-    since, before = rfc3339(busy.wall_s), document["driver"]
+    since, before = timestamp(busy.wall_s), document["driver"]
     known = before["message"] if before["state"] == "starting" else None  # what it was at
     driver: DriverRow = {
         **before,
@@ -176,7 +172,7 @@ class Mailbox:
     def not_answering_since(self) -> str | None:
         """Since when a call into the driver has not come back; None while all is well."""
         busy = self._busy
-        return rfc3339(busy.wall_s) if busy is not None and stuck(busy, self._monotonic()) else None
+        return timestamp(busy.wall_s) if busy is not None and stuck(busy, self._monotonic()) else None
 
     def now_s(self) -> float:
         """The monotonic clock, seconds."""

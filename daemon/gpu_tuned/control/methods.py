@@ -17,10 +17,10 @@ import varlink
 from gpu_tuned import __version__
 from gpu_tuned.control.framing import decode, encode
 from gpu_tuned.control.guard import LETS_GO, guarded
-from gpu_tuned.control.mailbox import Command, Mailbox, MailboxFull, rfc3339
+from gpu_tuned.control.mailbox import Command, Mailbox, MailboxFull
 from gpu_tuned.control.peers import Access, Peer
 from gpu_tuned.core.errors import PolicyError
-from gpu_tuned.core.status import FORMAT
+from gpu_tuned.core.status import FORMAT, timestamp
 from gpu_tuned.ports import Answer
 
 if TYPE_CHECKING:
@@ -242,6 +242,6 @@ def answer_reply(answer: Answer) -> bytes:
 def event_reply(sequence: int, missed: int, event: Mapping[str, Any] | None) -> bytes:
     """One reply to Watch. An event's `at` is seconds since the epoch inside, and text on the wire as all times."""
     if event is not None and isinstance(event.get("at"), (int, float)):
-        event = {**event, "at": rfc3339(event["at"])}
+        event = {**event, "at": timestamp(event["at"])}
     parameters = {"format": FORMAT, "sequence": sequence, "missed": missed, "event": event}
     return encode({"parameters": parameters, "continues": True})

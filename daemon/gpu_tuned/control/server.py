@@ -17,12 +17,13 @@ from gpu_tuned.control import methods
 from gpu_tuned.control.acceptor import Acceptor
 from gpu_tuned.control.connection import Connection, Limits
 from gpu_tuned.control.framing import BadMessage, encode
-from gpu_tuned.control.mailbox import Mailbox, rfc3339
+from gpu_tuned.control.mailbox import Mailbox
 from gpu_tuned.control.memory import Memory
 from gpu_tuned.control.methods import Responder
 from gpu_tuned.control.peers import Access, peer_of
 from gpu_tuned.control.places import Pace, Places, Room
 from gpu_tuned.control.trouble import Troubles
+from gpu_tuned.core.status import timestamp
 from gpu_tuned.ports import Answer
 
 SWEEP_S = 1.0
@@ -262,7 +263,7 @@ class Server:
             if client.waits_for is not None and now_s - client.waits_for[1] > self._limits.command_s:
                 command = client.waits_for[0]
                 self._mailbox.withdraw(command)
-                since = self._mailbox.not_answering_since() or rfc3339(command.at_s)
+                since = self._mailbox.not_answering_since() or timestamp(command.at_s)
                 self._answer(client, Answer({"since": since}, "NotAnswering"))
             elif client.overdue(now_s):
                 self._drop(client)

@@ -37,7 +37,7 @@ class EventKind(Enum):
         "driver_ready",
         "a984f5ca4758453abd0a876028141303",
         Priority.INFO,
-        "Driver {version}: {count} GPU(s)",
+        "Driver {version}: {gpus}",
     )
     DRIVER_WAITING = (
         "driver_waiting",
@@ -152,7 +152,7 @@ class EventKind(Enum):
         "gpu_back",
         "5fc934399cda4e7c8ba93aa9c55775cc",
         Priority.NOTICE,
-        "{where}back; its settings are wished for anew",
+        "{where}back; the policy applies to it again",
     )
     REINITIALISED = (
         "reinitialised",
@@ -171,7 +171,7 @@ class EventKind(Enum):
         "released",
         "2a7ad70a3f854edc9e6e432b67a5bcd6",
         Priority.NOTICE,
-        "Let go of the driver{for_gpu}{until}; nothing is watched until resume",
+        "Let go of the driver{for_gpu}{until}; no GPU is watched meanwhile",
     )
     TAKEN_BACK = ("taken_back", "19733e823bd7447aae4a22c611de59d8", Priority.NOTICE, "Took the driver back: {cause}")
 
@@ -198,7 +198,7 @@ class EventKind(Enum):
         "reset_requested",
         "3b0e4a5d9c6f4e0f8d21c7a46e9f5b80",
         Priority.NOTICE,
-        "{where}{setting} asked back to {wanted}, as assumed before the first request; no driver call can read it back",
+        "{where}{setting} {wanted} requested, which is assumed to be what was there first; no driver call can read it back",
     )
     NOT_RESTORED = (
         "not_restored",

@@ -53,7 +53,7 @@ def plan_of(
             if wishes and state.presence in ON_PURPOSE:
                 rows["notes"].append(f"{state.title} cannot be planned for: {state.why}")
             elif wishes:
-                why = Refusal(f"{state.title} cannot be looked at: {state.why}")
+                why = Refusal(f"it cannot be looked at: {state.why}")
                 rows["refusals"] += [
                     _refusal(state.gpu, s, why, wish) for s, wish in wishes.items() if not wish.watched
                 ]

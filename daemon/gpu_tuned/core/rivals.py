@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
+from gpu_tuned.core.words import listed
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ class Overlap:
     settings: tuple[Setting, ...]
 
     def __str__(self) -> str:
-        labels = _list(setting.label for setting in self.settings)
+        labels = listed(setting.label for setting in self.settings)
         keys = ", ".join(f'"{setting.value}"' for setting in self.settings)
         return (
             f"{self.rival} runs here and can set {labels} too ({self.rival.by_itself}); of two writers the later one "
@@ -73,9 +74,4 @@ def suspects(running: Collection[str], setting: Setting) -> str | None:
     able = [str(rival) for rival in RIVALS if rival.unit in running and setting in rival.settings]
     if not able:
         return None
-    return f"{_list(able)} {'runs' if len(able) == 1 else 'run'} here and can set it"
-
-
-def _list(words: Iterable[str]) -> str:
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else str(last)
+    return f"{listed(able)} {'runs' if len(able) == 1 else 'run'} here and can set it"

@@ -29,6 +29,7 @@ from gpu_tuned.core.policy import Policy, Rule
 from gpu_tuned.core.throttle import Capping, capping
 from gpu_tuned.core.track import State, Track
 from gpu_tuned.core.wish import Ceiling, MatchBy, Wish, target_wire
+from gpu_tuned.core.words import counted
 
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Gpu as GpuRow
@@ -66,7 +67,7 @@ def timestamp(wall_s: float | None) -> str | None: ...
 
 
 def timestamp(wall_s: float | None) -> str | None:
-    """RFC 3339 in UTC, to the second."""
+    """RFC 3339 in UTC, to the second, as every time on the socket: "2026-11-22T14:02:11Z"."""
     return None if wall_s is None else _rfc3339(wall_s)
 
 
@@ -267,14 +268,14 @@ def one_line(document: StatusReply) -> str:
         return "No policy in force: nothing is written"
     settings = [row for gpu in document["gpus"] for row in gpu["settings"] if row["origin"] is not None]
     good = sum(row["in_order"] for row in settings)
-    where = f"{good} of {len(settings)} settings in order on {len(document['gpus'])} GPU(s)"
+    where = f"{good} of {len(settings)} settings in order on {counted(len(document['gpus']), 'GPU')}"
     unread = sum(row["state"] == "requested" for row in settings)
     where += f", {unread} of them requested: no driver call can read a clock lock" if unread else ""
     if document["host"]["message"]:
         where = f"{document['host']['message']}; {where}"
     driver = document["driver"]
     if driver["state"] != "ok":
-        where = f"driver {driver['state']}: {driver['message'] or 'not met yet'}; {where}"
+        where = f"driver {driver['state']}: {driver['message'] or 'it was not asked yet'}; {where}"
     policy = document["policy"]
     if policy["misfit"]:
         where += "; the policy does not suit the boards"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core.errors import UsageError
+
 TYPE_CHECKING = False  # `gpu-tunedctl status` comes by here, and `typing` would be dear
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +21,7 @@ class Names:
 def meant(gpus: Sequence[Names], word: str) -> list[int]:
     """Where in `gpus` the GPUs stand that `word` means: one; none; or several, where it is no name but the beginning
     of several. A whole name comes before a beginning, and an index before both."""
-    text = word.lower()
+    text = _as_sysfs(word.lower())
     if not text:
         return []
     exact = [i for i, gpu in enumerate(gpus) if str(gpu.index) == text]
@@ -27,17 +29,36 @@ def meant(gpus: Sequence[Names], word: str) -> list[int]:
     return exact or [i for i, gpu in enumerate(gpus) if _begins(gpu, text)]
 
 
-def listed(gpus: Sequence[Names]) -> str:
-    """The GPUs that there are, for whoever named another."""
-    return (
-        ", ".join(f"{'-' if gpu.index is None else gpu.index} ({_short(gpu.pci)}, {gpu.uuid[:12]})" for gpu in gpus)
-        or "none at all"
-    )
+def chosen(gpus: Sequence[Names], word: str | None) -> int:
+    """Where in `gpus` the one GPU stands that `word` means; None means the only one there is. Raises UsageError,
+    which names those there are, a line each."""
+    if word is None:
+        if len(gpus) == 1:
+            return 0
+        raise UsageError(f"which GPU? {_listed(gpus)}")
+    found = meant(gpus, word)
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise UsageError(f"{word!r} names more than one GPU. {_listed([gpus[i] for i in found])}")
+    raise UsageError(f"no GPU {word!r} here. {_listed(gpus)}")
+
+
+def _listed(gpus: Sequence[Names]) -> str:
+    if not gpus:
+        return "There is none."
+    rows = [f"  {'-' if gpu.index is None else gpu.index}  {_short(gpu.pci)}  {gpu.uuid[:12]}" for gpu in gpus]
+    return "\n".join(["There are:" if len(gpus) > 1 else "There is:", *rows])
 
 
 def _begins(gpu: Names, text: str) -> bool:
     pci = gpu.pci if text.startswith("0000:") else _short(gpu.pci)
     return gpu.uuid.lower().startswith((text, "gpu-" + text)) or pci.startswith(text)
+
+
+def _as_sysfs(text: str) -> str:
+    """An address as nvidia-smi prints it, "00000000:01:00.0", in the kernel's form; anything else as it is."""
+    return text[4:] if text.startswith("0000") and text[8:9] == ":" else text
 
 
 def _short(pci: str) -> str:

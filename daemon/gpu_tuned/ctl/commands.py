@@ -17,17 +17,53 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.options import Options
     from gpu_tuned.ctl.protocols import Json
 
-EXAMPLES = """\
+_WHO = "It needs root or membership in the group gpu-tuned."
+EXAMPLES = {
+    "apply": f"""\
+examples:
+  gpu-tunedctl apply && gpu-tunedctl verify
+
+It takes up again what `restore` put back, tries at once what waits for a pause,
+and asks for a GPU that is away.
+{_WHO}
+""",
+    "reload": f"""\
+examples:
+  gpu-tunedctl check /etc/gpu-tuned/gpu-tuned.toml && gpu-tunedctl reload
+
+A bad file changes nothing: every problem is named, and the policy that runs
+stays in force.
+{_WHO}
+""",
+    "restore": f"""\
 examples:
   gpu-tunedctl restore 01:00.0 power_limit_w    one setting, as it was found
   gpu-tunedctl restore numa_balancing           the same of the host
-  gpu-tunedctl apply                            take what was restored up again
-  gpu-tunedctl release 0 --for 10m              let go for ten minutes
-  gpu-tunedctl resume                           take everything back now
+  gpu-tunedctl restore                          everything
+  gpu-tunedctl apply                            take it up again
 
-These need root or membership in the group gpu-tuned. NVML cannot let go of one
-GPU alone: while one is released, the others wait.
-"""
+What was put back is left alone until `apply`, a changed rule, or the next
+start of the daemon.
+{_WHO}
+Root alone may restore a setting that is marked `required`.
+""",
+    "release": f"""\
+examples:
+  gpu-tunedctl release 0 --for 10m    let go for ten minutes
+  gpu-tunedctl release --all          until `gpu-tunedctl resume`
+
+NVML cannot let go of one GPU alone: while one is released, none is watched.
+{_WHO}
+Root alone may release where a setting is marked `required`.
+""",
+    "resume": f"""\
+examples:
+  gpu-tunedctl resume    take back what was released, now
+
+NVML takes all GPUs or none: the others come back with the one that is named.
+{_WHO}
+""",
+}
 _SETTINGS = (
     "persistence_mode",
     "power_limit_w",

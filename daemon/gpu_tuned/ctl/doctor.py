@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 
 from gpu_tuned.core.verdict import Verdict
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.render.text import Colour, clean, colour_for, say, wrap
+from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,11 +28,13 @@ examples:
 
 Run it as root to see all, and under load: an idle PCIe link tells nothing of
 its speed. A check that you live with: [host] accept = ["ID"] in the policy.
-Exit code 1: trouble. Warnings and what could not be seen leave 0.
+Exit code 1: trouble. With warnings, and what could not be seen, it is 0.
 """
 STYLES = {Verdict.TROUBLE: "bad", Verdict.WARNING: "warn", Verdict.UNKNOWN: "dim", Verdict.OK: "good"}
 _WORDS = 9  # columns of the longest verdict and two more
 _TITLES = 24
+_WORD = re.compile(r"""(?:'[^']*'|"(?:\\.|[^"\\])*"|\\.|[^\s'"\\])+|\S""")
+"""A word of a shell's command line, its quoted parts whole."""
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -92,7 +95,8 @@ def _head(found: Diagnosis, colour: Colour) -> str:
     counts = {verdict: sum(f.verdict is verdict for f in found.findings) for verdict in Verdict}
     plural = {Verdict.TROUBLE: "s", Verdict.WARNING: "s"}
     parts = [f"{n} {verdict.value}{plural.get(verdict, '') if n > 1 else ''}" for verdict, n in counts.items() if n]
-    word = {Verdict.TROUBLE: "TROUBLE", Verdict.WARNING: "WARNINGS"}.get(found.verdict)
+    warnings = "WARNING" if counts[Verdict.WARNING] == 1 else "WARNINGS"
+    word = {Verdict.TROUBLE: "TROUBLE", Verdict.WARNING: warnings}.get(found.verdict)
     if word is None:
         word = "NOTHING WRONG SEEN" if counts[Verdict.UNKNOWN] else "HEALTHY"
     return colour(STYLES[found.verdict], word) + f"  {', '.join(parts)}; in {found.took_s:.1f} s"
@@ -104,12 +108,23 @@ def _in_full(finding: Finding, colour: Colour) -> list[str]:
         if text:
             lines += wrap(text, f"  {name:<6}")
     for command in finding.commands:
-        lines += (
-            wrap(command, "         $ ", "             ")
-            if not command.startswith("#")
-            else wrap(command, "         ")
-        )
+        lines += _typed(command)
     return lines
+
+
+def _typed(command: str) -> list[str]:
+    """A command in lines that a shell takes for one when they are pasted: broken between words alone, with the
+    backslash; a comment stays one."""
+    if command.startswith("#"):
+        return wrap(command, "         ", "         # ")
+    line, lines, words = "         $", [], _WORD.findall(clean(command))
+    for left, word in zip(range(len(words) - 1, -1, -1), words, strict=True):
+        backslash = 2 if left else 0
+        if len(line) + 1 + len(word) + backslash > WIDTH and not line.endswith("$"):
+            lines.append(f"{line} \\")
+            line = " " * 12
+        line += f" {word}"
+    return [*lines, line]
 
 
 def _in_short(finding: Finding, colour: Colour) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from gpu_tuned.core.audit_request import AuditRequest
 from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl.render.text import clean
 from gpu_tuned.ctl.verdict import DIFFERS, IN_ORDER, USAGE
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from gpu_tuned.ctl.options import Options
 
-HELP = "what in Compose files, Dockerfiles, env files, units is not read or wrong"
+HELP = "what is not read, gone or wrong in Compose files, Dockerfiles, env files, units"
 EXAMPLES = """\
 examples:
   gpu-tunedctl env audit compose.yaml     with the env files that it names
@@ -47,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VERSION",
         action="append",
         default=[],
-        help="what runs there, where neither image nor command says it; may be said several times",
+        help="what runs there, where neither image nor command says it; may be given several times",
     )
     parser.add_argument(
         "--pid", metavar="PID", type=int, action="append", default=[], help="the environment of a running process"
@@ -64,15 +65,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: Options) -> int:
     if not options.paths and not options.pid and not options.gpu_processes:
         raise UsageError("nothing to audit: name a file, a folder, --pid PID or --gpu-processes")
-    environment = options.looks.environment()
-    pids = [*options.pid, *(environment.gpu_pids() if options.gpu_processes else ())]
-    found = environment.audit(
-        options.paths,
-        reader=options.reader,
-        components=options.component,
-        pids=pids,
-        everything=options.all,
-        standard_input=sys.stdin.read,
+    pids = [*options.pid, *(options.looks.gpu_pids() if options.gpu_processes else ())]
+    found = options.looks.environment().audit(
+        AuditRequest(
+            paths=tuple(options.paths),
+            reader=options.reader,
+            components=tuple(options.component),
+            pids=tuple(pids),
+            everything=options.all,
+            standard_input=sys.stdin.buffer.read() if "-" in options.paths else None,
+        )
     )
     from gpu_tuned.ctl.render import findings
 

@@ -48,7 +48,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="NAME=VERSION",
         action="append",
         default=[],
-        help="what runs there, with or without its version; may be said several times",
+        help="what runs there, with or without its version; may be given several times",
     )
     parser.add_argument("--json", action="store_true", help="all of it, for programs")
 

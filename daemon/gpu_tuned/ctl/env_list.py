@@ -53,9 +53,9 @@ def overview(found: Json, colour: Colour) -> list[str]:
     known = sorted(found["components"], key=lambda row: -row["names"])
     lines += ["", colour("bold", "catalogue") + "  gpu-tunedctl env explain NAME, gpu-tunedctl env list PATTERN"]
     shown = ", ".join(_component(row) for row in known[:MOST_COMPONENTS])
-    total = sum(row["names"] for row in known)
     rest = len(known) - MOST_COMPONENTS
-    return [*lines, *wrap(f"{total} names of {len(known)} components: {shown} and {rest} more (--json).", "  ")]
+    told = f"{found['names_read']} names of {len(known)} components: {shown} and {rest} more (--json)."
+    return [*lines, *wrap(told, "  ")]
 
 
 def names(found: Json) -> list[str]:

@@ -25,11 +25,11 @@ examples:
   gpu-tunedctl env show mps-client --format cdi --write    into /etc/cdi
 
 A profile of your own is /etc/gpu-tuned/environment/NAME.toml, and may include
-ours. Only --write writes.
+those that ship. Only --write writes.
 """
 CDI_FOLDER = "/etc/cdi"
 WINS = (
-    "What it sets wins over the image's ENV and over -e of docker run. A container that shall have another value "
+    "What it sets wins over the image's ENV and over -e of docker run. A container that is to have another value "
     "goes without this device."
 )
 
@@ -41,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         choices=FORMATS,
         default="env",
         metavar="FORMAT",
-        help=f"who shall read it: {', '.join(FORMATS)} (default: env; docker-env is for docker run --env-file)",
+        help=f"who is to read it: {', '.join(FORMATS)} (default: env; docker-env is for docker run --env-file)",
     )
     parser.add_argument("--bare", action="store_true", help="without comments")
     parser.add_argument("--write", action="store_true", help="with --format cdi: put it in place, for --device")

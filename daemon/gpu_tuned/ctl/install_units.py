@@ -24,8 +24,8 @@ examples:
   gpu-tunedctl install-units --root /tmp/look    the same files below another
                                                  folder, to look at
 
-It starts and enables nothing, and leaves a policy alone that is there. The .deb
-and the .rpm bring their units along.
+It starts and enables nothing, and leaves an existing policy alone. The .deb
+and the .rpm bring their own.
 """
 
 HIDDEN = ("/home", "/root", "/run/user", "/tmp", "/var/tmp")

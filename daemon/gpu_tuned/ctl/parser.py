@@ -6,7 +6,7 @@ import argparse
 import sys
 
 from gpu_tuned.ctl.options import default_socket
-from gpu_tuned.ctl.verbs import READ_S, VERBS, exit_codes, find, module_of
+from gpu_tuned.ctl.verbs import READ_S, VERBS, examples, exit_codes, find, module_of
 
 
 def parser_of(verb: str) -> argparse.ArgumentParser:
@@ -15,7 +15,7 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"gpu-tunedctl {verb}",
         description=row.summary[0].upper() + row.summary[1:] + ".",
-        epilog=f"{module.EXAMPLES}\n{exit_codes(row.exits)}",
+        epilog=f"{examples(verb)}\n{exit_codes(row.exits)}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     if row.gpu:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
+from itertools import pairwise
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
+from gpu_tuned.core.words import counted
 from gpu_tuned.ctl import mps, verdict
 from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, say, wrap
 from gpu_tuned.ctl.render.values import (
@@ -82,11 +84,13 @@ def _rows(plan: PlanReply, colour: Colour) -> list[str]:
     if not changes:
         lines = [colour("" if refusals else "good", "nothing to write")]
     else:
-        what = f"{len(changes)} {'change' if len(changes) == 1 else 'changes'}"
         mode = "; observing, so nothing is" if plan["mode"] == "observe" else ""
-        lines = [colour("bold", f"{what} would be written{mode}"), *_by_gpu(changes, _change, colour)]
+        lines = [
+            colour("bold", f"{counted(len(changes), 'change')} would be written{mode}"),
+            *_by_gpu(changes, _change, colour),
+        ]
     if refusals:
-        lines += ["", colour("bad", f"{len(refusals)} refused"), *_by_gpu(refusals, _refusal, colour)]
+        lines += ["", colour("bad", f"{len(refusals)} refused"), *_by_gpu(_told_once(refusals), _refusal, colour)]
     if left:
         lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, colour)]
     for note in plan.get("notes", []):
@@ -162,10 +166,20 @@ def _left(row: Left, colour: Colour) -> list[str]:
     return [f"  {label(key):<15}{found}"]
 
 
+def _told_once(refusals: list[Refusal]) -> list[Refusal]:
+    """Where settings of one GPU are refused for one reason, as those of a GPU that is away are, the last tells it."""
+
+    def same(row: Refusal, after: Refusal) -> bool:
+        return (row["gpu"], row["why"]) == (after["gpu"], after["why"]) and row.get("nearest") is None
+
+    following = [same(row, after) for row, after in pairwise(refusals)]
+    return [{**row, "why": ""} if told else row for row, told in zip(refusals, [*following, False], strict=True)]
+
+
 def _refusal(row: Refusal, colour: Colour) -> list[str]:
     key = row["setting"]
     lines = _line(key, value(key, row["wanted"]), row["origin"], colour)
     why = row["why"]
     if row.get("nearest") is not None and "nearest" not in why:
         why += f"; nearest: {value(key, row['nearest'])}"
-    return lines + [colour("bad", line) for line in wrap(why, "    ")]
+    return lines + ([colour("bad", line) for line in wrap(why, "    ")] if why else [])

@@ -2,9 +2,10 @@
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from typing import Any, Protocol
 
+    from gpu_tuned.core.audit_request import AuditRequest
     from gpu_tuned.core.verdict import Diagnosis
     from gpu_tuned.core.wire import Gpu, PlanReply
 
@@ -14,22 +15,10 @@ if TYPE_CHECKING:
         """What main hands to `env`: environment/verbs.py, which a sibling may not import."""
 
         def explain(self, name: str, components: Sequence[str]) -> Json: ...
-        def formats(self) -> dict[str, str]: ...
         def show(self, profile: str, format: str, *, bare: bool = False) -> str: ...
         def write_cdi(self, profile: str, folder: str) -> dict[str, str]: ...
         def listing(self, pattern: str | None) -> Json: ...
-        @property
-        def gpu_pids(self) -> Callable[[], tuple[int, ...]]: ...
-        def audit(  # noqa: PLR0913 - the options of the command, each by its name
-            self,
-            paths: Sequence[str],
-            *,
-            reader: str | None,
-            components: Sequence[str],
-            pids: Sequence[int],
-            everything: bool,
-            standard_input: Callable[[], str],
-        ) -> Json: ...
+        def audit(self, request: AuditRequest) -> Json: ...
 
     class Looks(Protocol):
         """What verbs look at beside the socket, as main hands it to them: one method each. A method raises errors of
@@ -51,6 +40,9 @@ if TYPE_CHECKING:
 
         def environment(self) -> Environment:
             """What `env` asks."""
+
+        def gpu_pids(self) -> tuple[int, ...]:
+            """The processes that the driver lists on the GPUs. Raises DriverError."""
 
         def examine(self, root: str | None, container: str | None) -> Diagnosis:
             """What the doctor finds on the host below `root` (None: this one), or in a container by its name."""

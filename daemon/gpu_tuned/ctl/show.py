@@ -12,8 +12,8 @@ from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import advice_lines
 from gpu_tuned.ctl.render.full import estimated, history
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
-from gpu_tuned.ctl.render.values import label, number, origin, short_name, short_pci, short_uuid, span, value
-from gpu_tuned.ctl.throttle import LIMITERS, WORDS
+from gpu_tuned.ctl.render.values import LOCKS, label, number, origin, short_name, short_pci, short_uuid, span, value
+from gpu_tuned.ctl.throttle import WORDS, reason_words
 from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
@@ -105,7 +105,7 @@ def _row(cells: tuple[str, ...], widths: list[int]) -> str:
 def _cells(setting: Json) -> tuple[str, ...]:
     key = setting["setting"]
     found = "-" if setting["found"] is None else value(key, setting["found"], unit=False)
-    if setting["found"] is None and setting["absent"] is None and key in ("gpu_clock_mhz", "memory_clock_mhz"):
+    if setting["found"] is None and setting["absent"] is None and key in LOCKS:
         found = "no getter"
     rest = [value(key, setting[column], unit=False) for column in ("default", "original", "wished")]
     return (label(key), found, _allowed(setting), *rest)
@@ -174,11 +174,9 @@ def _slowed(shown: Json, colour: Colour) -> list[str]:
         seconds = reason["hour_s"]
         if not seconds and reason["kind"] != "fault":
             continue
-        who = WORDS.get(reason["reason"], reason["reason"].replace("_", " "))
-        who += LIMITERS.get(reason.get("limiter") or "", "")
         mark = "~" if estimated(reason) else ""
-        text = f"  {name:<{_NAMES}}{bar(seconds / 3600)} {mark + span(seconds):>7}  {clean(who)}"
-        lines.append(colour("bad" if seconds and reason["kind"] == "fault" else "", text)[: WIDTH + 20])
+        text = f"  {name:<{_NAMES}}{bar(seconds / 3600)} {mark + span(seconds):>7}  {clean(reason_words(reason))}"
+        lines.append(colour("bad" if seconds and reason["kind"] == "fault" else "", text[:WIDTH]))
         name = ""
     return lines
 
@@ -189,7 +187,7 @@ def _heat(shown: Json, colour: Colour) -> list[str]:
     if now is None:
         return _named("temperature", f"not told ({shown['unread'].get('temperatures_c.now', '')})")
     words = [f"{now} C"]
-    for key, text in (("max_operating", "most"), ("slowdown", "slows down at"), ("shutdown", "off at")):
+    for key, text in (("max_operating", "max"), ("slowdown", "slows down at"), ("shutdown", "off at")):
         if heat[key]:
             words.append(f"{text} {heat[key]}")
     if heat["memory"] is not None:

@@ -106,12 +106,18 @@ def _one(gpu: ThrottledGpu, colour: Colour) -> list[str]:
     return lines + [_row(reason, colour) for reason in told]
 
 
+def reason_words(reason: Reason) -> str:
+    """A reason for a person, a power cap with whose limit it was; one that is newer than this command as it is."""
+    name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")
+    if reason["reason"] != "sw_power_cap":
+        return name
+    return name + (" (idle)" if reason["kind"] == "benign" else LIMITERS.get(reason.get("limiter") or "", ""))
+
+
 def _row(reason: Reason, colour: Colour) -> str:
     mark = "~" if estimated(reason) else ""
     seconds = "".join(f"  {_amount(reason[key], mark):>{width}}" for key, _, width in WINDOWS)
-    name = WORDS.get(reason["reason"]) or reason["reason"].replace("_", " ")
-    if reason["reason"] == "sw_power_cap":
-        name += " (idle)" if reason["kind"] == "benign" else LIMITERS.get(reason.get("limiter") or "", "")
+    name = reason_words(reason)
     style = _STYLES.get(reason["kind"], "") if reason["active"] or reason["start_s"] else "dim"
     now = colour(style if reason["kind"] == "fault" else "bold", "  now") if reason["active"] else ""
     return colour(style, f"  {name[:20]:<20}  {reason['kind'][:6]:<6}{seconds}") + now

@@ -1,7 +1,7 @@
 """Every verb of gpu-tunedctl, a row each: what parses it, completes it and documents it reads this table.
 
 A row is all there is to say of a verb in one line; what is longer (EXAMPLES, options that take a value) stands in the
-verb's module, which is imported when the verb is asked for.
+verb's module, which is imported when the verb is asked for. EXAMPLES is a text, or one for each verb of the module.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ VERBS = {
         gpu="show this GPU in full",
         flags={
             "--all": "show every GPU in full",
-            "--advice": "and what is known to go wrong with what is wished",
+            "--advice": "also what is known to go wrong with what is wished",
             "--json": "print the document itself, for programs",
         },
         plain=True,
@@ -87,13 +87,13 @@ VERBS = {
         exits=(0, 1, 2, 4, 5),
     ),
     "apply": Verb(
-        "look and put right now, without waiting for the interval",
+        "look and put right at once, without waiting for the interval",
         "commands",
         flags=_ANSWER,
         timeout_s=COMMAND_S,
         plain=True,
     ),
-    "reload": Verb("read the policy files anew", "commands", flags=_ANSWER, timeout_s=COMMAND_S, plain=True),
+    "reload": Verb("read the policy files again", "commands", flags=_ANSWER, timeout_s=COMMAND_S, plain=True),
     "restore": Verb(
         "put back what was found at first; `apply` takes it up again",
         "commands",
@@ -111,8 +111,8 @@ VERBS = {
     "resume": Verb(
         "take back what was released",
         "commands",
-        gpu=f"{_ONE}; without: all",
-        flags={"--all": "all, which is also what happens without GPU", **_ANSWER},
+        gpu="the GPU that was released; all come back with it",
+        flags={"--all": "every GPU, as without naming one", **_ANSWER},
         timeout_s=COMMAND_S,
         plain=True,
     ),
@@ -169,7 +169,7 @@ VERBS = {
         exits=(0, 1, 2, 5),
     ),
     "env": Verb("which environment variables GPU programs read, and which help", "env", exits=(0, 1, 2, 4)),
-    "wait": Verb("until the settings are in force, for so long at most", "wait", exits=(0, 1, 2, 3, 4)),
+    "wait": Verb("until the settings are in force, or the time is over", "wait", exits=(0, 1, 2, 3, 4)),
     "install-units": Verb("the systemd units, after an install with pip or pipx", "install_units", exits=(0, 2, 4)),
 }
 """By name, in the order in which they are shown."""
@@ -191,6 +191,12 @@ def module_of(verb: str) -> ModuleType:
     """The module that runs it. Raises UsageError for a verb that there is not."""
     module: ModuleType = __import__(f"gpu_tuned.ctl.{find(verb).module}", fromlist=["run"])
     return module
+
+
+def examples(verb: str) -> str:
+    """What help says below the options: examples, and what else is to be known."""
+    told: str | dict[str, str] = module_of(verb).EXAMPLES
+    return told if isinstance(told, str) else told[verb]
 
 
 def exit_codes(codes: tuple[int, ...] = tuple(EXIT_CODES)) -> str:

@@ -6,6 +6,7 @@ import json
 import sys
 
 from gpu_tuned.control import client
+from gpu_tuned.core.words import counted
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
 from gpu_tuned.ctl.render.values import LOCKS, label, origin, short_name, short_pci, short_uuid, value
@@ -168,9 +169,6 @@ def _counted(document: StatusReply) -> str:
     every = [s for gpu in document["gpus"] for s in gpu["settings"]] + document["host"]["settings"]
     settings = [setting for setting in every if setting["origin"] is not None]
     locks = sum(s["state"] == "requested" for s in settings)
-    unread = f", {locks} of them locks that no driver call can read back" if locks else ""
-    return f"{_many(len(document['gpus']), 'GPU')}, {_many(len(settings), 'setting')}{unread}"
-
-
-def _many(count: int, what: str) -> str:
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+    what = "a lock" if locks == 1 else "locks"
+    unread = f", {locks} of them {what} that no driver call can read back" if locks else ""
+    return f"{counted(len(document['gpus']), 'GPU')}, {counted(len(settings), 'setting')}{unread}"

@@ -8,6 +8,7 @@ import sys
 import time
 
 from gpu_tuned.control import client
+from gpu_tuned.core.words import counted
 from gpu_tuned.ctl.render.text import Colour, clean, colour_for
 from gpu_tuned.ctl.render.values import epoch
 
@@ -48,9 +49,7 @@ def lines(reply: WatchReply, colour: Colour) -> list[str]:
     told = []
     missed = reply.get("missed") or 0
     if missed:
-        told.append(
-            colour("warn", f"          ({missed} {'event' if missed == 1 else 'events'} missed: read too slowly)")
-        )
+        told.append(colour("warn", f"          ({counted(missed, 'event')} missed: read too slowly)"))
     event = reply.get("event")
     if event:
         priority = event.get("priority", 6)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.errors import UsageError
-from gpu_tuned.core.which import Names, listed, meant
+from gpu_tuned.core.which import Names, chosen
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,10 +15,5 @@ if TYPE_CHECKING:
 
 def one_gpu(gpus: list[AnyGpu], wanted: str) -> AnyGpu:
     """The one GPU that `wanted` names. Raises UsageError where it names none, or more than one."""
-    names = [Names(gpu["index"], gpu["uuid"], gpu["pci"]) for gpu in gpus]
-    found = meant(names, wanted)
-    if len(found) == 1:
-        return gpus[found[0]]
-    if found:
-        raise UsageError(f"{wanted!r} names more than one GPU: {listed([names[i] for i in found])}")
-    raise UsageError(f"no GPU {wanted!r} here; there is {listed(names)}")
+    names = [Names(gpu["index"] if gpu["index"] >= 0 else None, gpu["uuid"], gpu["pci"]) for gpu in gpus]
+    return gpus[chosen(names, wanted)]

@@ -6,8 +6,9 @@ from gpu_tuned.core.host_view import GpuView, HostView, Late, Place
 from gpu_tuned.core.model import Unread, watts
 from gpu_tuned.core.throttle import Reason
 from gpu_tuned.core.verdict import Finding, Verdict
+from gpu_tuned.core.words import listed
 from gpu_tuned.doctor.reference import reference_for
-from gpu_tuned.doctor.say import Check, One, listed, together
+from gpu_tuned.doctor.say import Check, One, together
 
 SEEN = Check("gpus-seen", "GPUs expected and seen")
 PERSISTENCE = Check("persistence", "persistence mode")
@@ -53,13 +54,13 @@ def seen(host: HostView) -> Finding:
     problems += [f"GPU {index} of the driver cannot be used: {why}" for index, why in host.left_out.items()]
     missing = sorted(_due(host) - by_driver)
     if missing and not host.left_out and host.root:
-        problems.append(f"{listed(missing)} is on the bus, and the driver does not name it")
+        problems.append(f"on the bus, and not named by the driver: {listed(missing)}")
     if host.expected.gpus is not None and len(by_driver) < host.expected.gpus:
         problems.append(f"{len(by_driver)} answer where the policy expects {host.expected.gpus}")
     names = {text.lower() for gpu in host.gpus for text in (gpu.gpu.uuid, gpu.gpu.pci)}
     absent = [name for name in host.expected.named if name.lower() not in names]
     if absent:
-        problems.append(f"the policy names {listed(absent)}, which is not here")
+        problems.append(f"named by the policy, and not here: {listed(absent)}")
     if problems:
         return SEEN.trouble(
             "; ".join(problems),
@@ -71,7 +72,10 @@ def seen(host: HostView) -> Finding:
     if not by_driver:
         return SEEN.unknown("the driver answers and names no GPU")
     if missing:
-        return SEEN.unknown(f"{listed(missing)} is on the bus; this user may not be allowed to open it, root is")
+        return SEEN.unknown(
+            f"on the bus, and not named by the driver: {listed(missing)}; root may be allowed to open what this user "
+            "is not"
+        )
     if isinstance(host.pci, Unread) and host.expected.gpus is None:
         return SEEN.ok(f"{len(by_driver)} by the driver; the PCI bus cannot be seen from here, to compare")
     return SEEN.ok(f"{len(by_driver)}")
@@ -155,9 +159,9 @@ def held_down(host: HostView) -> Finding:
     return together(
         HELD,
         [_held(host, gpu) for gpu in host.gpus],
-        "What is held down from outside, no setting here can raise: the board does less than its model's name says.",
-        "Ask whoever runs the machine below (the provider, the BMC's power cap, the rack's power manager); other "
-        "writers on this host are named under rivals.",
+        "No setting here can raise what is held down from outside: the board does less than its model's name says.",
+        "Ask whoever runs the machine below (the provider, the BMC's power cap, the rack's power manager). Writers "
+        'on this host are named by the check "other writers".',
         ("nvidia-smi -q -d POWER,CLOCK,PERFORMANCE",),
     )
 

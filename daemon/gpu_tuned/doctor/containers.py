@@ -5,7 +5,8 @@ from __future__ import annotations
 from gpu_tuned.core.host_view import HostView, Place
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.doctor.say import Check, first_unread, listed
+from gpu_tuned.core.words import listed
+from gpu_tuned.doctor.say import Check, first_unread
 
 MODE = Check("container-runtime", "container runtime")
 TOOLKIT = Check("container-toolkit", "container toolkit")

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from gpu_tuned.core.host_view import HostView, Place
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.doctor.say import Check, listed
+from gpu_tuned.core.words import listed
+from gpu_tuned.doctor.say import Check
 
 LOADED = Check("driver-loaded", "driver")
 VERSIONS = Check("driver-versions", "driver versions")

@@ -8,7 +8,8 @@ from collections import Counter
 from gpu_tuned.core.host_view import HostView
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.doctor.say import Check, listed
+from gpu_tuned.core.words import listed
+from gpu_tuned.doctor.say import Check
 
 XIDS = Check("xid", "driver errors since boot")
 

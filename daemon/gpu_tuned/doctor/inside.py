@@ -7,7 +7,8 @@ from collections.abc import Callable
 from gpu_tuned.core.container_view import ContainerView
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Diagnosis, Finding
-from gpu_tuned.doctor.say import Check, listed
+from gpu_tuned.core.words import counted, listed
+from gpu_tuned.doctor.say import Check
 
 DEVICES = Check("container-devices", "device files within")
 DRIVER = Check("container-driver", "driver within")
@@ -74,7 +75,7 @@ def driver(view: ContainerView) -> Finding:
         return DRIVER.unknown(view.gpus)
     if not view.gpus:
         return DRIVER.trouble("it answers and lists no GPU", "No program here finds one.", "See the device files.")
-    return DRIVER.ok(f"{len(view.gpus)} GPU{'' if len(view.gpus) == 1 else 's'}")
+    return DRIVER.ok(counted(len(view.gpus), "GPU"))
 
 
 def capabilities(view: ContainerView) -> Finding:

@@ -27,7 +27,7 @@ def nodes(host: HostView) -> Finding:
     for device in host.pci:
         node = device.numa_node
         if isinstance(node, Unread):
-            ones.append(One(device.pci, Verdict.UNKNOWN, f"its node cannot be read ({node.why})"))
+            ones.append(One(device.pci, Verdict.UNKNOWN, f"the node cannot be read ({node.why})"))
         elif node < 0 and host.place is Place.VM:
             ones.append(One(device.pci, Verdict.UNKNOWN, "a virtual machine does not tell the node"))
         elif node < 0:
@@ -45,7 +45,7 @@ def nodes(host: HostView) -> Finding:
 def iommu(host: HostView) -> Finding:
     """Translated DMA makes traffic between GPUs on one host slow or wrong; one GPU alone loses little."""
     if host.place in (Place.VM, Place.WSL, Place.CONTAINER):
-        return TRANSLATION.unknown("the host below translates, and does not tell")
+        return TRANSLATION.unknown("DMA is translated by the host below, which does not show it here")
     if isinstance(host.pci, Unread):
         return TRANSLATION.unknown(host.pci)
     ours = _of_this_host(host.pci)
@@ -95,7 +95,7 @@ def _between_gpus(host: HostView, device: PciGpu, seen: str) -> One:
 def acs(host: HostView) -> Finding:
     """Whether a port above a GPU sends traffic between GPUs up to the root (Access Control Services)."""
     if host.place in (Place.VM, Place.WSL, Place.CONTAINER):
-        return REDIRECT.unknown("the ports above the GPUs are the host's below")
+        return REDIRECT.unknown("the ports above the GPUs are those of the host below, which does not show them here")
     if isinstance(host.pci, Unread):
         return REDIRECT.unknown(host.pci)
     ours = _of_this_host(host.pci)

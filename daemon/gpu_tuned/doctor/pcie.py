@@ -163,7 +163,7 @@ def resizable_bar(host: HostView) -> Finding:
 def _bar(host: HostView, gpu: GpuView, device: PciGpu | None) -> One:
     pci = gpu.gpu.pci
     if isinstance(gpu.bar1_mib, Unread):
-        return One(pci, Verdict.UNKNOWN, f"the driver does not tell its size ({gpu.bar1_mib.why})")
+        return One(pci, Verdict.UNKNOWN, f"the driver does not tell the size of BAR1 ({gpu.bar1_mib.why})")
     if isinstance(gpu.memory_mib, Unread):
         return One(pci, Verdict.UNKNOWN, f"the memory's size is not told ({gpu.memory_mib.why})")
     if gpu.bar1_mib >= gpu.memory_mib:
@@ -200,9 +200,9 @@ def above_4g(host: HostView) -> Finding:
 
 def _above(device: PciGpu) -> One:
     if isinstance(device.bars, Unread):
-        return One(device.pci, Verdict.UNKNOWN, f"its BARs cannot be read ({device.bars.why})")
+        return One(device.pci, Verdict.UNKNOWN, f"the BARs cannot be read ({device.bars.why})")
     if not device.bars:
-        return One(device.pci, Verdict.UNKNOWN, "it shows no BAR (asleep, or gone from the bus)")
+        return One(device.pci, Verdict.UNKNOWN, "no BAR is shown (asleep, or gone from the bus)")
     lacking = [bar.number for bar in device.bars if bar.start == 0]
     if lacking:
         return One(device.pci, Verdict.TROUBLE, f"BAR {', '.join(map(str, lacking))} got no address")

@@ -66,16 +66,10 @@ def together(check: Check, ones: Iterable[One], why: str, advice: str, commands:
 
 def _who(addresses: list[str], of: int) -> str:
     if len(addresses) == of > 1:
-        return f"all {of} GPUs"
+        return "both GPUs" if of == 2 else f"all {of} GPUs"
     return ", ".join(address.removeprefix("0000:") for address in addresses)
 
 
 def first_unread(*facts: object) -> Unread | None:
     """The first of these that could not be read."""
     return next((fact for fact in facts if isinstance(fact, Unread)), None)
-
-
-def listed(words: Iterable[str]) -> str:
-    """ "a", "a and b", "a, b and c" """
-    *first, last = words
-    return f"{', '.join(first)} and {last}" if first else str(last)

@@ -6,7 +6,8 @@ from gpu_tuned.core.host_view import GpuView, HostView, Place
 from gpu_tuned.core.model import ComputeMode, Unread
 from gpu_tuned.core.rivals import RIVALS
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.doctor.say import Check, listed
+from gpu_tuned.core.words import counted, listed
+from gpu_tuned.doctor.say import Check
 
 KEEPERS = Check("persistence-services", "persistence services")
 OTHERS = Check("rivals", "other writers")
@@ -62,13 +63,13 @@ def others(host: HostView) -> Finding:
     writers = [rival for rival in here if rival.by_itself]
     if writers:
         return OTHERS.warning(
-            f"{listed(str(rival) for rival in writers)} runs and writes by itself: {writers[0].by_itself}",
+            "; ".join(f"{rival} runs and writes by itself: {rival.by_itself}" for rival in writers),
             "Of two writers the later one wins, and the limit in force is a matter of luck.",
             "Leave settings to one of them: `watch` in the policy, or end the other.",
             tuple(f"systemctl disable --now {rival.unit}" for rival in writers),
         )
     if here:
-        return OTHERS.ok(f"{listed(str(rival) for rival in here)} runs, which writes only when asked to")
+        return OTHERS.ok("; ".join(f"{rival} runs, and writes only when asked to" for rival in here))
     return OTHERS.ok("none that is known runs")
 
 
@@ -163,7 +164,8 @@ def mps(host: HostView) -> Finding:
     if exclusive:
         taken = sum(gpu.gpu.pci in exclusive and bool(_processes(gpu)) for gpu in told)
         return SHARING.warning(
-            f"{len(exclusive)} in exclusive process mode, {taken} of them taken, and no MPS control daemon is seen",
+            f"{counted(len(exclusive), 'GPU')} in exclusive process mode, {taken} of them taken, and no MPS control "
+            "daemon is seen",
             "The GPU takes one process and refuses the next (error 46, devices unavailable): the second container "
             "does not start.",
             'Start MPS, or set compute_mode = "default".',

@@ -212,6 +212,11 @@ class Catalogue:
                     found[component] += 1
         return dict(found)
 
+    @property
+    def names_read(self) -> int:
+        """How many names are read by a component or more; one that several read counts once."""
+        return len(self._read[0])
+
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a component reads or once read, for near misses; sorted."""

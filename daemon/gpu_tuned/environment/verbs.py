@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from fnmatch import fnmatchcase
 
 from gpu_tuned.core.errors import UsageError
@@ -14,18 +14,13 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from gpu_tuned.core.audit_request import AuditRequest
+
 
 def explain(name: str, components: Sequence[str]) -> dict[str, Any]:
     """See environment/explain.py. `components` are words as "vllm=0.33.0"; raises UsageError for an unknown one."""
     catalogue = shipped()
     return explaining.explain(catalogue, name, tuple(running(catalogue, word) for word in components))
-
-
-def formats() -> dict[str, str]:
-    """Every format of `show`, and who reads it."""
-    from gpu_tuned.environment.formats.table import FORMATS
-
-    return {name: format.reader for name, format in FORMATS.items()}
 
 
 def show(profile: str, format: str, *, bare: bool = False) -> str:
@@ -38,7 +33,7 @@ def show(profile: str, format: str, *, bare: bool = False) -> str:
         raise UsageError(f"--format: there is no {format!r}; there are {', '.join(FORMATS)}")
     found = Shelf().profile(profile)
     component = shipped().components.get(found.component)
-    text = FORMATS[format].write(found, component.label if component else found.component)
+    text = FORMATS[format](found, component.label if component else found.component)
     return _without_comments(text) if bare else text
 
 
@@ -55,43 +50,24 @@ def write_cdi(profile: str, folder: str) -> dict[str, str]:
 
 
 def listing(pattern: str | None) -> dict[str, Any]:
-    """Without a pattern the profiles, and the components with what was looked at; with one ("VLLM_*") the names that
-    match it, in their exact case, each with who reads it or did."""
+    """Without a pattern the profiles, the components with what was looked at, and how many names they read; with one
+    ("VLLM_*") the names that match it, in their exact case, each with who reads it or did."""
     catalogue = shipped()
     if pattern is not None:
         names = [name for name in catalogue.names if fnmatchcase(name, pattern)]
         return {"names": [_row(name) for name in names]}
-    return {"profiles": _profiles(), "components": explaining.components(catalogue)}
+    return {
+        "profiles": _profiles(),
+        "components": explaining.components(catalogue),
+        "names_read": catalogue.names_read,
+    }
 
 
-def _nobody_asked() -> tuple[int, ...]:
-    raise UsageError("nothing here can ask the driver for its processes")
-
-
-gpu_pids: Callable[[], tuple[int, ...]] = _nobody_asked
-"""The processes that the driver lists on the GPUs; main hands over how to ask, which only an adapter may."""
-
-
-def audit(  # noqa: PLR0913 - the options of the command, each by its name
-    paths: Sequence[str],
-    *,
-    reader: str | None,
-    components: Sequence[str],
-    pids: Sequence[int],
-    everything: bool,
-    standard_input: Callable[[], str],
-) -> dict[str, Any]:
+def audit(request: AuditRequest) -> dict[str, Any]:
     """See environment/audit/answer.py."""
     from gpu_tuned.environment.audit import answer
 
-    return answer.audit(
-        paths,
-        reader=reader,
-        components=components,
-        pids=pids,
-        everything=everything,
-        standard_input=standard_input,
-    )
+    return answer.audit(request)
 
 
 def _row(name: str) -> dict[str, Any]:

@@ -71,12 +71,11 @@ class Boards:
             return
         self._meet(state, board, poll_interval_s, binding)
 
-    def wake(self, state: GpuState, poll_interval_s: float) -> bool:
-        """Whether this GPU was asleep since the driver attached, and is met only now."""
+    def wake(self, state: GpuState, poll_interval_s: float) -> None:
+        """A GPU that is awake: met now, where it was asleep ever since the driver attached."""
         unmet = self._unmet.pop(state.gpu.uuid, None)
         if unmet is not None:
             self._meet(state, unmet.board, poll_interval_s, unmet.binding)
-        return unmet is not None
 
     def look_again(self, state: GpuState, poll_interval_s: float) -> None:
         """A GPU that was lost may answer again on the same connection; asked less and less often."""

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpu_tuned.core import transitions
+from gpu_tuned.core.drift import TAKES_UP
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.status import FORMAT
+from gpu_tuned.core.track import State
 from gpu_tuned.core.which import Names, meant
+from gpu_tuned.core.words import listed
 from gpu_tuned.loop.driver import DriverState
 from gpu_tuned.loop.inventory import key_of
 from gpu_tuned.loop.supervisor import Supervisor
@@ -59,7 +62,7 @@ class Commands:
         driver = self._supervisor.driver
         if driver.state is DriverState.OK:
             return None
-        return f"driver {driver.state.value}: {driver.message or 'not met yet'}"
+        return f"driver {driver.state.value}: {driver.message or 'it was not asked yet'}"
 
     def _apply(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         self._take_up()
@@ -107,7 +110,11 @@ class Commands:
         done, failed = supervisor.restore(states, of_gpus, host_too=host_too)
         if failed:
             return Answer({"message": f"not restored: {'; '.join(failed)}"}, "DriverTrouble")
-        text = f"restored: {'; '.join(done)}" if done else "nothing of ours was in force"
+        text = f"restored: {'; '.join(done)}" if done else "nothing had to be put back"
+        tracks = [*supervisor.inventory.host.tracks.values()]
+        tracks += [track for state in supervisor.inventory.states.values() for track in state.tracks.values()]
+        if any(track.state is State.RESTORED for track in tracks):
+            text += f"; {TAKES_UP}"
         return Answer({"format": FORMAT, "message": text, "in_order": True})
 
     def _release(self, parameters: Mapping[str, Any]) -> Reply | Answer:
@@ -117,21 +124,23 @@ class Commands:
             return states
         for_s = parameters.get("for_s")
         named = parameters.get("gpu") is not None
-        who = f" for {states[0].title}" if named else ""
-        until = "" if for_s is None else f" for {for_s:g} s"
+        who = f" to free {states[0].title}" if named else ""
+        until = f"{'' if for_s is None else f' for {for_s:g} s, or'} until `gpu-tunedctl resume`"
         forgets = [
             state.title
             for state in supervisor.inventory.states.values()
             if state.here
             and ((track := state.tracks.get(Setting.PERSISTENCE_MODE)) is None or track.observed is not True)
         ]
-        supervisor.driver.release({key_of(state) for state in states}, f"released{who}{until} on request")
+        supervisor.driver.release({key_of(state) for state in states}, f"let go of on request{who}{until}")
         supervisor.released_until = None if for_s is None else supervisor.clock.monotonic() + float(for_s)
         self._say(Event(EventKind.RELEASED, supervisor.clock.now(), detail={"for_gpu": who, "until": until}))
-        note = "the driver is let go of as a whole: NVML cannot let go of one GPU alone"
+        message = f"the driver is let go of{who}{until}"
+        if named and len(supervisor.inventory.states) > 1:
+            message += "; every other GPU waits as well: NVML cannot let go of one alone"
         if forgets:
-            note += f"; with persistence mode off {', '.join(forgets)} may forget every setting until then"
-        return Answer({"format": FORMAT, "message": f"released{who}{until}; {note}", "in_order": True})
+            message += f"; with persistence mode off {listed(forgets)} may forget every setting meanwhile"
+        return Answer({"format": FORMAT, "message": message, "in_order": True})
 
     def _resume(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         if self._supervisor.driver.state is not DriverState.RELEASED:

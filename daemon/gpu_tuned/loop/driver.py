@@ -15,6 +15,7 @@ from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence
 from gpu_tuned.core.model import Board, Setting
+from gpu_tuned.core.words import counted
 from gpu_tuned.loop.away import Away, described
 from gpu_tuned.loop.boards import MISSING_RETRY_S, Boards
 from gpu_tuned.loop.inventory import Inventory
@@ -171,7 +172,7 @@ class Driver:
         version = self._gpus.driver_version() or "unknown"
         if self._told != (version, len(boards)):
             self._told = (version, len(boards))
-            detail = {"version": version, "count": len(boards)}
+            detail = {"version": version, "count": len(boards), "gpus": counted(len(boards), "GPU")}
             self._say(Event(EventKind.DRIVER_READY, self._clock.now(), detail=detail))
         listed = {board.gpu.uuid for board in boards}
         for state in list(self._inventory.states.values()):

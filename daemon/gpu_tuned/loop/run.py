@@ -14,6 +14,7 @@ from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind, to_wire
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
+from gpu_tuned.core.words import counted
 from gpu_tuned.loop.commands import Commands
 from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
@@ -167,7 +168,7 @@ class Loop:
             done, failed = self.supervisor.restore(
                 list(self.supervisor.inventory.states.values()), GPU_SETTINGS, host_too=True
             )
-            what = f"{len(done)} setting(s) put back to what was found, {len(failed)} failed"
+            what = f"{counted(len(done), 'setting')} put back to what was found, {len(failed)} failed"
         else:
             if wished:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'

@@ -43,7 +43,7 @@ def describe(handle: Any, index: int) -> Board:
     DriverTrouble. Any other call's failure costs what that call would have told."""
     gpu = Gpu(
         uuid=words(pynvml.nvmlDeviceGetUUID, handle),
-        pci=_address(handle),
+        pci=address(handle),
         name=words(pynvml.nvmlDeviceGetName, handle) or "a GPU without a name",
     )
     if not gpu.uuid:
@@ -103,7 +103,7 @@ def _no_xids(handle: Any) -> str | None:
     return None if types & XID else "this GPU does not hand out Xid errors as events"
 
 
-def _address(handle: Any) -> str:
+def address(handle: Any) -> str:
     info = alone(pynvml.nvmlDeviceGetPciInfo, handle)
     # Past the binding's own attribute, which decodes strictly.
     raw = b"" if isinstance(info, Unread) else ctypes.Structure.__getattribute__(info, "busId")

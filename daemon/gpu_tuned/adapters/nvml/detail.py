@@ -14,9 +14,9 @@ from gpu_tuned.adapters.nvml.driver import Nvml
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.adapters.nvml.reads import GPU_SENSOR, TEMPERATURES
 from gpu_tuned.core.board_view import Bar1, BoardView, Link, Memory, Process, Temperatures
-from gpu_tuned.core.errors import DriverTrouble, UsageError
+from gpu_tuned.core.errors import DriverTrouble
 from gpu_tuned.core.model import Board, Unread
-from gpu_tuned.core.which import Names, listed, meant
+from gpu_tuned.core.which import Names, chosen
 from gpu_tuned.ports import Look
 
 MIB = 1 << 20
@@ -44,18 +44,9 @@ def look_at(word: str | None) -> BoardView:
 
 
 def _chosen(boards: tuple[Board, ...], word: str | None) -> Board:
-    names = [Names(board.index, board.gpu.uuid, board.gpu.pci) for board in boards]
     if not boards:
         raise DriverTrouble("the driver answers and names no GPU that can be read")
-    if word is None and len(boards) == 1:
-        return boards[0]
-    found = meant(names, word or "")
-    if len(found) == 1:
-        return boards[found[0]]
-    here = listed([names[i] for i in found] if found else names)
-    raise UsageError(
-        f"which GPU? There is {here}" if word is None else f"{word!r} names {len(found) or 'no'} GPU: {here}"
-    )
+    return boards[chosen([Names(board.index, board.gpu.uuid, board.gpu.pci) for board in boards], word)]
 
 
 def _view(handle: Any, board: Board, seen: Any, driver: str) -> BoardView:

@@ -13,17 +13,18 @@ import contextlib
 import ctypes
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import GARBAGE, VALUE_MEMBERS, alone, clean, words
+from gpu_tuned.adapters.nvml.board import address
+from gpu_tuned.adapters.nvml.calls import GARBAGE, VALUE_MEMBERS, alone, words
 from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, translated
 from gpu_tuned.adapters.nvml.getters import FIELDS, STRUCTURES, allowed, questions
-from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.errors import DriverTrouble
 from gpu_tuned.core.model import Unread
+from gpu_tuned.core.which import Names, chosen
 
 BATCH = "nvmlDeviceGetFieldValues"
 INSUFFICIENT_SIZE = 7
@@ -66,7 +67,7 @@ class Recorder:
 
 
 def probe(word: str | None) -> Iterator[str]:
-    """The lines of a dump of one GPU: an index, the beginning of a UUID, a bus address; None where there is but one.
+    """The lines of a dump of the one GPU that `word` means, see core/which.py; None where there is but one.
 
     Raises UsageError for a word that names none or several, DriverAbsent, DriverMismatch, DriverTrouble."""
     with translated():
@@ -107,39 +108,20 @@ def _through(library: Any) -> None:
     pynvml.nvmlLib = library
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    handle: Any
-    index: str
-    uuid: str
-    bus: str
-
-    def named(self, word: str | None) -> bool:
-        """Whether this word means it; None: whatever is there."""
-        if word is None or word == self.index:
-            return True
-        return len(word) > 3 and (self.uuid.startswith(word) or self.bus.endswith(word.lower()))
-
-
 def _handle(word: str | None) -> Any:
-    found = [gpu for index in range(min(pynvml.nvmlDeviceGetCount(), MOST_GPUS)) if (gpu := _find(index)) is not None]
-    named = [gpu for gpu in found if gpu.named(word)]
-    if len(named) == 1:
-        return named[0].handle
-    here = "; ".join(f"{gpu.index} {alone(words, pynvml.nvmlDeviceGetName, gpu.handle)} {gpu.bus}" for gpu in found)
-    told = f"{word!r} names {'several GPUs' if named else 'no GPU'};" if word else "which GPU?"
-    raise UsageError(f"{told} Name one by its index, UUID or bus address: {here or 'none can be reached'}")
+    """One that cannot be reached is left out: it must not keep the others from being asked."""
+    handles = {
+        i: alone(pynvml.nvmlDeviceGetHandleByIndex, i) for i in range(min(pynvml.nvmlDeviceGetCount(), MOST_GPUS))
+    }
+    reached = {index: handle for index, handle in handles.items() if not isinstance(handle, Unread)}
+    if not reached:
+        raise DriverTrouble("the driver answers, and no GPU can be reached")
+    return [*reached.values()][chosen([_names(index, handle) for index, handle in reached.items()], word)]
 
 
-def _find(index: int) -> _Found | None:
-    """None for one that cannot be reached: it must not keep the others from being asked."""
-    handle = alone(pynvml.nvmlDeviceGetHandleByIndex, index)
-    if isinstance(handle, Unread):
-        return None
-    uuid, info = alone(words, pynvml.nvmlDeviceGetUUID, handle), alone(pynvml.nvmlDeviceGetPciInfo, handle)
-    # Past the binding's own attribute, which decodes strictly.
-    bus = "" if isinstance(info, Unread) else clean(ctypes.Structure.__getattribute__(info, "busId")).lower()
-    return _Found(handle, str(index), "" if isinstance(uuid, Unread) else uuid, bus)
+def _names(index: int, handle: Any) -> Names:
+    uuid = alone(words, pynvml.nvmlDeviceGetUUID, handle)
+    return Names(index, "" if isinstance(uuid, Unread) else uuid, address(handle))
 
 
 def _answers(recorder: Recorder, handle: Any) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from gpu_tuned.core.words import counted
 from gpu_tuned.ctl.render.text import clean, wrap
 
 TYPE_CHECKING = False
@@ -49,18 +50,14 @@ def _count(found: Json) -> str:
     number = len(found["findings"])
     places = []
     if found["files"] or not found["processes"]:
-        places.append(_number(found["files"], "file"))
+        places.append(counted(found["files"], "file"))
     if found["processes"]:
-        places.append(_number(found["processes"], "process"))
-    what = f"{_number(number, 'finding') if number else 'nothing found'} in {' and '.join(places)}"
+        places.append(counted(found["processes"], "process"))
+    what = f"{counted(number, 'finding') if number else 'nothing found'} in {' and '.join(places)}"
     if found["unreadable"]:
         what += f", {len(found['unreadable'])} could not be read"
     hints = found["hidden"]
-    return what + (f"; {_number(hints, 'hint')} more with --all" if hints else "")
-
-
-def _number(count: int, what: str) -> str:
-    return f"{count} {what}{('es' if what.endswith('s') else 's') * (count != 1)}"
+    return what + (f"; {counted(hints, 'hint')} more with --all" if hints else "")
 
 
 def as_json(found: Json) -> str:

@@ -3,6 +3,7 @@ that the output is a policy file as it stands."""
 
 from __future__ import annotations
 
+from gpu_tuned.core.words import counted
 from gpu_tuned.ctl.render.text import WIDTH, clean, wrap
 
 TYPE_CHECKING = False
@@ -36,8 +37,8 @@ def _summary(document: Json, mark: str) -> list[str]:
     if files:
         verb = "sets" if len(files) == 1 else "set"
         said = (
-            f"{_count(len(files), 'file')} {verb} GPUs here: {_count(len(taken), 'value')} taken over, "
-            f"{_count(len(left), 'line')} left as {'it is' if len(left) == 1 else 'they are'}."
+            f"{counted(len(files), 'file')} {verb} GPUs here: {counted(len(taken), 'value')} taken over, "
+            f"{counted(len(left), 'line')} left as {'it is' if len(left) == 1 else 'they are'}."
         )
     raised = [entry for entry in taken if "RAISE" in entry["change"]]
     if raised:
@@ -208,10 +209,6 @@ def _label(setting: str) -> str:
 
 def _place(entry: Json) -> str:
     return f"{entry['file']} line {entry['line']}"
-
-
-def _count(number: int, thing: str) -> str:
-    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 def _ranges(numbers: Sequence[int]) -> str:

@@ -119,7 +119,7 @@ def setting_table(settings: list[Setting], now: float, colour: Colour, *, observ
         origins = [text.replace(".toml", "") for text in origins]
     lines = [colour("dim", _row(HEADS, widths, "from" if room >= 4 else ""))]
     given: set[str] = set()  # a rule's reason is told once, not with each of its keys
-    for setting, row, source in zip(settings, rows, origins, strict=True):
+    for setting, row, source in zip(_told_once(settings), rows, origins, strict=True):
         style = _style(setting)
         padded = [cell.ljust(width) for cell, width in zip(row, widths, strict=True)]
         if style:
@@ -136,6 +136,15 @@ def setting_table(settings: list[Setting], now: float, colour: Colour, *, observ
         for kind, text in notes(setting, given, observing=observing):
             lines += [colour(kind, line) for line in wrap(text, NOTE, NOTE + "  ")]
     return lines
+
+
+def _told_once(settings: list[Setting]) -> list[Setting]:
+    """Of rows in a row with one message, as after a restore, the last alone tells it."""
+    following = [*(setting["message"] for setting in settings[1:]), None]
+    return [
+        {**setting, "message": None} if setting["message"] == after else setting
+        for setting, after in zip(settings, following, strict=True)
+    ]
 
 
 def _row(cells: tuple[str, ...], widths: list[int], last: str) -> str:

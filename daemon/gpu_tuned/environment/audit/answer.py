@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from gpu_tuned.core.errors import UsageError
 from gpu_tuned.environment.audit import run
@@ -15,34 +15,28 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from gpu_tuned.core.audit_request import AuditRequest
 
-def audit(  # noqa: PLR0913 - the options of the command, each by its name
-    paths: Sequence[str],
-    *,
-    reader: str | None,
-    components: Sequence[str],
-    pids: Sequence[int],
-    everything: bool,
-    standard_input: Callable[[], str],
-) -> dict[str, Any]:
+
+def audit(request: AuditRequest) -> dict[str, Any]:
     """Findings as the schema has them, each with `where` (the service, container or process) besides; what could not
-    be read; how many files and processes were looked at, and how many findings `everything` would show more.
+    be read; how many files and processes were looked at, and how many more findings `everything` would show.
 
     Raises UsageError for a component or a reader that there is not.
     """
     catalogue = shipped()
-    told = [running(catalogue, word) for word in components]
+    told = [running(catalogue, word) for word in request.components]
     versions = {one.component: one.version for one in told}
-    who = _reader(reader)
-    found = run.of_files(catalogue, list(paths), who, versions, standard_input if "-" in paths else None)
+    who = _reader(request.reader)
+    found = run.of_files(catalogue, list(request.paths), who, versions, request.standard_input)
     files, processes = found.audited, 0
-    if pids:
-        environments, unreadable = _processes(pids)
+    if request.pids:
+        environments, unreadable = _processes(request.pids)
         live = run.of_environments(catalogue, environments, versions, unreadable)
         processes = live.audited
         findings, unreadable = (*found.findings, *live.findings), [*found.unreadable, *live.unreadable]
         found = run.Result(findings, tuple(unreadable), files + processes)
-    shown = run.visible(found.findings, everything=everything)
+    shown = run.visible(found.findings, everything=request.everything)
     return {
         "findings": [one.as_json() for one in shown],
         "where": [one.where for one in shown],

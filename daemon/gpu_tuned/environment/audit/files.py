@@ -30,12 +30,14 @@ class Files:
 
     def __init__(self) -> None:
         self._texts: dict[str, str] = {}
+        self._given: dict[str, bytes] = {}
 
     def text(self, path: str) -> str:
         """Raises Unreadable where there is none, or it is no text."""
         path = posixpath.normpath(path)
         if path not in self._texts:
-            self._texts[path] = _read(path)
+            given = self._given.get(path)
+            self._texts[path] = _decoded(path, _read(path) if given is None else given)
         return self._texts[path]
 
     def get(self, path: str) -> str | None:
@@ -45,20 +47,24 @@ class Files:
         except Unreadable:
             return None
 
-    def put(self, path: str, text: str) -> None:
-        self._texts[posixpath.normpath(path)] = text
+    def put(self, path: str, data: bytes) -> None:
+        """What stands for the content of `path`, so that it is never opened."""
+        self._given[posixpath.normpath(path)] = data
 
 
-def _read(path: str) -> str:
+def _read(path: str) -> bytes:
     try:
         if not os.path.isfile(path) and os.path.exists(path) and not path.startswith("/dev/"):
             raise Unreadable(path, "no file")
         if os.path.isfile(path) and os.path.getsize(path) > _MOST_BYTES:
             raise Unreadable(path, f"more than {_MOST_BYTES >> 20} MiB")
-        data = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreadable(path, why) from None
+
+
+def _decoded(path: str, data: bytes) -> str:
     if b"\0" in data:
         raise Unreadable(path, "no text: it holds NUL bytes")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gpu_tuned.environment.audit import components, containers, contradictions, files, secrets, values
@@ -48,12 +48,12 @@ def of_files(
     paths: list[str],
     reader: Reader | None = None,
     told: Mapping[str, str] | None = None,
-    standard_input: Callable[[], str] | None = None,
+    standard_input: bytes | None = None,
 ) -> Result:
     """Audits files and folders; "-" is `standard_input`. `reader` says who reads env files, `told` what runs."""
     audit = _Audit(catalogue, told or {})
     if standard_input is not None:
-        audit.texts.put("-", standard_input())
+        audit.texts.put("-", standard_input)
     wanted: dict[str, bool] = {}
     for path, named in files.expand(paths):
         path = posixpath.normpath(path)

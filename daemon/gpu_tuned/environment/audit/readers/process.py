@@ -5,6 +5,7 @@ What the process changes in it later is not there. Values of names that may hold
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def read(pid: int, proc: Path = Path("/proc")) -> Environment:
         data = (folder / "environ").read_bytes()
         words = (folder / "cmdline").read_bytes().decode(errors="replace").rstrip("\0").split("\0")
     except PermissionError:
-        raise Unreadable(place.file, "not permitted; the process is somebody else's, which takes root") from None
+        needed = "CAP_SYS_PTRACE" if os.geteuid() == 0 else "root"
+        raise Unreadable(place.file, f"not permitted: the process is somebody else's, which needs {needed}") from None
     except (FileNotFoundError, ProcessLookupError):
         raise Unreadable(place.file, f"there is no process {pid}") from None
     except OSError as error:
