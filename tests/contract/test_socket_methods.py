@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.ports import Answer
 from tests.contract.control_socket import Served
 from tests.contract.interface_file import FILE, INTERFACE, held_to_the_file, misfits, scanner
@@ -55,6 +56,31 @@ def test_plan_and_throttle_come_from_the_same_document(served: Served) -> None:
         client.ask("Throttle")
         (gpu,) = held_to_the_file("Throttle", client.reply())["gpus"]
         assert gpu["throttle"] == document()["gpus"][0]["throttle"]
+
+
+def test_a_plan_is_of_the_files_as_they_lie_when_it_is_asked_for(served: Served) -> None:
+    """Also twice between two looks of the daemon."""
+    empty = document()["plan"]()
+    files: dict[str, Any] = {"plan": empty}
+
+    def plan() -> Any:
+        if isinstance(files["plan"], PolicyError):
+            raise files["plan"]
+        return files["plan"]
+
+    served.mailbox.publish(document() | {"plan": plan})
+    with served.connect() as client:
+        for told, made in (("first", {**empty, "notes": ["first"]}), ("second", {**empty, "notes": ["second"]})):
+            files["plan"] = made
+            client.ask("Plan")
+            assert held_to_the_file("Plan", client.reply())["notes"] == [told]
+        for problem in ("a", "b"):
+            files["plan"] = PolicyError((problem,))
+            client.ask("Plan")
+            assert (client.reply() or {})["parameters"]["problems"] == [problem]
+        files["plan"] = empty
+        client.ask("Plan")
+        assert held_to_the_file("Plan", client.reply())["notes"] == []
 
 
 def test_before_the_first_document_reading_says_so() -> None:

@@ -9,6 +9,7 @@ import pytest
 from gpu_tuned.core.errors import DriverAbsent, GpuLost
 from gpu_tuned.core.gpu_state import Presence
 from gpu_tuned.core.model import Setting
+from gpu_tuned.core.which import Names, meant
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -278,3 +279,27 @@ def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:
     stage.turn(3)
     assert [row["state"] for row in stage.mailbox.document["gpus"]] == ["ok"]
     assert (stage.exit_code, stage.limit_w()) == (0, 450)
+
+
+def test_one_that_the_driver_does_not_list_any_more_has_no_index() -> None:
+    """GPU 0 is taken out: what was GPU 1 is GPU 0 then, and nobody else."""
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    first, second = list(stage.gpus.gpus.values())
+    stage.kernel.unbind(first.board.gpu.pci)
+    second.board = replace(second.board, index=0)
+    stage.kernel.bindings[second.board.gpu.pci] = "anew"
+    stage.turn(2)
+    assert [(row["uuid"], row["index"]) for row in stage.mailbox.document["gpus"]] == [
+        (second.uuid, 0),
+        (first.uuid, -1),
+    ]
+    assert "restored" in str(stage.ask("restore", gpu="0").parameters)
+    assert (stage.limit_w(1), stage.limit_w(0)) == (700, 450)
+
+
+def test_an_address_means_the_gpu_that_is_there_now() -> None:
+    there, before = Names(1, "GPU-b", "0000:01:00.0"), Names(-1, "GPU-a", "0000:01:00.0")
+    for word in ("01:00.0", "0000:01:00.0"):
+        assert meant([before, there], word) == [1]
+    assert meant([before, there], "-1") == []
+    assert meant([before, there], "gpu-a") == [0]

@@ -157,6 +157,19 @@ def test_gpus_come_and_go_and_change_places(nvsim: MakeHost) -> None:
     assert (host.root / "sys/bus/pci/devices/0000:01:00.0/driver").resolve().name == "nvidia"
 
 
+def test_another_gpu_may_come_to_the_address_of_one_that_is_gone(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "h100")
+    link = host.root / "sys/bus/pci/drivers/nvidia/0000:01:00.0"
+    host.run("remove", "0")
+    assert not link.is_symlink()
+    host.run("add", "t4,pci=0000:01:00.0")
+    bound = link.lstat().st_ino
+    host.run("set", "0", "persistence_mode=true")
+    host.run("xid", "0", "31")
+    assert link.lstat().st_ino == bound, "and it stays bound"
+    assert "Tesla T4" in (host.root / "proc/driver/nvidia/gpus/0000:01:00.0/information").read_text()
+
+
 def test_reload_and_reset_start_settings_and_counters_anew(nvsim: MakeHost) -> None:
     host = nvsim("h200")
     for anew in (host.reload, lambda: host.reset(0), lambda: host.run("reboot")):

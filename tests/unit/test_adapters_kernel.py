@@ -134,8 +134,10 @@ def test_numa_balancing_reads_and_writes(machine: Machine) -> None:
     assert machine.kernel.numa_balancing() is NumaBalancing.OFF
     machine.kernel.set_numa_balancing(NumaBalancing.ON)
     assert machine.kernel.numa_balancing() is NumaBalancing.ON
-    knob.write_text("2\n")  # memory tiering, the other bit of the field
-    assert machine.kernel.numa_balancing() is NumaBalancing.ON
+    for mode in (NumaBalancing.TIERING, NumaBalancing.BOTH):  # the other bit of the field, alone and with the first
+        machine.kernel.set_numa_balancing(mode)
+        assert machine.kernel.numa_balancing() is mode
+    assert knob.read_text() == "3\n"
     knob.write_text("what\n")
     assert machine.kernel.numa_balancing() is None
 
@@ -159,3 +161,15 @@ def test_this_machine_answers() -> None:
     assert isinstance(kernel.on_battery_host(), bool)
     bound = kernel.bound_gpus()
     assert all(os.path.lexists(f"/sys/bus/pci/drivers/nvidia/{pci}") for pci in bound)
+
+
+def test_no_text_of_the_kernels_steers_a_terminal(machine: Machine) -> None:
+    text = "Model: \t NV\x1b]0;owned\x07\u202e RTX\nIRQ: 1\nGPU UUID: \t GPU-\x1b[31m1\n"
+    machine.put("proc/driver/nvidia/gpus/0000:01:00.0/information", text)
+    machine.put("sys/module/nvidia/version", "580.\x1b[31m159\n")
+    gpu = machine.kernel.identity("0000:01:00.0")
+    assert gpu is not None
+    for found in (gpu.name, gpu.uuid, machine.kernel.driver_loaded() or ""):
+        assert found
+        assert found.isprintable()
+    assert "RTX" in gpu.name

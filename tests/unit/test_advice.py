@@ -232,3 +232,10 @@ def test_without_a_board_patterns_mean_the_models_that_they_name(pattern: str, t
 
 def test_the_shipped_first_policy_needs_no_advice() -> None:
     assert advise_offline(policy({"match": {"name": "*"}, "persistence_mode": True})) == ()
+
+
+def test_a_memory_clock_is_advised_on_as_the_rung_that_it_comes_to() -> None:
+    """An L40S has 9001 and 405 MHz, so at most 8500 is 405."""
+    board = replace(RTX, memory_ladder_mhz=(9001, 405))
+    found = advise(case(board, memory_clock_mhz=ClockLock(0, 8500)))
+    assert [one.message[:16] for one in found if one.id == "slow-memory"] == ["405 of 9001 MHz:"]

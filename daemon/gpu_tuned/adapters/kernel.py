@@ -26,6 +26,8 @@ _LIBRARY_FOLDERS = (
 # Version 2, and version 1 with systemd's own tree in one of two places.
 CONTROL_GROUPS = ("sys/fs/cgroup", "sys/fs/cgroup/unified", "sys/fs/cgroup/systemd")
 _NUMA_BALANCING = "proc/sys/kernel/numa_balancing"
+# Documentation/admin-guide/sysctl/kernel.rst
+_NUMA_MODES = {0: NumaBalancing.OFF, 1: NumaBalancing.ON, 2: NumaBalancing.TIERING, 3: NumaBalancing.BOTH}
 
 
 class SystemKernel:
@@ -147,7 +149,7 @@ class SystemKernel:
         found = self._read(_NUMA_BALANCING)
         if found is None or not found.isdigit():
             return None
-        return NumaBalancing.OFF if int(found) == 0 else NumaBalancing.ON
+        return _NUMA_MODES.get(int(found), NumaBalancing.ON)
 
     def set_numa_balancing(self, value: NumaBalancing) -> None:
         """Raises NotSupported where the kernel has no such knob, DriverPermission, DriverTrouble."""
@@ -155,23 +157,31 @@ class SystemKernel:
         try:
             file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
             try:
-                os.write(file, b"0\n" if value is NumaBalancing.OFF else b"1\n")
+                os.write(file, b"%d\n" % list(_NUMA_MODES.values()).index(value))
             finally:
                 os.close(file)
         except OSError as error:
             raise _translated(error, path) from error
 
     def _read(self, path: str) -> str | None:
-        """A small file's text without its line end, None where it cannot be read."""
+        """A small file's text without its line end, None where it cannot be read. What is no letter, but for the ends
+        of lines, becomes a replacement character: a name must not steer a terminal."""
         try:
             # Not open(): its layers cost three times what the reading does, for every GPU in every pass.
             file = os.open(f"{self._root}/{path}", os.O_RDONLY | os.O_CLOEXEC)
             try:
-                return os.read(file, 4096).decode("utf-8", "replace").strip()
+                text = os.read(file, 4096).decode("utf-8", "replace").strip()
+                return text if text.isprintable() else _printable(text)
             finally:
                 os.close(file)
         except OSError:
             return None
+
+
+def _printable(text: str) -> str:
+    return "".join(
+        letter if letter.isprintable() or letter in "\t\n" else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
 
 
 def _translated(error: OSError, path: str) -> GpuTunedError:

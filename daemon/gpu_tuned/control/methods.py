@@ -1,7 +1,8 @@
 """What each method of io.gputuned.Control answers; the interface file beside this one says it to clients.
 
 Parsing of interface files, dispatch and org.varlink.service are the varlink library's. What is
-only read, Status, Plan and Throttle, is answered from an encoding made once for each published document.
+only read, Status, Plan and Throttle, is answered from an encoding made once for each published document; a plan's
+as well once for each change of the policy files.
 """
 
 from __future__ import annotations
@@ -94,6 +95,8 @@ class _Control:
                 "uuid": gpu["uuid"],
                 "pci": gpu["pci"],
                 "name": gpu["name"],
+                "state": gpu["state"],
+                "message": gpu["message"],
                 "throttle": gpu["throttle"],
             }
             for gpu in document["gpus"]
@@ -176,7 +179,7 @@ class Responder:
         )
         self._service.interface(INTERFACE)(lambda: self._control)
         self._mailbox = mailbox
-        self._encoded: dict[str, tuple[Mapping[str, Any], bytes]] = {}
+        self._encoded: dict[str, tuple[object, Mapping[str, Any], bytes]] = {}
 
     def respond(self, message: bytes, peer: Peer) -> Call:
         """Serve one request. Raises framing.BadMessage for what is none."""
@@ -209,15 +212,24 @@ class Responder:
         document = self._mailbox.document_now()
         if document is None:
             return encode(error_reply("DriverTrouble", {"message": _NOTHING_YET}))
-        kept = self._encoded.get(method)
-        if kept is not None and kept[0] is document:
-            return kept[1]
+        kept, made_of = self._encoded.get(method), self._made_of(method, document)
+        if kept is not None and made_of is not None and kept[0] is made_of and kept[1] is document:
+            return kept[2]
         try:
             reply = encode({"parameters": getattr(self._control, method)()})
         except varlink.VarlinkError as error:
             reply = encode(error.as_dict())
-        self._encoded[method] = (document, reply)
+        self._encoded[method] = (made_of, document, reply)
         return reply
+
+    @staticmethod
+    def _made_of(method: str, document: Document) -> object | None:
+        """What tells whether a reply is still right. A plan is of the policy files as they lie now, which may be
+        others than when the document was published; None: they cannot be planned with."""
+        try:
+            return document["plan"]() if method == "Plan" else document
+        except PolicyError:
+            return None
 
 
 def _shape(request: dict[str, Any]) -> str | None:

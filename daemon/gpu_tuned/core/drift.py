@@ -21,7 +21,7 @@ from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
 from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
 from gpu_tuned.core.originals import Accepted
-from gpu_tuned.core.track import Moment, Note, State, Step, Track
+from gpu_tuned.core.track import Left, Moment, Note, State, Step, Track
 from gpu_tuned.core.wish import Wish, target_text
 
 CONTEST_AFTER = 3
@@ -36,12 +36,12 @@ QUIET_MIN_S = 60.0
 """A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
-TAKES_UP = "`gpu-tunedctl apply` takes it up again"
-HANDED_BACK = f"restored on request; {TAKES_UP}"
+HANDED_BACK = "restored on request"
 SOMEBODYS_VALUE = "somebody's value"
 NOT_LOOKED_AT = "not looked at yet"
 UNREADABLE = "not known: no driver call can read it, and the clocks under load have not shown it"
 LEFT = "no rule speaks of it any more; the value stays"
+LEFT_UNREAD = "no rule speaks of it any more; it was requested, and not taken back"
 
 
 def new_track(moment: Moment) -> Track:
@@ -55,7 +55,7 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
         return _with(track, wish=wish)
     lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
     if wish is None:
-        return replace(lasts, left=track.ours or track.left)
+        return replace(lasts, left=_ours(track) or track.left)
     # What was put back on request stays so where only the board is another, as with MIG: nobody asked to apply.
     restored = track.restored if _same(track.wish, wish) else None
     lasts = replace(lasts, wish=wish, goal=goal, restored=restored)
@@ -66,6 +66,12 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
         return replace(lasts, before=None)
     # What a driver made of this very goal, in an earlier run or before the GPU went away; of a lock nobody knows.
     return replace(lasts, accepted=before.value) if wish.setting.readable else lasts
+
+
+def _ours(track: Track) -> Left | None:
+    """What of ours was seen in force, or requested."""
+    value = track.goal if track.accepted is None else track.accepted
+    return Left(value) if track.ours and value is not None and not isinstance(value, Refusal) else None
 
 
 def _same(one: Wish | None, other: Wish | None) -> bool:
@@ -139,10 +145,12 @@ def enter(track: Track, state: State, message: str | None, moment: Moment) -> Tr
 
 
 def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
-    message = track.restored or (LEFT if track.left else None)
-    tell = track.left and track.state is not State.UNMANAGED
-    notes = (Note(EventKind.UNMANAGED, found),) if tell else ()
-    return Step(enter(track, State.UNMANAGED, message, moment), notes=notes)
+    left = track.left
+    if left is None or found not in (None, left.value):  # somebody set another since, so nothing of ours stays
+        return Step(enter(_with(track, left=None), State.UNMANAGED, track.restored, moment))
+    detail = {"found": f"{text(left.value)}, as far as is known"} if found is None else {}
+    notes = (Note(EventKind.UNMANAGED, found, detail=detail),) if track.state is not State.UNMANAGED else ()
+    return Step(enter(track, State.UNMANAGED, LEFT_UNREAD if found is None else LEFT, moment), notes=notes)
 
 
 def _refuse(track: Track, why: str, moment: Moment) -> Step:
@@ -166,6 +174,8 @@ def _watched(track: Track, wish: Wish, before: Track, found: Value | None, momen
 def _fits(track: Track, wish: Wish, before: Track) -> tuple[bool | None, str | None]:
     """Whether what is watched is as wished (None: not known), and why not."""
     seen, goal = track.observed, track.goal
+    if wish.target is None:  # nothing is wished of it: it is reported, whatever it is
+        return True, f"cannot be read: {seen.why}" if isinstance(seen, Unread) and wish.setting.readable else None
     if goal is None or isinstance(goal, Refusal):
         return None, NOT_LOOKED_AT
     if not wish.setting.readable:
@@ -274,19 +284,20 @@ def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
     return _refuse(replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s), why, moment)
 
 
-def handed_back(track: Track, message: str, moment: Moment) -> Track:
+def handed_back(track: Track, why: str, moment: Moment) -> Track:
     """Put back on request, and left alone until somebody asks to apply. Nothing of ours is in force any more, so a
     second restore has nothing to undo."""
     original = track.original and track.original.restored()
-    return _left_alone(replace(track, original=original, before=None), message, moment)
+    return _left_alone(replace(track, original=original, before=None), why, moment)
 
 
-def not_put_back(track: Track, message: str, moment: Moment) -> Track:
+def not_put_back(track: Track, why: str, moment: Moment) -> Track:
     """It was to be put back on request, and that failed: left alone all the same, and a value of ours may stay."""
-    return _left_alone(track, message, moment)
+    return _left_alone(track, why, moment)
 
 
-def _left_alone(track: Track, message: str, moment: Moment) -> Track:
+def _left_alone(track: Track, why: str, moment: Moment) -> Track:
+    message = why if track.wish is None else f"{why}; `gpu-tunedctl apply` takes it up again"
     lasts = Track(State.RESTORED, moment.wall, message, track.original, track.met, track.before, track.put_back)
     return replace(lasts, wish=track.wish, goal=track.goal, restored=message)
 
@@ -307,4 +318,4 @@ def fresh(track: Track) -> Track:
 
 def silent(setting: Setting, track: Track) -> bool:
     """Whether nothing is to be said of it: a lock that no rule speaks of and nobody left behind."""
-    return not setting.readable and track.wish is None and not track.left
+    return not setting.readable and track.wish is None and track.left is None

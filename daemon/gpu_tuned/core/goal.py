@@ -153,6 +153,8 @@ def satisfies(wish: Wish, wanted: Value, seen: Reading) -> bool:
     """Whether a reading is what was wanted; below a ceiling every limit is."""
     if isinstance(wish.target, Ceiling) and isinstance(wanted, PowerLimit) and isinstance(seen, PowerLimit):
         return seen.limit_mw <= wanted.limit_mw
+    if wish.target is NumaBalancing.ON:
+        return isinstance(seen, NumaBalancing) and seen is not NumaBalancing.OFF
     return seen == wanted
 
 

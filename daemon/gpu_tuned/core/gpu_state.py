@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from gpu_tuned.core.model import (
+    NO_INDEX,
     Board,
     Gpu,
     Setting,
@@ -80,6 +81,11 @@ class GpuState:
         return self.presence is Presence.HERE
 
     @property
+    def index(self) -> int | None:
+        """What the driver counts it as; None where it does not list it."""
+        return None if self.board is None or self.board.index == NO_INDEX else self.board.index
+
+    @property
     def title(self) -> str:
         """What a person calls it: name and address."""
         return f"{self.gpu.name} {self.gpu.pci}".strip() or self.gpu.uuid
@@ -94,7 +100,8 @@ class GpuState:
 
     def written(self) -> dict[Setting, Value]:
         """What the driver accepted of ours in this initialisation, and nobody asked to have restored."""
-        return {s: t.before.value for s, t in self.tracks.items() if t.before and t.original and t.original.written}
+        originals = {setting: track.original for setting, track in self.tracks.items()}
+        return {s: o.put for s, o in originals.items() if o is not None and o.written and o.put is not None}
 
     def wall_of(self, mono_s: float) -> float:
         """A monotonic instant on the wall clock, by the last look."""

@@ -20,7 +20,7 @@ def shown(setting: Setting, track: Track, state: GpuState) -> bool:
     if not state.here:
         return track.wish is not None
     if setting.of_host:
-        return track.wish is not None or track.left or track.restored is not None
+        return any(one is not None for one in (track.wish, track.left, track.restored))
     return not drift.silent(setting, track)
 
 

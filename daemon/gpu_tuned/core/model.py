@@ -67,10 +67,12 @@ class ComputeMode(Word):
 
 
 class NumaBalancing(Word):
-    """kernel.numa_balancing: 0 is off; 1 and the bit field above it are on."""
+    """kernel.numa_balancing: 0 is off, 1 on, 2 moves pages between tiers of memory alone, 3 is both."""
 
     OFF = "off"
     ON = "on"
+    TIERING = "tiering"
+    BOTH = "on, with tiering"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,9 @@ class PowerRange:
     default_mw: int
 
 
+NO_INDEX = -1
+
+
 @dataclass(frozen=True, slots=True)
 class Board:
     """What one GPU allows: read when NVML attaches; ladders again where a look shows that they moved.
@@ -171,7 +176,7 @@ class Board:
     descending; empty where the driver names none. `gpu_ladders_mhz` has the rungs by memory clock.
     `reasons_mask` is which event reasons it can report. `no_xids` says why its Xid errors will not be heard of.
     `absent` says, for a setting the board does not have, why (the driver's answer); `unknown`, for one that the
-    driver could not describe for the moment, why not yet.
+    driver could not describe for the moment, why not yet. `index`: NO_INDEX where the driver does not list it.
     """
 
     gpu: Gpu

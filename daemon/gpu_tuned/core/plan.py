@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypedDict
 
 from gpu_tuned.core.goal import Refusal, satisfies
 from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState
-from gpu_tuned.core.model import Gpu, PowerLimit, Reading, Setting, Unread, Value, watts, wire
+from gpu_tuned.core.model import NO_GETTER, Gpu, PowerLimit, Reading, Setting, Unread, Value, watts, wire
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.track import Moment, State, Track
 from gpu_tuned.core.transitions import wished
@@ -74,7 +74,7 @@ def _add(rows: PlanReply, state: GpuState, after: GpuState, setting: Setting) ->
     gpu = None if setting.of_host else state.gpu
     wish, goal = track.wish, track.goal
     if wish is None:
-        if track.left:
+        if track.left is not None and observed in (None, NO_GETTER, track.left.value):
             left: Left = {**_who(gpu), "setting": setting.value, "found": _found(observed)}
             rows["left"].append(left)
         return

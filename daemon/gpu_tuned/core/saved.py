@@ -20,7 +20,7 @@ from gpu_tuned.core.gpu_state import GpuState, Presence
 from gpu_tuned.core.model import Gpu, Setting, Value, wire
 from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
 from gpu_tuned.core.settings import from_wire
-from gpu_tuned.core.track import Moment, State, Track
+from gpu_tuned.core.track import Left, Moment, State, Track
 
 SEEN_BEFORE = "seen earlier in this boot; the driver does not list it now"
 
@@ -143,11 +143,17 @@ def _ours(record: Mapping[str, Any], target: Value | None) -> Ours:
     return Ours.REFUSED if record.get("refused", False) else Ours.NEVER
 
 
-def next_run(state: GpuState) -> GpuState:
-    """A state as the next run of the daemon begins with it. Where a write of ours was refused and none was ever
-    taken, whoever sets the value is somebody who may: what that one left is what is found."""
-    tracks = {
-        setting: replace(track, original=None) if track.original and track.original.ours is Ours.REFUSED else track
-        for setting, track in state.tracks.items()
-    }
-    return replace(state, tracks=tracks)
+def next_run(tracks: Mapping[Setting, Track]) -> dict[Setting, Track]:
+    """Tracks as the next run of the daemon begins with them."""
+    return {setting: _begun_again(track) for setting, track in tracks.items()}
+
+
+def _begun_again(track: Track) -> Track:
+    """Where a write of ours was refused and none was ever taken, whoever sets the value is somebody who may: what
+    that one left is what is found. What was taken is left behind, as long as no rule speaks of it."""
+    original = track.original
+    if original is None:
+        return track
+    if original.ours is Ours.REFUSED:
+        return replace(track, original=None)
+    return replace(track, left=Left(original.put)) if original.written and original.put is not None else track

@@ -14,6 +14,7 @@ from gpu_tuned.core.in_order import gpu_in_order, shown, wanted_away
 from gpu_tuned.core.ladder import Fitted, gpu_rungs, lock_on
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
+    NO_INDEX,
     ClockLock,
     PowerLimit,
     Reading,
@@ -148,7 +149,7 @@ def rows(state: GpuState, *, short: bool = False) -> list[SettingRow]:
 def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, *, short: bool) -> GpuRow:
     last = state.last_put_back
     return {
-        "index": state.board.index if state.board else -1,
+        "index": NO_INDEX if state.index is None else state.index,
         "uuid": state.gpu.uuid,
         "pci": state.gpu.pci,
         "name": state.gpu.name,

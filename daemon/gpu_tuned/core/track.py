@@ -51,6 +51,13 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Left:
+    """A value of ours whose rule is gone."""
+
+    value: Value
+
+
+@dataclass(frozen=True, slots=True)
 class Track:
     """What the daemon knows of one setting on one GPU.
 
@@ -61,9 +68,9 @@ class Track:
     and `goal`, what it means on this board; `basis`, what that was worked out from (told apart by identity); `state`
     since `since` (wall), with its `message`; `observed`, the last reading made under this goal; `accepted`, what the
     driver made of the goal, for a lock what was requested at `requested_at` (mono); `ours`, whether a value of ours
-    was seen in force (or requested), so that another value now is drift and not a first application; `left`, the same
-    of a goal whose rule is gone; `restored`, that it was put back on request, and how that went; `fits`, whether what
-    is watched is as wished (None: not known).
+    was seen in force (or requested), so that another value now is drift and not a first application; `left`, what of
+    that stays though its rule is gone; `restored`, that it was put back on request, and how that went; `fits`,
+    whether what is watched is as wished (None: not known).
 
     A rival: `open`, a revert was seen and counted and is not put right yet; `in_row`, `row_began`, `last_drift`.
     `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
@@ -84,7 +91,7 @@ class Track:
     accepted: Value | None = None
     requested_at: float = 0.0
     ours: bool = False
-    left: bool = False
+    left: Left | None = None
     restored: str | None = None
     fits: bool | None = None
     open: bool = False

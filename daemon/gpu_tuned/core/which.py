@@ -10,22 +10,27 @@ if TYPE_CHECKING:
 
 
 class Names:
-    """How one GPU can be called: `index` counts from 0 (None: it was not seen yet), `pci` is "0000:01:00.0"."""
+    """How one GPU can be called: `index` counts from 0 (None or below: the driver does not list it), `pci` is
+    "0000:01:00.0"."""
 
     __slots__ = ("index", "pci", "uuid")
 
     def __init__(self, index: int | None, uuid: str, pci: str) -> None:
-        self.index, self.uuid, self.pci = index, uuid, pci
+        self.index = None if index is None or index < 0 else index
+        self.uuid, self.pci = uuid, pci
 
 
 def meant(gpus: Sequence[Names], word: str) -> list[int]:
     """Where in `gpus` the GPUs stand that `word` means: one; none; or several, where it is no name but the beginning
-    of several. A whole name comes before a beginning, and an index before both."""
+    of several. A whole name comes before a beginning, and an index before both; an address is that of the GPU which
+    the driver lists there, rather than of one that was there before."""
     text = _as_sysfs(word.lower())
     if not text:
         return []
     exact = [i for i, gpu in enumerate(gpus) if str(gpu.index) == text]
     exact = exact or [i for i, gpu in enumerate(gpus) if text in (gpu.uuid.lower(), gpu.pci, _short(gpu.pci))]
+    if len(exact) > 1:
+        exact = [i for i in exact if gpus[i].index is not None] or exact
     return exact or [i for i, gpu in enumerate(gpus) if _begins(gpu, text)]
 
 

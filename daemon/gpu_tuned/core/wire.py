@@ -298,6 +298,9 @@ class ThrottledGpu(TypedDict):
     uuid: str
     pci: str
     name: str
+    # as in Gpu: unless it is "ok", the seconds are of before
+    state: str
+    message: str | None
     throttle: Throttling
 
 

@@ -33,13 +33,13 @@ def run(options: Options) -> int:
     for file in options.files:
         problems, not_judged = options.looks.problems(file)
         for problem in problems:
-            print(clean(problem) if file in problem else f"{file}: {clean(problem)}", file=sys.stderr)
+            print(clean(problem if file in problem else f"{file}: {problem}"), file=sys.stderr)
         if problems:
             code = verdict.USAGE
         else:
-            print(f"{file}: good")
+            print(clean(f"{file}: good"))
             for advice in options.looks.advice(file):
                 say(wrap(advice, "  ", "    "))
         if not_judged is not None:
-            print(f"{file}: the power budget was not judged: {clean(not_judged)}", file=sys.stderr)
+            print(clean(f"{file}: the power budget was not judged: {not_judged}"), file=sys.stderr)
     return code

@@ -47,9 +47,11 @@ def run(argv: list[str], looks: Looks) -> int:
     except SystemExit as stop:  # argparse: 0 after --help, 2 for usage
         return stop.code if isinstance(stop.code, int) else 2
     except GpuTunedError as error:
+        from gpu_tuned.ctl.render.text import clean
+
         _flush_quietly()
         for line in str(error).splitlines() or [type(error).__name__]:
-            print(f"gpu-tunedctl: {line}", file=sys.stderr)
+            print(f"gpu-tunedctl: {clean(line)}", file=sys.stderr)
         if isinstance(error, NotPermitted) and "group gpu-tuned" not in str(error):
             print("gpu-tunedctl: this needs root or membership in the group gpu-tuned", file=sys.stderr)
         return error.exit_code

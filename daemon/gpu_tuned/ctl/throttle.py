@@ -64,7 +64,8 @@ def run(options: Options) -> int:
         sys.stdout.write("\n")
     else:
         say(page(reply, colour_for(sys.stdout, no_color=options.no_color), time.time()))
-    return verdict.TROUBLE if away or reply.get("not_answering_since") else verdict.IN_ORDER
+    gone = any(gpu.get("state") in verdict.GPU_TROUBLE for gpu in reply["gpus"])
+    return verdict.TROUBLE if away or gone or reply.get("not_answering_since") else verdict.IN_ORDER
 
 
 def driver_away(reply: ThrottleReply) -> str:
@@ -85,7 +86,7 @@ def page(reply: ThrottleReply, colour: Colour, now: float) -> list[str]:
     if not reply["gpus"]:
         return lines or ["no GPU"]
     for gpu in reply["gpus"]:
-        lines += [*([""] if lines else []), *_one(gpu, colour)]
+        lines += [*([""] if lines else []), *_one(gpu, colour, alone=not told)]
     reasons = [reason for gpu in reply["gpus"] for reason in gpu["throttle"]["reasons"]]
     notes = [SAMPLED] if any(reason["sampled"] for reason in reasons) else []
     notes += [UNCOUNTED] if any(uncounted(reason) for reason in reasons) else []
@@ -93,8 +94,14 @@ def page(reply: ThrottleReply, colour: Colour, now: float) -> list[str]:
     return lines + [colour("dim", line) for note in notes for line in wrap(note, rest="  ")]
 
 
-def _one(gpu: ThrottledGpu, colour: Colour) -> list[str]:
+def _one(gpu: ThrottledGpu, colour: Colour, *, alone: bool) -> list[str]:
+    """`alone`: that this GPU is away was not told of all yet."""
     lines = [colour("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
+    state = gpu.get("state", "ok")  # an older daemon does not say
+    if alone and state != "ok":
+        why = f": {gpu['message']}" if gpu["message"] else ""
+        style = "bad" if state in verdict.GPU_TROUBLE else "warn"
+        lines += [colour(style, more) for more in wrap(f"{state}{why}; this was seen before", "  ", "    ")]
     reasons = gpu["throttle"]["reasons"]
     if not reasons:
         return [*lines, "  nothing known: this GPU has not been seen yet, or says nothing about it"]

@@ -260,7 +260,7 @@ class _Judge:
             other = [e for e in mine if self._doubt(e) and e.active and e.target is not values[0]]
             if len(values) > 1 or other:
                 why = Doubt(Kind.CONFLICT, "more than one of them sets it")
-            elif values[0] is not now and now is not NumaBalancing.ON:
+            elif values[0] is not now and now is NumaBalancing.OFF:
                 why = Doubt(Kind.DIFFERS, f"the file says {text(values[0])}, and it is {text(now)} now")
         if certain and why is None:
             value = certain[-1][1].value

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.gpu_state import GpuState, Presence
+from gpu_tuned.core.gpu_state import Change, GpuState, Presence
 from gpu_tuned.core.model import Gpu
 from gpu_tuned.core.saved import SEEN_BEFORE
 from gpu_tuned.loop.inventory import Inventory, key_of
@@ -53,7 +53,11 @@ class Away:
             for index, why in sorted(self._gpus.left_out.items())[len(missing) :]:
                 accounted.add(self.absent(Gpu("", "", f"GPU {index} of the driver's"), why))
         for key, state in list(self._inventory.states.items()):
-            if key in accounted or described(state):
+            if described(state):
+                continue
+            self._inventory.take(Change(transitions.unlisted(state)))
+            state = self._inventory.states[key]
+            if key in accounted:
                 continue
             if not state.gpu.uuid:
                 self._inventory.drop(key)  # counted or bound before, and not any more

@@ -153,7 +153,7 @@ class Commands:
         states = list(self._supervisor.inventory.states.values())
         if who is None:
             return states
-        names = [Names(s.board.index if s.board else None, s.gpu.uuid, s.gpu.pci) for s in states]
+        names = [Names(s.index, s.gpu.uuid, s.gpu.pci) for s in states]
         found = meant(names, who)
         if len(found) == 1:
             return [states[found[0]]]
@@ -162,4 +162,4 @@ class Commands:
 
 
 def _index(state: GpuState) -> str:
-    return str(state.board.index) if state.board else "-"
+    return "-" if state.index is None else str(state.index)

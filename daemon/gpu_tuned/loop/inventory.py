@@ -66,7 +66,7 @@ class Inventory:
         """In the driver's order, for people; those that it does not list come last, by address."""
         by_index = sorted(
             self._states.items(),
-            key=lambda item: (item[1].board is None, item[1].board.index if item[1].board else 0, item[1].gpu.pci),
+            key=lambda item: (item[1].index is None, item[1].index or 0, item[1].gpu.pci),
         )
         self._states.clear()
         self._states.update(by_index)

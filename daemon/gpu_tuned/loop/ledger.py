@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from gpu_tuned.core.gpu_state import GpuState
+from gpu_tuned.core.model import Setting
 from gpu_tuned.core.saved import Saved, from_json, next_run, to_json
-from gpu_tuned.core.track import Moment
+from gpu_tuned.core.track import Moment, Track
 from gpu_tuned.ports import Store
 
 
@@ -29,7 +31,11 @@ class Ledger:
 
     def remembered(self) -> Iterable[GpuState]:
         """The GPUs of this boot, each away until it is met."""
-        return [next_run(state) for state in self.found.gpus.values()]
+        return [replace(state, tracks=next_run(state.tracks)) for state in self.found.gpus.values()]
+
+    def remembered_host(self) -> Mapping[Setting, Track]:
+        """The same of the host's own settings."""
+        return next_run(self.found.host)
 
     def sync(
         self, gpus: Iterable[GpuState], host: GpuState, throttled: Mapping[str, Mapping[str, Any]] | None = None

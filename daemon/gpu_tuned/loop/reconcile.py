@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.drift import HANDED_BACK, TAKES_UP
+from gpu_tuned.core.drift import HANDED_BACK
 from gpu_tuned.core.errors import (
     DriverAbsent,
     DriverError,
@@ -225,8 +225,8 @@ class Reconciler:
                     raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
         except DriverError as error:
             failed.append(f"{words}: {error}")
-            message = f"restore failed: {error}; {TAKES_UP}"
-            self._take(Change(transitions.not_put_back(state, setting, message, moment)))
+            why = f"restore failed: {error}"
+            self._take(Change(transitions.not_put_back(state, setting, why, moment)))
             self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
             return
         self._take(Change(transitions.handed_back(state, setting, HANDED_BACK, moment)))
@@ -253,13 +253,17 @@ class Reconciler:
         self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
 
     def throttle_row(self, state: GpuState) -> Throttling:
-        """What slowed this GPU down, for the document."""
+        """What slowed this GPU down, for the document. Of one that cannot be looked at, what did before: whether
+        anything does now is not known."""
         throttle = self.throttles.get(state.gpu.uuid)
         if throttle is None:
             return {"reasons": [], "fault": None}
+        reasons = throttle.report(self._clock.monotonic())
+        if not state.here:
+            return {"reasons": [{**row, "active": False} for row in reasons], "fault": None}
         fault = throttle.fault
         return {
-            "reasons": throttle.report(self._clock.monotonic()),
+            "reasons": reasons,
             "fault": None
             if fault is None
             else {"reason": fault.reason.word, "since": timestamp(state.wall_of(fault.since_s))},

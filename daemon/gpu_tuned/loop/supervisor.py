@@ -8,7 +8,7 @@ from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
-from gpu_tuned.core.in_order import counted, exceptions
+from gpu_tuned.core.in_order import counted, exceptions, shown
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
@@ -54,7 +54,7 @@ class Supervisor:
         knobs, naming = HostKnobs(world.kernel), self.rivals.naming(say)
         moment = Moment(self.clock.now(), self.clock.monotonic())
         self.ledger = Ledger(world.this_boot, world.lasting, world.kernel.boot_id(), moment)
-        host = transitions.host(self.ledger.found.host, knobs.absent(), moment)
+        host = transitions.host(self.ledger.remembered_host(), knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
         self.in_force = PolicyInForce(world.policy_files, self.ledger, self.clock, say)
         self.reconciler = Reconciler(
@@ -114,8 +114,9 @@ class Supervisor:
         for key in list(self.inventory.states):
             if self.driver.attached:
                 self._look_at(self.inventory.states[key])
-        if any(row.wish is not None or row.left for row in self.inventory.host.tracks.values()):
-            self.reconciler.look(self.inventory.host, Look(), self.interval_s, writes=not self.observing)
+        host = self.inventory.host
+        if any(shown(setting, track, host) for setting, track in host.tracks.items()):
+            self.reconciler.look(host, Look(), self.interval_s, writes=not self.observing)
         if self.driver.attached and self.in_force.judge(self._judge):
             self._spread()
         if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
@@ -234,7 +235,7 @@ class Supervisor:
             self.inventory.take(Change(transitions.described(state, self.driver.boards.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
-        turn = self._turns + (state.board.index if state.board else 0)
+        turn = self._turns + (state.index or 0)
         track = state.tracks.get(Setting.APPLICATION_CLOCKS)
         wished = track is not None and track.wish is not None
         read = track.observed if track is not None else None

@@ -168,6 +168,15 @@ static void pci_gone(const struct gpu *g, int device_too)
     remove_tree(name);
 }
 
+/* Another GPU may have come to the address of one that was taken out. */
+static int address_taken(const struct state *s, const struct gpu *gone)
+{
+    for (int i = 0; i < s->n_slots; i++)
+        if (s->gpus[i].present && strcmp(s->gpus[i].pci, gone->pci) == 0)
+            return 1;
+    return 0;
+}
+
 void sysroot_clear(const char *dir)
 {
     snprintf(root, sizeof root, "%s/root", dir);
@@ -202,7 +211,7 @@ void sysroot_write(struct state *s, const char *dir)
             pci_entry(s, &s->gpus[i]);
         }
     for (int i = 0; i < s->n_slots; i++)
-        if (!s->gpus[i].present || !s->loaded)
+        if (s->gpus[i].present ? !s->loaded : !address_taken(s, &s->gpus[i]))
             pci_gone(&s->gpus[i], !s->gpus[i].present);
     if (s->loaded) {
         snprintf(line, sizeof line, "libnvidia-ml.so.%s", s->driver);

@@ -4,10 +4,11 @@ answers."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from fnmatch import fnmatchcase
 
+from gpu_tuned.core.ladder import Fitted, lock_on
 from gpu_tuned.core.model import Board, ClockLock, Gpu, Reading, Setting
 from gpu_tuned.core.wish import Wish
 
@@ -79,9 +80,13 @@ class Case:
         return next((model for model in MODELS if fnmatchcase(self.board.gpu.name, model.name)), None)
 
     def lock(self, setting: Setting) -> ClockLock | None:
-        """The lock that is wished and written."""
-        wish = self.wishes.get(setting)
-        return wish.target if wish and not wish.watched and isinstance(wish.target, ClockLock) else None
+        """The lock that is wished and written. A memory clock's maximum is the rung that it comes to: they lie far
+        apart."""
+        wish = self.wish(setting)
+        if wish is None or not isinstance(wish.target, ClockLock):
+            return None
+        fitted = lock_on(self.board.memory_ladder_mhz, wish.target) if setting is Setting.MEMORY_CLOCK else None
+        return replace(wish.target, max_mhz=fitted.lock.max_mhz) if isinstance(fitted, Fitted) else wish.target
 
     def wish(self, setting: Setting) -> Wish | None:
         """A wish that is written; a watched setting is somebody else's."""

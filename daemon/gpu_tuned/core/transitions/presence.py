@@ -8,7 +8,7 @@ from dataclasses import replace
 from gpu_tuned.core import drift, lock_drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Presence, Said
-from gpu_tuned.core.model import LOCKS, NO_GETTER, Board, Reading, Seen, Setting, Unread, Value
+from gpu_tuned.core.model import LOCKS, NO_GETTER, NO_INDEX, Board, Reading, Seen, Setting, Unread, Value
 from gpu_tuned.core.originals import Initialisation, Original, found_at, why_new_since
 from gpu_tuned.core.settings import factory_default
 from gpu_tuned.core.track import Moment, Note, Step, Track
@@ -20,7 +20,7 @@ def _told(kind: EventKind, cause: str | None = None) -> tuple[Said, ...]:
 
 def host(tracks: Mapping[Setting, Track], absent: Mapping[Setting, str], moment: Moment) -> GpuState:
     """The machine itself: what the kernel holds. `absent`: what this kernel does not have, and why."""
-    return GpuState(HOST, Board(HOST, -1, absent=absent), Presence.HERE, tracks=tracks, looked=moment)
+    return GpuState(HOST, Board(HOST, NO_INDEX, absent=absent), Presence.HERE, tracks=tracks, looked=moment)
 
 
 def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Change:
@@ -70,6 +70,11 @@ def trusted(state: GpuState, seen: Seen) -> Seen:
     return replace(seen, counters_ns=None) if blind else seen
 
 
+def unlisted(state: GpuState) -> GpuState:
+    """The driver lists others now: what was its index may be another's."""
+    return state if state.board is None else replace(state, board=replace(state.board, index=NO_INDEX))
+
+
 def described(state: GpuState, board: Board) -> GpuState:
     """A GPU whose board is known although it could not be looked at."""
     return replace(state, gpu=board.gpu, board=board)
@@ -99,7 +104,7 @@ def _ended(track: Track, reading: Reading | None, default: Value | None) -> Trac
     again, that value is no original: the one known is nearer to what was found at first. The `default` is what an
     initialisation begins with, whoever wishes for it."""
     ours = track.ours and track.accepted is not None and reading == track.accepted and reading != default
-    return replace(track, original=track.original if ours else None, met=None, before=None)
+    return replace(track, original=track.original if ours else None, met=None, before=None, left=None)
 
 
 def _begun_anew(state: GpuState, why: str, moment: Moment) -> Change:
