@@ -36,6 +36,7 @@ QUIET_MIN_S = 60.0
 """A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
+TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = "restored on request"
 SOMEBODYS_VALUE = "somebody's value"
 NOT_LOOKED_AT = "not looked at yet"
@@ -297,7 +298,7 @@ def not_put_back(track: Track, why: str, moment: Moment) -> Track:
 
 
 def _left_alone(track: Track, why: str, moment: Moment) -> Track:
-    message = why if track.wish is None else f"{why}; `gpu-tunedctl apply` takes it up again"
+    message = why if track.wish is None else f"{why}; {TAKES_UP}"
     lasts = Track(State.RESTORED, moment.wall, message, track.original, track.met, track.before, track.put_back)
     return replace(lasts, wish=track.wish, goal=track.goal, restored=message)
 

@@ -113,7 +113,7 @@ class Commands:
         text = f"restored: {'; '.join(done)}" if done else "nothing had to be put back"
         tracks = [*supervisor.inventory.host.tracks.values()]
         tracks += [track for state in supervisor.inventory.states.values() for track in state.tracks.values()]
-        if any(track.state is State.RESTORED for track in tracks):
+        if any(track.state is State.RESTORED and track.wish is not None for track in tracks):
             text += f"; {TAKES_UP}"
         return Answer({"format": FORMAT, "message": text, "in_order": True})
 
