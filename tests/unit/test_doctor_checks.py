@@ -206,6 +206,8 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("start-order", DESKTOP, K, "docker.service and vllm.service after"),
     ("start-order", services(units=(*OURS, unit("vllm.service", "vLLM"))), W, "vllm.service (vLLM) may start before"),
     ("start-order", services(units=(*OURS, unit("vllm.service", "vLLM", enabled=False))), K, "no enabled"),
+    ("start-order", services(units=(*OURS, unit("chat.service", "", unread=True))), U, "may use the GPUs: chat.service"),
+    ("start-order", services(units=(*OURS, unit("chat.service", "", unread=True, enabled=False))), K, "no enabled"),
     ("start-order", services(units=(unit("vllm.service", "vLLM"),)), K, "not enabled here"),
     ("start-order",
      services(units=(OURS[0], replace(OURS[1], before=frozenset({"vllm.service"})), unit("vllm.service", "vLLM"))), K, "after"),

@@ -114,19 +114,24 @@ def _char_links(root: str) -> bool | Unread:
 def _cdi(root: str) -> tuple[CdiSpec, ...] | Unread:
     found: dict[str, CdiSpec] = {}
     for folder in CDI_FOLDERS:
-        with suppress(OSError):
-            for name in sorted(os.listdir(f"{root}/{folder}")):
-                if not name.endswith((".yaml", ".yml", ".json")):
-                    continue
-                path = f"{root}/{folder}/{name}"
-                try:
-                    content = _content(path)
-                except OSError as error:
-                    return Unread(f"/{folder}/{name} cannot be read: {error.strerror}")
-                kind = _KIND.search(content) or re.search(r'"kind"\s*:\s*"([^"]+)"', content)
-                if kind and kind[1].startswith("nvidia.com/"):
-                    spec = CdiSpec(f"/{folder}/{name}", kind[1], frozenset(_VERSIONED.findall(content)))
-                    found.setdefault(os.path.realpath(path), spec)
+        try:
+            names = sorted(os.listdir(f"{root}/{folder}"))
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return Unread(f"/{folder} cannot be listed: {error.strerror}")
+        for name in names:
+            if not name.endswith((".yaml", ".yml", ".json")):
+                continue
+            path = f"{root}/{folder}/{name}"
+            try:
+                text = _content(path)
+            except OSError as error:
+                return Unread(f"/{folder}/{name} cannot be read: {error.strerror}")
+            kind = _KIND.search(text) or re.search(r'"kind"\s*:\s*"([^"]+)"', text)
+            if kind and kind[1].startswith("nvidia.com/"):
+                spec = CdiSpec(f"/{folder}/{name}", kind[1], frozenset(_VERSIONED.findall(text)))
+                found.setdefault(os.path.realpath(path), spec)
     return tuple(found.values())
 
 

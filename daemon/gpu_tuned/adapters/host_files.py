@@ -127,14 +127,18 @@ def _kernels(base: str) -> Mapping[str, bool] | Unread:
     folder = f"{base}/lib/modules"
     if not os.path.isdir(folder):
         folder = f"{base}/usr/lib/modules"
-    found = {}
+    found: dict[str, bool] = {}
     try:
-        for release in sorted(os.listdir(folder)):
-            with suppress(OSError):
-                dependencies = content(f"{folder}/{release}/modules.dep", MOST_DEPENDENCIES)
-                found[release] = bool(_MODULE.search(dependencies))
+        releases = sorted(os.listdir(folder))
     except OSError as error:
         return Unread(f"/lib/modules cannot be listed: {error.strerror}")
+    for release in releases:
+        try:
+            found[release] = bool(_MODULE.search(content(f"{folder}/{release}/modules.dep", MOST_DEPENDENCIES)))
+        except (FileNotFoundError, NotADirectoryError):
+            continue  # what a removed kernel left
+        except OSError as error:
+            return Unread(f"/lib/modules/{release}/modules.dep cannot be read: {error.strerror}")
     return found or Unread("no kernel's modules are below /lib/modules")
 
 

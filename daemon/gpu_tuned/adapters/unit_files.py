@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 
-from gpu_tuned.adapters.plain_files import text
+from gpu_tuned.adapters.plain_files import content
 from gpu_tuned.core.host_view import UnitView
 from gpu_tuned.core.model import Unread
 
@@ -61,19 +61,19 @@ def units(root: str) -> tuple[UnitView, ...] | Unread:
         for name in _names(f"{root}/{folder}")
         if name.endswith(".container")
     ]
-    return tuple(unit for unit in found if unit.gpu_user or unit.name in KNOWN)
+    return tuple(unit for unit in found if unit.gpu_user or unit.unread or unit.name in KNOWN)
 
 
 def _unit(root: str, name: str, path: str, *, enabled: bool | None) -> UnitView:
     """`enabled` None: a quadlet, which its own [Install] section enables."""
     service = f"{name.removesuffix('.container')}.service" if name.endswith(".container") else name
-    bodies = [text(f"{root}/{path}") or ""]
+    bodies = [_body(f"{root}/{path}")]
     folders = [f"{root}/{folder}/{service}.d" for folder in (*OWNERS, *SHIPPED)]
     if enabled is None:
         folders.append(f"{root}/{path}.d")
     for folder in folders:
-        bodies += [text(f"{folder}/{drop_in}") or "" for drop_in in _names(folder) if drop_in.endswith(".conf")]
-    lines = [line for body in bodies for line in _lines(body)]
+        bodies += [_body(f"{folder}/{drop_in}") for drop_in in _names(folder) if drop_in.endswith(".conf")]
+    lines = [line for body in bodies for line in _lines(body or "")]
     after = _values(lines, "after")
     install = any(key in ("wantedby", "requiredby") and value.strip() for key, value in lines)
     return UnitView(
@@ -83,7 +83,18 @@ def _unit(root: str, name: str, path: str, *, enabled: bool | None) -> UnitView:
         gpu_user=KNOWN[service] if service in KNOWN else _gpu_user(lines),
         after=after,
         before=_values(lines, "before"),
+        unread=None in bodies,
     )
+
+
+def _body(path: str) -> str | None:
+    """A unit file's text, "" where there is none (a link to nowhere is no unit), None where it cannot be read."""
+    try:
+        return content(path).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    except OSError:
+        return None
 
 
 def _template(name: str) -> str:

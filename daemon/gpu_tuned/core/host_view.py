@@ -143,7 +143,8 @@ class DriverView:
 @dataclass(frozen=True, slots=True)
 class UnitView:
     """A systemd unit with its drop-ins. `path` is the main file's; `gpu_user`: what makes it one that uses GPUs ("",
-    where nothing does). `after` and `before`: the units it is ordered with."""
+    where nothing does). `after` and `before`: the units it is ordered with. `unread`: the file or a drop-in is there
+    and cannot be read, so none of these three is known for certain."""
 
     name: str
     path: str
@@ -151,6 +152,7 @@ class UnitView:
     gpu_user: str = ""
     after: frozenset[str] = frozenset()
     before: frozenset[str] = frozenset()
+    unread: bool = False
 
 
 @dataclass(frozen=True, slots=True)

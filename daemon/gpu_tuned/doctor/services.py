@@ -84,6 +84,9 @@ def order(host: HostView) -> Finding:
     users = [u for u in services.units if u.gpu_user and u.enabled and (with_toolkit or u.name not in ENGINES)]
     ahead = frozenset(name for unit in services.units if unit.name in SETTLED for name in unit.before)
     early = [unit for unit in users if not unit.after & SETTLED and unit.name not in ahead]
+    hidden = [unit.name for unit in services.units if unit.unread and unit.enabled and unit.name not in SETTLED]
+    if hidden and not early:
+        return ORDER.unknown(f"units whose files cannot be read may use the GPUs: {listed(hidden)}")
     if not users:
         return ORDER.ok("no enabled service is known to use the GPUs")
     if not early:
