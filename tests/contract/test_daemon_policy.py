@@ -167,7 +167,7 @@ def test_check_plan_and_reload_say_the_same_of_a_budget(nvsim):
     with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
         daemon.turns(1)
         daemon.config.write_text(FAST + "[host]\ngpu_power_budget_w = 800\n" + rule("power_limit_w = 450"))
-        sentence = "gpu_power_budget_w = 800: the limits sum up to 900 W: 450 W (NVIDIA H200 0000:01:00.0)"
+        sentence = "gpu_power_budget_w = 800: the limits add up to 900 W: 450 W (NVIDIA H200 0000:01:00.0)"
         for command in (
             ("check", str(daemon.config)),
             ("plan",),

@@ -69,7 +69,7 @@ def test_a_policy_over_budget_is_refused_also_when_the_boards_come_later(nvsim):
         daemon.config.write_text(fits.replace("450", "500"))
         daemon.ctl("reload", check=False)
         host.run("load-driver")
-        daemon.until(lambda: "sum up to 1000 W" in daemon.said, "refused")
+        daemon.until(lambda: "add up to 1000 W" in daemon.said, "refused")
         daemon.turns(2)
         assert [w for w in daemon.writes() if w[1] == [500_000]] == []
 

@@ -53,7 +53,7 @@ def refusal(budget_mw: int | None, limits: Mapping[str, int]) -> str | None:
     if budget_mw is None or total_mw <= budget_mw:
         return None
     parts = " + ".join(f"{watts(mw)} W ({name})" for name, mw in limits.items())
-    return f"gpu_power_budget_w = {watts(budget_mw)}: the limits sum up to {watts(total_mw)} W: {parts}"
+    return f"gpu_power_budget_w = {watts(budget_mw)}: the limits add up to {watts(total_mw)} W: {parts}"
 
 
 def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:

@@ -166,7 +166,7 @@ def bar(share: float) -> str:
 
 def _slowed(shown: Json, colour: Colour) -> list[str]:
     now = [WORDS.get(word, word.replace("_", " ")) for word in shown["reasons"] or ()]
-    lines = _named("slowed now", ", ".join(now) or ("nothing" if shown["reasons"] is not None else "not told"))
+    lines = _named("slowed now", ", ".join(now) or ("nothing" if shown["reasons"] is not None else "not known"))
     if shown["throttle"] is None:
         return lines
     name = "last hour"
@@ -185,7 +185,7 @@ def _heat(shown: Json, colour: Colour) -> list[str]:
     heat = shown["temperatures_c"]
     now, top = heat["now"], heat["max_operating"] or heat["slowdown"]
     if now is None:
-        return _named("temperature", f"not told ({shown['unread'].get('temperatures_c.now', '')})")
+        return _named("temperature", f"not known ({shown['unread'].get('temperatures_c.now', '')})")
     words = [f"{now} C"]
     for key, text in (("max_operating", "max"), ("slowdown", "slows down at"), ("shutdown", "off at")):
         if heat[key]:
@@ -199,7 +199,7 @@ def _heat(shown: Json, colour: Colour) -> list[str]:
 
 def _memory(shown: Json) -> list[str]:
     memory, bar1 = shown["memory_mib"], shown["bar1_mib"]
-    lines = _named("memory", f"not told ({shown['unread'].get('memory', '')})")
+    lines = _named("memory", f"not known ({shown['unread'].get('memory', '')})")
     if memory is not None:
         reserved = "" if memory["reserved"] is None else f", {size(memory['reserved'])} reserved"
         text = f"{size(memory['used'])} used, {size(memory['free'])} free{reserved}, of {size(memory['total'])}"
@@ -216,7 +216,7 @@ def size(mib: int) -> str:
 def _link(shown: Json) -> list[str]:
     link = shown["pcie"]
     if link["generation"] is None or link["width"] is None:
-        return _named("PCIe", f"not told ({shown['unread'].get('pcie.generation', '')})")
+        return _named("PCIe", f"not known ({shown['unread'].get('pcie.generation', '')})")
     text = f"generation {link['generation']} x{link['width']}"
     if link["max_generation"] is not None and link["max_width"] is not None:
         idle = " (an idle link drops)" if link["generation"] < link["max_generation"] else ""
@@ -226,7 +226,7 @@ def _link(shown: Json) -> list[str]:
 
 def _processes(shown: Json) -> list[str]:
     if shown["processes"] is None:
-        return _named("processes", f"not told ({shown['unread'].get('processes', '')})")
+        return _named("processes", f"not known ({shown['unread'].get('processes', '')})")
     texts = [
         f"{p['pid']} {p['name']} ({p['user']}), {p['kind']}"
         + ("" if p["memory_mib"] is None else f", {size(p['memory_mib'])}")

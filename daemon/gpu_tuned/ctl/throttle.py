@@ -71,10 +71,7 @@ def run(options: Options) -> int:
 def driver_away(reply: ThrottleReply) -> str:
     """Why these seconds are not of now, in words; "" where the driver answers."""
     driver = reply.get("driver")  # an older daemon does not say
-    if driver is None or driver["state"] == "ok":
-        return ""
-    words = f"driver {driver['state'].replace('_', ' ')}"
-    return f"{words}: {driver['message']}" if driver["message"] else words
+    return "" if driver is None or driver["state"] == "ok" else verdict.driver_words(driver)
 
 
 def page(reply: ThrottleReply, colour: Colour, now: float) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.core.wire import Gpu, StatusReply, UnmatchedRule
+    from gpu_tuned.core.wire import Driver, Gpu, StatusReply, UnmatchedRule
 
 IN_ORDER, DIFFERS, USAGE, NOT_REACHABLE, NOT_PERMITTED, TROUBLE = range(6)
 
@@ -17,6 +17,12 @@ DRIVER_WORDS = {
 }
 GPU_TROUBLE = ("lost", "absent")
 HEAT = ("hw_thermal", "sw_thermal")
+
+
+def driver_words(driver: Driver) -> str:
+    """A driver that is not in order, and why, as far as it is told."""
+    words = f"driver {driver['state'].replace('_', ' ')}"
+    return f"{words}: {driver['message']}" if driver["message"] else words
 
 
 def unmatched(document: StatusReply) -> list[UnmatchedRule]:

@@ -97,7 +97,7 @@ def _problems(document: StatusReply) -> list[str]:
     driver, policy = document["driver"], document["policy"]
     problems = []
     if driver["state"] != "ok":
-        problems.append(f"driver {driver['state'].replace('_', ' ')}" + _told(driver["message"]))
+        problems.append(verdict.driver_words(driver))
     misfit = policy.get("misfit")
     if misfit:
         problems.append(f"policy: {misfit}")

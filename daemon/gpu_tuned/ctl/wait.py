@@ -76,8 +76,7 @@ def tell(document: StatusReply) -> int:
     if policy["state"] == "none":
         bad.append(f"no policy is in force: {policy['error'] or 'there is none'}")
     if driver["state"] != "ok":
-        words = f"driver {driver['state'].replace('_', ' ')}"
-        words += f": {driver['message']}" if driver["message"] else ""
+        words = verdict.driver_words(driver)
         required = policy.get("required") or ()
         missing.append(words)
         bad += [f"required, and cannot be in force: {words}; {rule}" for rule in required]
