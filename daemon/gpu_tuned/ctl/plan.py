@@ -14,12 +14,11 @@ from gpu_tuned.ctl import mps, verdict
 from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, say, wrap
 from gpu_tuned.ctl.render.values import (
     LOCKS,
+    heading,
     label,
     origin,
     quantity,
-    short_name,
     short_pci,
-    short_uuid,
     silent_since,
     value,
 )
@@ -42,7 +41,7 @@ examples:
   gpu-tunedctl plan --config new.toml  what another file would do
 """
 OBVIOUS = "differs from the policy"  # "575 W -> 450 W" says that already
-WITHOUT_DAEMON = "no daemon answers: planned from the policy file and one look at the boards"
+WITHOUT_DAEMON = "no daemon answers: planning from the policy file and one look at the boards"
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -128,10 +127,7 @@ def _by_gpu(rows: list[Row], show: Callable[[Row, Colour], list[str]], colour: C
 def _who(row: Change | Refusal | Left) -> str:
     if not row["gpu"]:
         return "host"
-    name, pci = row.get("name"), row.get("pci")
-    return "  ".join(
-        [*([short_name(name)] if name else []), *([short_pci(pci)] if pci else []), short_uuid(row["gpu"])]
-    )
+    return heading(row.get("name"), row.get("pci"), row["gpu"])
 
 
 def _line(key: str, text: str, source: str | None, colour: Colour) -> list[str]:

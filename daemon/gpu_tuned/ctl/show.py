@@ -12,7 +12,7 @@ from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import advice_lines
 from gpu_tuned.ctl.render.full import estimated, history
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
-from gpu_tuned.ctl.render.values import LOCKS, label, number, origin, short_name, short_pci, short_uuid, span, value
+from gpu_tuned.ctl.render.values import LOCKS, heading, label, number, origin, span, value
 from gpu_tuned.ctl.throttle import WORDS, reason_words
 from gpu_tuned.ctl.which import one_gpu
 
@@ -79,7 +79,7 @@ def page(shown: Json, colour: Colour, now: float) -> list[str]:
 
 def _who(shown: Json, colour: Colour) -> list[str]:
     doing = shown["telemetry"]
-    name = f"{short_name(shown['name'])}  {short_pci(shown['pci'])}  {short_uuid(shown['uuid'])}"
+    name = heading(shown["name"], shown["pci"], shown["uuid"])
     watts = f"{number(doing['power_w'])} of {number(doing['power_limit_w'], ' W')}"
     clocks = f"{number(doing['gpu_clock_mhz'])} / {number(doing['memory_clock_mhz'], ' MHz')}"
     pstate = "-" if doing["pstate"] is None else f"P{doing['pstate']}"

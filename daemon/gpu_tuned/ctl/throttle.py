@@ -10,7 +10,7 @@ from gpu_tuned.control import client
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.full import FAULTS, estimated, uncounted
 from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
-from gpu_tuned.ctl.render.values import short_name, short_pci, short_uuid, silent_since, span
+from gpu_tuned.ctl.render.values import heading, silent_since, span
 from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
@@ -93,7 +93,7 @@ def page(reply: ThrottleReply, colour: Colour, now: float) -> list[str]:
 
 def _one(gpu: ThrottledGpu, colour: Colour, *, alone: bool) -> list[str]:
     """`alone`: that this GPU is away was not told of all yet."""
-    lines = [colour("bold", f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}")]
+    lines = [colour("bold", heading(gpu["name"], gpu["pci"], gpu["uuid"]))]
     state = gpu.get("state", "ok")  # an older daemon does not say
     if alone and state != "ok":
         why = f": {gpu['message']}" if gpu["message"] else ""

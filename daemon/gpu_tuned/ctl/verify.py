@@ -9,7 +9,7 @@ from gpu_tuned.control import client
 from gpu_tuned.core.words import counted
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
-from gpu_tuned.ctl.render.values import LOCKS, label, origin, short_name, short_pci, short_uuid, value
+from gpu_tuned.ctl.render.values import LOCKS, briefly, heading, label, origin, value
 from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
@@ -115,19 +115,18 @@ def _problems(document: StatusReply) -> list[str]:
         problems.append(message)
     for gpu in verdict.out_of_order(document):
         if gpu["state"] != "ok":
-            who = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
-            problems.append(f"{who} {gpu['state']}" + _told(gpu["message"]))
+            problems.append(_away(gpu))
     return problems
 
 
-def _told(message: str | None) -> str:
-    return f": {message}" if message else ""
+def _away(gpu: Gpu) -> str:
+    words = f"{briefly(gpu)} {gpu['state']}"
+    return f"{words}: {gpu['message']}" if gpu["message"] else words
 
 
 def page(document: StatusReply, report: Report, colour: Colour) -> list[str]:
     if report["in_order"]:
-        away = [gpu for gpu in document["gpus"] if gpu["state"] != "ok"]
-        told = [f"{short_name(g['name'])} {short_pci(g['pci'])} {g['state']}{_told(g['message'])}" for g in away]
+        told = [_away(gpu) for gpu in document["gpus"] if gpu["state"] != "ok"]
         lines = [line for text in told for line in wrap(text, "  ", "    ")]
         return [f"{colour('good', 'in order')}: {_counted(document)}", *lines]
     # A driver that does not answer proves nothing about the settings, neither way.
@@ -141,8 +140,8 @@ def page(document: StatusReply, report: Report, colour: Colour) -> list[str]:
             continue
         if row["gpu"] != before:
             before = row["gpu"]
-            who = [short_name(row["name"] or ""), short_pci(row["pci"] or ""), short_uuid(row["gpu"] or "")]
-            lines += ["", colour("bold", "  ".join(who) if row["gpu"] else "host")]
+            who = heading(row["name"], row["pci"], row["gpu"]) if row["gpu"] else "host"
+            lines += ["", colour("bold", who)]
         lines += _difference(row, colour)
     return lines
 

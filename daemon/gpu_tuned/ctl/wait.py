@@ -10,7 +10,7 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.commands import duration_s
-from gpu_tuned.ctl.render.values import label, origin, short_name, short_pci, value
+from gpu_tuned.ctl.render.values import briefly, label, origin, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def tell(document: StatusReply) -> int:
     if message:
         bad.append(message)
     for gpu in _unknown(document):
-        words = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])} {gpu['state']}: {gpu['message']}"
+        words = f"{briefly(gpu)} {gpu['state']}: {gpu['message']}"
         missing.append(words)
         # Which rules speak of it cannot be known, so any may.
         bad += [f"required, and not known to be in force: {words}; {rule}" for rule in policy.get("required") or ()]
@@ -114,7 +114,7 @@ def _rows(document: StatusReply) -> list[tuple[Gpu | None, Setting]]:
 
 def _sentence(gpu: Gpu | None, row: Setting) -> str:
     key = row["setting"]
-    where = f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}: " if gpu else ""
+    where = f"{briefly(gpu)}: " if gpu else ""
     required = "required, and not in force" if row["required"] else "not in force"
     why = f": {row['message']}" if row["message"] else ""
     wished = f"{value(key, row['wished'])} ({origin(row['origin'], key)})"

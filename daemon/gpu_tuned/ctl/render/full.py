@@ -7,14 +7,12 @@ from gpu_tuned.ctl.render.text import WIDTH, Colour, wrap
 from gpu_tuned.ctl.render.values import (
     LOCKS,
     epoch,
+    heading,
     label,
     moment,
     number,
     origin,
     quantity,
-    short_name,
-    short_pci,
-    short_uuid,
     span,
     value,
 )
@@ -79,7 +77,7 @@ def spoken_of(setting: Setting) -> bool:
 
 
 def _who(gpu: Gpu, colour: Colour) -> list[str]:
-    name = f"{short_name(gpu['name'])}  {short_pci(gpu['pci'])}  {short_uuid(gpu['uuid'])}"
+    name = heading(gpu["name"], gpu["pci"], gpu["uuid"])
     doing = gpu["telemetry"]
     if gpu["state"] != "ok":
         return [colour("bold", name)]

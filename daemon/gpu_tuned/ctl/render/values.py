@@ -6,6 +6,10 @@ import time
 
 from gpu_tuned.ctl.render.text import clean
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gpu_tuned.core.wire import Gpu
+
 LABELS = {
     "power_limit_w": "power limit",
     "gpu_clock_mhz": "gpu clock",
@@ -122,6 +126,18 @@ def short_pci(pci: str) -> str:
 def short_uuid(uuid: str) -> str:
     """The head of a UUID; as a prefix it names the GPU wherever gpu-tunedctl takes one."""
     return uuid[:12]
+
+
+def heading(name: str | None, pci: str | None, uuid: str) -> str:
+    """A GPU above what is said of it: "RTX 5090  01:00.0  GPU-5b1c9f2e"; what is not known of it is left out."""
+    return "  ".join(
+        [*([short_name(name)] if name else []), *([short_pci(pci)] if pci else []), short_uuid(uuid)],
+    )
+
+
+def briefly(gpu: Gpu) -> str:
+    """A GPU within a sentence: "RTX 5090 01:00.0"."""
+    return f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
 
 
 def origin(text: str | None, setting: str) -> str:
