@@ -53,6 +53,11 @@ def sysroot() -> str:
     return os.environ.get("GPU_TUNED_SYSROOT", "/")
 
 
+def writer_lock() -> str:
+    """What the one process holds that writes to this driver."""
+    return os.path.join(sysroot(), "run/gpu-tuned/writer.lock")
+
+
 def world_of(  # noqa: PLR0913 - the world's ports that somebody else has made
     files: PolicyFiles, stores: tuple[Store, Store], service: Service, mailbox: Mailbox, say: Say, *, observe: bool
 ) -> World:

@@ -5,11 +5,23 @@ from __future__ import annotations
 import os
 import sys
 
-from gpu_tuned.composition import CONFIG, SOCKET, STATE_DIR, owners, policy_files, stores_of, sysroot, world_of
+from gpu_tuned.composition import (
+    CONFIG,
+    SOCKET,
+    STATE_DIR,
+    owners,
+    policy_files,
+    stores_of,
+    sysroot,
+    world_of,
+    writer_lock,
+)
 
 TYPE_CHECKING = False  # see main.py
 if TYPE_CHECKING:
     import argparse
+
+    from gpu_tuned.adapters.state_file import WriterLock
 
 
 def hold(options: argparse.Namespace) -> int:
@@ -28,26 +40,14 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.process import was_killed
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
-    from gpu_tuned.adapters.stream import put_now
     from gpu_tuned.control.mailbox import Mailbox
     from gpu_tuned.control.server import Server
-    from gpu_tuned.core.errors import AlreadyRunning, NotPermitted, StillInDriver
     from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.driver_events import DriverEvents
     from gpu_tuned.loop.run import Loop
 
-    lock, ghost = WriterLock(os.path.join(sysroot(), "run/gpu-tuned/writer.lock")), None
-    try:
-        if not options.observe:
-            lock.take()
-    except StillInDriver as error:
-        ghost = str(error)
-    except (AlreadyRunning, NotPermitted) as error:
-        if os.geteuid() == 0:
-            raise type(error)(f"{error}; stop it, or start this one with --observe") from None
-        # Whoever is not root could not write anyhow, and means to look.
-        put_now(f"gpu-tuned: observing, as with --observe, and writing nothing: {error}", sys.stderr)
-        options.observe = True
+    lock = WriterLock(writer_lock())
+    ghost = None if options.observe else _claim(lock, options)
 
     def gone(pid: int | None) -> bool:
         return ghost is not None if pid is None else was_killed(pid)
@@ -87,6 +87,25 @@ def hold(options: argparse.Namespace) -> int:
     return life.leave()
 
 
+def _claim(lock: WriterLock, options: argparse.Namespace) -> str | None:
+    """Become the driver's one writer. Returns who is in the way for a while: a writer that was killed and cannot
+    leave its driver call. Raises AlreadyRunning and NotPermitted to root; anybody else observes from here on."""
+    from gpu_tuned.adapters.stream import put_now
+    from gpu_tuned.core.errors import AlreadyRunning, NotPermitted, StillInDriver
+
+    try:
+        lock.take()
+    except StillInDriver as error:
+        return str(error)
+    except (AlreadyRunning, NotPermitted) as error:
+        if os.geteuid() == 0:
+            raise type(error)(f"{error}; stop it, or start this one with --observe") from None
+        # Whoever is not root could not write anyhow, and means to look.
+        put_now(f"gpu-tuned: observing, as with --observe, and writing nothing: {error}", sys.stderr)
+        options.observe = True
+    return None
+
+
 def after_stop(options: argparse.Namespace) -> int:
     """What gpu-tuned.service's ExecStopPost= does, and a package's removal once the service is down: a restart and a
     crash leave every setting as it is."""
@@ -99,7 +118,7 @@ def after_stop(options: argparse.Namespace) -> int:
 
     if not systemd_job.stopped(options.after_stop):
         return 0
-    with WriterLock(os.path.join(sysroot(), "run/gpu-tuned/writer.lock")):
+    with WriterLock(writer_lock()):
         say = speaker(sys.stderr)
         files, stores = policy_files(options.config, owners()), stores_of(options)
         world = world_of(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)

@@ -53,7 +53,7 @@ MISSPELLED = {
     "ctl/plan.py": ('quantity(row["wanted"])', 'quantity(row["wnted"])'),
     "ctl/status.py": ('document["host"]["settings"]:', 'document["host"]["setings"]:'),
     "ctl/throttle.py": ('reason["active"] else ""', 'reason["activ"] else ""'),
-    "ctl/render/head.py": ('policy["warnings"]', 'policy["warning"]'),
+    "ctl/render/head.py": ('["policy"]["warnings"]', '["policy"]["warning"]'),
     "ctl/render/full.py": ("doing['power_w']", "doing['power']"),
     "ctl/render/fleet.py": ('setting["every_s"]:', 'setting["every"]:'),
 }

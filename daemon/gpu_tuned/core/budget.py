@@ -1,4 +1,4 @@
-"""The host's power budget: the sum of all boards' limits must stay below it."""
+"""The host's power budget: the limits of all boards must not add up to more."""
 
 from __future__ import annotations
 

@@ -182,10 +182,14 @@ def power_limit_taken(goal: Value, before: Reading, after: Reading) -> Value | N
     return after if near else None
 
 
+CLOCK_STEP_TOLERANCE_MHZ = 15
+"""The same for application clocks: one rung of a ladder on most boards."""
+
+
 def application_clocks_taken(goal: Value, before: Reading, after: Reading) -> Value | None:
-    """As `power_limit_taken`, within two rungs of the GPU clock."""
+    """As `power_limit_taken`, by the GPU clock of the pair."""
     if after == goal:
         return goal
     if not isinstance(goal, ApplicationClocks) or not isinstance(after, ApplicationClocks) or after == before:
         return None
-    return after if abs(after.gpu_mhz - goal.gpu_mhz) <= 15 else None
+    return after if abs(after.gpu_mhz - goal.gpu_mhz) <= CLOCK_STEP_TOLERANCE_MHZ else None

@@ -8,7 +8,7 @@ from gpu_tuned.ctl.render.values import ago, epoch, moment, silent_since
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from gpu_tuned.core.wire import Driver, StatusReply
+    from gpu_tuned.core.wire import Driver, Host, Policy, StatusReply
 
 
 def head(document: StatusReply, now: float, colour: Colour) -> list[str]:
@@ -51,13 +51,23 @@ def _driver(driver: Driver) -> str:
 
 
 def _troubles(document: StatusReply, now: float) -> list[tuple[str, str]]:
-    policy, driver = document["policy"], document["driver"]
+    """What is wrong with the whole, each as (style, sentence)."""
+    below = "; below is what was seen before" if document["gpus"] else ""
+    return [
+        *_of_driver(document["driver"], now, below),
+        *_of_policy(document["policy"]),
+        *_of_host(document["host"], now, document["policy"]["warnings"]),
+    ]
+
+
+def _of_driver(driver: Driver, now: float, below: str) -> list[tuple[str, str]]:
+    """`below`: what is to be said of the GPUs that are shown although the driver does not answer."""
     troubles = []
     since = driver["not_answering_since"]
     if since:
         text, message = silent_since(since, now), driver["message"] or since
         text += "" if since in message else f": {message}"  # the usual message says only the same
-        troubles.append(("bad", text + ("; below is what was seen before" if document["gpus"] else "")))
+        troubles.append(("bad", text + below))
     elif driver["message"] and driver["state"] != "ok":
         style = "bad" if driver["state"] in ("absent", "mismatch") else "warn"
         troubles.append((style, f"driver: {driver['message']}"))
@@ -65,6 +75,11 @@ def _troubles(document: StatusReply, now: float) -> list[tuple[str, str]]:
     if loaded and installed and loaded != installed:
         text = f"the kernel runs driver {loaded}; {installed} takes over when it is loaded anew"
         troubles.append(("warn", text))
+    return troubles
+
+
+def _of_policy(policy: Policy) -> list[tuple[str, str]]:
+    troubles = []
     misfit = policy.get("misfit")
     if misfit:
         held = policy["state"] == "restricted"
@@ -78,21 +93,22 @@ def _troubles(document: StatusReply, now: float) -> list[tuple[str, str]]:
         }.get(policy["state"], "the last good policy is in force; the files were refused")
         troubles.append(("bad", f"policy: {kept}:"))
         troubles += [("bad", f"- {clean(problem)}") for problem in refused]
-    elif misfit:
-        pass
-    elif policy["state"] == "none":
+    elif not misfit and policy["state"] == "none":
         troubles.append(("bad", "policy: none is in force, so nothing is written"))
-    elif policy["state"] == "last_good":
+    elif not misfit and policy["state"] == "last_good":
         troubles.append(("warn", "policy: the last good one is in force"))
     if policy.get("pending"):
         troubles.append(("warn", "policy: the files were changed and are not loaded yet: gpu-tunedctl reload"))
-    of_host = document["host"].get("message")
-    if of_host:
-        troubles.append(("bad", of_host))
-    troubles += [("warn", f"warning: {warning}") for warning in policy["warnings"]]
-    troubles += [("warn", f"warning: {rival['message']}") for rival in document["host"].get("rivals", [])]
-    for stall in document["host"].get("stalled", []):
-        troubles.append(
-            ("warn", f"warning: since {moment(stall['since'], now, seconds=True)} {clean(stall['message'])}")
-        )
+    return troubles
+
+
+def _of_host(host: Host, now: float, warnings: list[str]) -> list[tuple[str, str]]:
+    """`warnings`: the policy's own."""
+    message = host.get("message")
+    troubles = [("bad", message)] if message else []
+    troubles += [("warn", f"warning: {warning}") for warning in warnings]
+    troubles += [("warn", f"warning: {rival['message']}") for rival in host.get("rivals", [])]
+    for stall in host.get("stalled", []):
+        since = moment(stall["since"], now, seconds=True)
+        troubles.append(("warn", f"warning: since {since} {clean(stall['message'])}"))
     return troubles
