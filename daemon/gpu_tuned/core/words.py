@@ -1,10 +1,10 @@
-"""Numbers and lists of things in words."""
+"""Numbers and lists of things in words, and what somebody may have meant."""
 
 from __future__ import annotations
 
 TYPE_CHECKING = False  # verbs that are typed all day come by here, and `typing` would be dear
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
 
 def counted(number: int, thing: str) -> str:
@@ -17,3 +17,11 @@ def listed(words: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"; "" of none."""
     *first, last = [*words] or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:
+    """ "did you mean 'status'?"; where nothing known is near, `otherwise`, or what there is: "there are a, b"."""
+    from difflib import get_close_matches  # nobody pays for it who makes no mistake
+
+    near = get_close_matches(word, known, 1)
+    return f"did you mean {near[0]!r}?" if near else otherwise or f"there are {', '.join(known) or 'none'}"

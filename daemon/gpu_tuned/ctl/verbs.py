@@ -179,11 +179,9 @@ def find(verb: str) -> Verb:
     """The row of this verb. Raises UsageError naming the nearest one."""
     row = VERBS.get(verb)
     if row is None:
-        from difflib import get_close_matches
+        from gpu_tuned.core.words import did_you_mean
 
-        near = get_close_matches(verb, VERBS, 1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(VERBS)}"
-        raise UsageError(f"there is no verb {verb!r}{hint}")
+        raise UsageError(f"there is no verb {verb!r}; {did_you_mean(verb, VERBS)}")
     return row
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.words import did_you_mean
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -99,11 +100,7 @@ def _made(name: str, read: Read, paths: Mapping[str, str], within: tuple[str, ..
     if name in within:
         raise UsageError(f"{said}{' includes '.join([*within, name])}; a profile cannot include itself")
     if name not in paths:
-        from difflib import get_close_matches
-
-        near = get_close_matches(name, paths, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(sorted(paths)) or 'none'}"
-        raise UsageError(f"{said}there is no profile {name!r}; {hint}")
+        raise UsageError(f"{said}there is no profile {name!r}; {did_you_mean(name, sorted(paths))}")
     if not FILE.fullmatch(name):
         raise UsageError(f"{paths[name]}: a profile is called by lower-case letters, digits and -, found {name!r}")
     found = _Checked(read(name), paths[name])
@@ -241,10 +238,6 @@ class _Checked:
         return tuple(found)
 
     def _no_other_key(self, where: str, table: Mapping[str, Any], allowed: tuple[str, ...]) -> None:
-        from difflib import get_close_matches
-
         for key in table:
             if key not in allowed:
-                near = get_close_matches(key, allowed, 1)
-                hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(allowed)}"
-                self.problem(f"{where}.{key}".lstrip("."), f"is no key; {hint}")
+                self.problem(f"{where}.{key}".lstrip("."), f"is no key; {did_you_mean(key, allowed)}")

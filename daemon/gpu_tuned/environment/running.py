@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.words import did_you_mean
 from gpu_tuned.environment.catalogue import Catalogue
 from gpu_tuned.environment.judge import Running
 
@@ -29,10 +30,7 @@ def running(catalogue: Catalogue, text: str) -> Running:
     folded = "".join(letter for letter in word.lower() if letter.isalnum())
     found = catalogue.component(_SPOKEN.get(folded, word))
     if found is None:
-        from difflib import get_close_matches
-
-        near = get_close_matches(word.strip().lower(), [*catalogue.components], 1)
-        hint = f"did you mean {near[0]!r}?" if near else "gpu-tunedctl env list tells those it has"
+        hint = did_you_mean(word.strip().lower(), catalogue.components, "gpu-tunedctl env list --json has them all")
         raise UsageError(f"the catalogue has no component {word.strip()!r}; {hint}")
     if folded == "llamacpppython" and version:
         version = f"llama-cpp-python {version}"  # it and ggml count differently
