@@ -104,6 +104,7 @@ def _no_xids(handle: Any) -> str | None:
 
 
 def address(handle: Any) -> str:
+    """Where a GPU is on the bus, as sysfs writes it; `NO_ADDRESS` where the driver does not say."""
     info = alone(pynvml.nvmlDeviceGetPciInfo, handle)
     # Past the binding's own attribute, which decodes strictly.
     raw = b"" if isinstance(info, Unread) else ctypes.Structure.__getattribute__(info, "busId")

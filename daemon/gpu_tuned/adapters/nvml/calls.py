@@ -13,6 +13,9 @@ from gpu_tuned.core.model import Unread
 
 # nvmlClockType_t
 GRAPHICS, SM, MEMORY = 0, 1, 2
+# nvmlTemperatureThresholds_t
+SHUTDOWN, SLOWDOWN, MAX_OPERATING = 0, 1, 3
+MIB = 1 << 20
 
 # nvmlValueType_t -> the member of the union that holds it
 VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")

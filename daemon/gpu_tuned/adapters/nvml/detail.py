@@ -9,7 +9,7 @@ from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.calls import ask, fields, first
+from gpu_tuned.adapters.nvml.calls import MAX_OPERATING, MIB, SHUTDOWN, SLOWDOWN, ask, fields, first
 from gpu_tuned.adapters.nvml.driver import Nvml
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.adapters.nvml.reads import GPU_SENSOR, TEMPERATURES
@@ -19,9 +19,7 @@ from gpu_tuned.core.model import Board, Unread
 from gpu_tuned.core.which import Names, chosen
 from gpu_tuned.ports import Look
 
-MIB = 1 << 20
 MEMORY_TEMPERATURE = 82  # NVML_FI_DEV_MEMORY_TEMP
-SHUTDOWN, SLOWDOWN, MAX_OPERATING = 0, 1, 3  # nvmlTemperatureThresholds_t
 PROCESSES = {
     "compute": ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses"),
     "graphics": ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses"),

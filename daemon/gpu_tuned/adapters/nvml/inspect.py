@@ -10,10 +10,10 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml.board import describe
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, ask, fields, first
+from gpu_tuned.adapters.nvml.calls import GRAPHICS, MAX_OPERATING, MIB, SLOWDOWN, ask, fields, first
 from gpu_tuned.adapters.nvml.errors import NOT_SUPPORTED, translated, unread
 from gpu_tuned.adapters.nvml.fields import RECOVERY_ACTION
-from gpu_tuned.adapters.nvml.reads import CURRENT_REASONS, TEMPERATURES
+from gpu_tuned.adapters.nvml.reads import CURRENT_REASONS, GPU_SENSOR, TEMPERATURES
 from gpu_tuned.adapters.nvml.settings import FROM_NVML
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverTrouble
 from gpu_tuned.core.host_view import GpuView, LinkSample
@@ -23,10 +23,7 @@ SAMPLES = 5
 BETWEEN_S = 0.1
 """Seconds between two samples of the links: long enough for a link that just woke up, short enough for the doctor."""
 BUSY_PERCENT = 5
-GPU_SENSOR = 0
-SLOWDOWN, MAX_OPERATING = 1, 3  # nvmlTemperatureThresholds_t
 MOST_LINKS = 18  # NVML_NVLINK_MAX_LINKS
-MIB = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
