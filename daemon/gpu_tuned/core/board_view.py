@@ -48,7 +48,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that has the GPU open. `kind`: "compute" or "graphics". `memory_mib`: None where the driver does not
+    """A process that has the GPU open. `kind`: "compute", "graphics" or "mps". `memory_mib`: None where the driver does not
     say (a container's, for one)."""
 
     pid: int

@@ -12,6 +12,7 @@ import pynvml
 from gpu_tuned.adapters.nvml.calls import MAX_OPERATING, MIB, SHUTDOWN, SLOWDOWN, ask, fields, first
 from gpu_tuned.adapters.nvml.driver import Nvml
 from gpu_tuned.adapters.nvml.errors import translated
+from gpu_tuned.adapters.nvml.processes import LISTS
 from gpu_tuned.adapters.nvml.reads import GPU_SENSOR, TEMPERATURES
 from gpu_tuned.core.board_view import Bar1, BoardView, Link, Memory, Process, Temperatures
 from gpu_tuned.core.errors import DriverTrouble
@@ -20,10 +21,6 @@ from gpu_tuned.core.which import Names, chosen
 from gpu_tuned.ports import Look
 
 MEMORY_TEMPERATURE = 82  # NVML_FI_DEV_MEMORY_TEMP
-PROCESSES = {
-    "compute": ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses"),
-    "graphics": ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses"),
-}
 
 
 def look_at(word: str | None) -> BoardView:
@@ -48,13 +45,14 @@ def _chosen(boards: tuple[Board, ...], word: str | None) -> Board:
 
 
 def _view(handle: Any, board: Board, seen: Any, driver: str) -> BoardView:
-    listed_processes = _processes(handle)
-    if isinstance(listed_processes, Unread):
-        processes, others = listed_processes, 0
+    listed, others = _processes(handle), 0
+    processes: tuple[Process, ...] | Unread
+    if isinstance(listed, Unread):
+        processes = listed
     else:
         every = os.geteuid() == 0
-        own = tuple(p for p, uid in listed_processes if every or uid == os.geteuid())
-        processes, others = own, len(listed_processes) - len(own)  # type: ignore[assignment]
+        processes = tuple(process for process, uid in listed if every or uid == os.geteuid())
+        others = len(listed) - len(processes)
     return BoardView(
         driver=driver,
         board=board,
@@ -107,7 +105,7 @@ def _memory_temperature(handle: Any) -> int | Unread:
 def _processes(handle: Any) -> list[tuple[Process, int | None]] | Unread:
     """Every process with the number of its user (None: gone, or of another container)."""
     found: dict[int, tuple[Process, int | None]] = {}
-    for kind, calls in PROCESSES.items():
+    for kind, calls in LISTS.items():
         _, rows = first(calls, handle)
         if isinstance(rows, Unread):
             if kind == "compute":

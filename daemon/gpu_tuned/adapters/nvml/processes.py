@@ -11,12 +11,13 @@ from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.core.errors import DriverError, GpuLost
 from gpu_tuned.core.model import Unread
 
-# The newest of each first: an older library lacks it.
-_LISTS = (
-    ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses"),
-    ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses"),
-    ("nvmlDeviceGetMPSComputeRunningProcesses_v3", "nvmlDeviceGetMPSComputeRunningProcesses"),
-)
+LISTS = {
+    "compute": ("nvmlDeviceGetComputeRunningProcesses_v3", "nvmlDeviceGetComputeRunningProcesses"),
+    "graphics": ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses"),
+    "mps": ("nvmlDeviceGetMPSComputeRunningProcesses_v3", "nvmlDeviceGetMPSComputeRunningProcesses"),
+}
+"""What a process does with a GPU -> the calls that list such, the newest first: an older library lacks it. A client of
+MPS stands in the last list alone; in the first is its server."""
 
 
 def gpu_pids() -> tuple[int, ...]:
@@ -35,7 +36,7 @@ def gpu_pids() -> tuple[int, ...]:
             with contextlib.suppress(GpuLost):
                 handle = ask(pynvml.nvmlDeviceGetHandleByIndex, index)
                 if not isinstance(handle, Unread):
-                    found |= {pid for names in _LISTS for pid in _listed(names, handle)}
+                    found |= {pid for names in LISTS.values() for pid in _listed(names, handle)}
     finally:
         with contextlib.suppress(DriverError), translated():
             pynvml.nvmlShutdown()
