@@ -34,6 +34,7 @@ def daemon() -> None:
     from gpu_tuned.core.errors import GpuTunedError
     from gpu_tuned.daemon import after_stop, hold, options_of
 
+    _keep_standard_descriptors()
     options = options_of(sys.argv[1:])
     try:
         sys.exit(hold(options) if options.after_stop is None else after_stop(options))
@@ -50,6 +51,18 @@ def daemon() -> None:
 
         put_now(format_exc(), sys.stderr)
         sys.exit(1)
+
+
+def _keep_standard_descriptors() -> None:
+    """Closed by whoever started us, their numbers would be given to a socket or a file, and be written to by whatever
+    complains on standard error."""
+    import os
+
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
 
 
 def policy_problems(path: str) -> tuple[list[str], str | None]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conftest import MakeHost
 from tests.contract.nvml_child import play
 
@@ -81,3 +83,39 @@ out["now"] = outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 165))
     assert out["lock"].startswith("DriverRefused")
     assert out["moved"] == [[3120, 150, 199], None, None]
     assert out["now"] == "None", "the range that is written is the one of now"
+
+
+@pytest.mark.parametrize("call", ["nvmlDeviceGetSupportedMemoryClocks", "nvmlDeviceGetSupportedGraphicsClocks"])
+def test_clocks_that_are_not_known_for_the_moment_are_waited_for(nvsim: MakeHost, call: str) -> None:
+    """A lock on a guessed ladder would begin at 1 MHz, which is no clock of the board's."""
+    host = nvsim("rtx-4090")
+    host.answer(call, 999)
+    out = play(
+        host,
+        ATTACH.replace('out["first"] = ends(board)', "")
+        + f"""
+out["unknown"] = sorted((setting.value, why) for setting, why in board.unknown.items())
+host.answer("{call}", "none")
+board = nvml.describe(uuid)
+out["then"] = [ends(board), sorted(board.unknown)]
+host.answer("{call}", 999)
+nvml.write(uuid, Setting.GPU_CLOCK, ClockLock(0, 1005))
+host.answer("nvmlDeviceSetGpuLockedClocks", 2, times=1)
+outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 1500))
+out["doubted"] = ends(nvml.see(uuid, Look()).board)
+out["shown"] = host.gpu()["gpu_clock_mhz"]
+""",
+    )
+    assert out["unknown"] == [
+        [key, "its clocks are not known: the driver reports an unknown error"]
+        for key in ("gpu_clock_mhz", "memory_clock_mhz")
+    ]
+    assert out["then"] == [[3120, 210, 195], []]
+    assert out["doubted"] is None, "a list that fails is no other list"
+    assert out["shown"] == {"min": 210, "max": 1005}
+
+
+def test_a_board_that_names_no_clocks_is_left_to_the_driver(nvsim: MakeHost) -> None:
+    host = nvsim("rtx-4090")
+    host.answer("nvmlDeviceGetSupportedMemoryClocks", 3)
+    assert play(host, ATTACH.replace('out["first"] = ends(board)', "out = sorted(board.unknown)")) == []

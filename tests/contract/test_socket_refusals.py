@@ -61,6 +61,11 @@ REFUSED: list[tuple[dict[str, Any], str, dict[str, Any]]] = [
         {"parameter": "for_s"},
     ),
     (
+        {"method": "io.gputuned.Control.Release", "parameters": {"for_s": True}},
+        "InvalidParameter",
+        {"parameter": "for_s"},
+    ),
+    (
         {"method": "io.gputuned.Control.Release", "parameters": {"for_s": 10**400}},
         "InvalidParameter",
         {"parameter": "for_s"},

@@ -195,3 +195,29 @@ def test_plan_by_the_daemon(tmp_path: Path) -> None:
     assert (done.returncode, nothing.returncode) == (1, 0)
     assert "575 W -> 450 W" in done.stdout
     assert nothing.stdout == "nothing to write\n"
+
+
+@pytest.mark.parametrize("argv", [("verify",), ("status", "--json")])
+@pytest.mark.parametrize("how", ["nobody reads", "full", "closed", "all closed"])
+@pytest.mark.parametrize(("name", "code"), [("eight", 5), ("one", 0)])
+def test_the_exit_code_is_that_of_what_was_found_whatever_becomes_of_the_output(
+    argv: tuple[str, ...], how: str, name: str, code: int, tmp_path: Path
+) -> None:
+    """`gpu-tunedctl verify | true` must not say that all is well because nobody reads that it is not."""
+    ours, theirs = os.pipe()
+    os.close(ours)
+    out = os.open("/dev/full", os.O_WRONLY) if how == "full" else theirs
+    shut = {"closed": "1>&-", "all closed": "0<&- 1>&- 2>&-"}.get(how, "")
+    with fake_daemon(tmp_path, {"Status": document(name)}) as daemon:
+        done = subprocess.run(
+            ["sh", "-c", f'exec "$@" {shut}', "sh", sys.executable, "-c", ENTRY, *argv, "--socket", daemon.path],
+            stdout=out,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    os.close(theirs)
+    # What could not be told is no success.
+    assert done.returncode == (5 if how == "full" and not code else code)
+    assert "Traceback" not in done.stderr
+    assert ("cannot be told" in done.stderr) == (how == "full")

@@ -303,3 +303,11 @@ def test_an_address_means_the_gpu_that_is_there_now() -> None:
         assert meant([before, there], word) == [1]
     assert meant([before, there], "-1") == []
     assert meant([before, there], "gpu-a") == [0]
+
+
+def test_a_rule_for_a_gpu_that_is_not_here_is_in_the_services_status_line_too() -> None:
+    rule = '[[gpu]]\nmatch = { pci = "0000:99:00.0" }\npower_limit_w = 450\n'
+    stage = Stage(policy("persistence_mode = true") + rule).turn(2)
+    assert stage.exit_code == 1
+    assert "1 of 1 settings in order" in stage.service.line
+    assert stage.service.line.endswith("a rule matches no GPU")

@@ -22,6 +22,7 @@ class FakeLoop:
     """What `Life` needs of a loop: runs until it is stopped, remembers what it was asked."""
 
     settled = True
+    in_turn_since_s: float | None = None
 
     def __init__(self, at_run: Callable[[], None] = lambda: None) -> None:
         self.stopped = threading.Event()
@@ -113,6 +114,36 @@ def test_a_reload_and_a_stop_right_behind_it_are_both_heard(life: Life) -> None:
     assert lived_s(life, loop) < SOON_S / 2
     assert loop.stopped.is_set()
     assert loop.reloads == 1
+
+
+class Told(NoService):
+    def __init__(self, enough: int) -> None:
+        self.lines: list[str] = []
+        self.enough, self._many = threading.Event(), enough
+
+    def status(self, status: str) -> None:
+        self.lines.append(status)
+        if len(self.lines) == self._many:
+            self.enough.set()
+
+
+def test_the_status_line_of_a_driver_that_hangs_says_so_once_for_each_hang(
+    life: Life, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gpu_tuned.loop.main_thread.SILENT_S", 0.01)
+    service = Told(2)
+
+    def at_run() -> None:
+        for _ in range(2):
+            loop.in_turn_since_s = time.monotonic()
+            time.sleep(0.1)  # the hang: some ten looks of the main thread
+            loop.in_turn_since_s = None
+        assert service.enough.wait(SOON_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop = FakeLoop(at_run)
+    life.run(loop, service, NeverLate(), managed=True)  # type: ignore[arg-type]
+    assert service.lines == ["the driver does not answer; before that: fine"] * 2
 
 
 def test_the_last_word_of_a_hanging_driver_waits_for_no_reader() -> None:

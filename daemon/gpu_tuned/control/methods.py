@@ -238,6 +238,9 @@ def _shape(request: dict[str, Any]) -> str | None:
         return "method"
     if not isinstance(request.get("parameters"), (dict, type(None))):
         return "parameters"
+    for name, value in (request.get("parameters") or {}).items():
+        if isinstance(value, bool):  # which the library takes for a number; no method has one
+            return str(name)
     for flag in ("more", "oneway", "upgrade"):
         if not isinstance(request.get(flag), (bool, type(None))):
             return flag

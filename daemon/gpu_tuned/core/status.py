@@ -280,6 +280,8 @@ def one_line(document: StatusReply) -> str:
     policy = document["policy"]
     if policy["misfit"]:
         where += "; the policy does not suit the boards"
+    if any(rule["fails"] for rule in policy["unmatched"]):
+        where += "; a rule matches no GPU"
     if policy["error"] not in (None, policy["misfit"]):
         where += "; newest policy file refused, the one before is in force"
     how = "observing, " if document["policy"]["mode"] == "observe" else ""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sys
-
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.render.text import clean, say, wrap
+from gpu_tuned.ctl.render.text import clean, complain, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,7 +31,7 @@ def run(options: Options) -> int:
     for file in options.files:
         problems, not_judged = options.looks.problems(file)
         for problem in problems:
-            print(clean(problem if file in problem else f"{file}: {problem}"), file=sys.stderr)
+            complain(problem if file in problem else f"{file}: {problem}")
         if problems:
             code = verdict.USAGE
         else:
@@ -41,5 +39,5 @@ def run(options: Options) -> int:
             for advice in options.looks.advice(file):
                 say(wrap(advice, "  ", "    "))
         if not_judged is not None:
-            print(clean(f"{file}: the power budget was not judged: {not_judged}"), file=sys.stderr)
+            complain(f"{file}: the power budget was not judged: {not_judged}")
     return code

@@ -6,7 +6,7 @@ import sys
 
 from gpu_tuned.core.audit_request import AuditRequest
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl.render.text import clean
+from gpu_tuned.ctl.render.text import complain
 from gpu_tuned.ctl.verdict import DIFFERS, IN_ORDER, USAGE
 
 TYPE_CHECKING = False
@@ -81,7 +81,7 @@ def run(options: Options) -> int:
     print(findings.FORMATS[options.format](found), end="")
     sys.stdout.flush()
     for reason in found["unreadable"]:
-        print(f"gpu-tunedctl: {clean(reason)}", file=sys.stderr)
+        complain(f"gpu-tunedctl: {reason}")
     if found["unreadable"]:
         return USAGE
     return DIFFERS if found["findings"] else IN_ORDER

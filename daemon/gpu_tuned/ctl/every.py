@@ -7,6 +7,7 @@ import sys
 import time
 
 from gpu_tuned.core.errors import GpuTunedError
+from gpu_tuned.ctl.render.text import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def repeat(
             try:
                 code = run(options)
             except GpuTunedError as error:
-                print(f"gpu-tunedctl: {error}", file=sys.stderr)
+                complain(f"gpu-tunedctl: {error}")
                 code = error.exit_code
             sys.stdout.flush()
             due = max(due + every_s, clock())

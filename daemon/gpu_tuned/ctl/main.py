@@ -7,22 +7,29 @@ command line is understood without argparse (options.py).
 from __future__ import annotations
 
 import gc
+import io
 import os
 import sys
 
 from gpu_tuned.core.errors import GpuTunedError, NotPermitted
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.verbs import module_of
+from gpu_tuned.ctl.verdict import TROUBLE
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
     from gpu_tuned.ctl.protocols import Looks
 
 
+WHOLE_OUTPUT = 4 << 20
+"""Bytes; the status of some hundred GPUs. Taken from the system only as far as it is filled."""
+
+
 def run(argv: list[str], looks: Looks) -> int:
     """Run one command line and return its exit code. `looks`: what verbs look at beside the socket."""
     # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
     gc.disable()
+    code: int | None = None
     try:
         before, verb, after = _split(argv)
         if verb is None:
@@ -41,24 +48,30 @@ def run(argv: list[str], looks: Looks) -> int:
             from gpu_tuned.ctl.every import repeat
 
             return repeat(run_once, options, options.every_s)
-        code: int = run_once(options)
+        code = run_once(options)
         sys.stdout.flush()
         return code
     except SystemExit as stop:  # argparse: 0 after --help, 2 for usage
         return stop.code if isinstance(stop.code, int) else 2
     except GpuTunedError as error:
-        from gpu_tuned.ctl.render.text import clean
+        from gpu_tuned.ctl.render.text import complain
 
         _flush_quietly()
         for line in str(error).splitlines() or [type(error).__name__]:
-            print(f"gpu-tunedctl: {clean(line)}", file=sys.stderr)
+            complain(f"gpu-tunedctl: {line}")
         if isinstance(error, NotPermitted) and "group gpu-tuned" not in str(error):
-            print("gpu-tunedctl: this needs root or membership in the group gpu-tuned", file=sys.stderr)
+            complain("gpu-tunedctl: this needs root or membership in the group gpu-tuned")
         return error.exit_code
     except BrokenPipeError:
-        # `gpu-tunedctl status | head -1` is no error; without this the interpreter complains when it flushes.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        # `gpu-tunedctl status | head -1` is no error, and what was found is so whether or not somebody reads on.
+        _drop_output()
+        return code or 0
+    except OSError as error:
+        from gpu_tuned.ctl.render.text import complain
+
+        complain(f"gpu-tunedctl: what was found cannot be told: {error.strerror or error}")
+        _drop_output()
+        return code or TROUBLE
     except KeyboardInterrupt:
         return 130
     finally:
@@ -75,13 +88,26 @@ def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
 
 
 def _prepare_output() -> None:
+    if sys.stdout is None or sys.stderr is None:  # closed by whoever started us; a socket must not take their place
+        null = open(os.devnull, "w")  # noqa: SIM115 - until the end
+        sys.stdout, sys.stderr = sys.stdout or null, sys.stderr or null
     # A name from a policy must not end a command on a terminal that cannot show it.
-    if hasattr(sys.stdout, "reconfigure"):
+    if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
+    usual = sys.__stdout__
+    if usual is not None and sys.stdout is usual and not usual.isatty():
+        # Written out at the end, when the exit code is known: a reader who has gone must not change that.
+        whole = io.BufferedWriter(io.FileIO(usual.fileno(), "wb", closefd=False), WHOLE_OUTPUT)
+        sys.stdout = io.TextIOWrapper(whole, encoding=usual.encoding, errors="replace")
 
 
 def _flush_quietly() -> None:
     try:
         sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError:
+        _drop_output()
+
+
+def _drop_output() -> None:
+    """Without this the interpreter complains when it flushes at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

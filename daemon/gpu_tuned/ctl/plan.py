@@ -11,7 +11,7 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.core.words import counted
 from gpu_tuned.ctl import mps, verdict
-from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, say, wrap
+from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, complain, say, wrap
 from gpu_tuned.ctl.render.values import (
     LOCKS,
     heading,
@@ -55,7 +55,7 @@ def run(options: Options) -> int:
             plan = client.call(options.socket, "Plan", {}, options.timeout)
         except NotReachable:
             offline = True
-            print(f"gpu-tunedctl: {WITHOUT_DAEMON}", file=sys.stderr)
+            complain(f"gpu-tunedctl: {WITHOUT_DAEMON}")
     if offline:
         plan = options.looks.plan(options.config)
     if options.json:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 
 from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.render.text import complain
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,5 +35,5 @@ def run(options: Options) -> int:
         calls += line.startswith("call = ")
         fields += line.startswith("field = ")
     sys.stdout.flush()
-    print(f"gpu-tunedctl: {calls} calls and {fields} fields asked for, nothing written", file=sys.stderr)
+    complain(f"gpu-tunedctl: {calls} calls and {fields} fields asked for, nothing written")
     return verdict.IN_ORDER

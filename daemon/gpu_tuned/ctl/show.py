@@ -11,7 +11,7 @@ from gpu_tuned.core.errors import DriverError, NotReachable
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import advice_lines
 from gpu_tuned.ctl.render.full import estimated, history
-from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
+from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, complain, say, wrap
 from gpu_tuned.ctl.render.values import LOCKS, heading, label, number, origin, span, value
 from gpu_tuned.ctl.throttle import WORDS, reason_words
 from gpu_tuned.ctl.which import one_gpu
@@ -49,7 +49,7 @@ def run(options: Options) -> int:
         sys.stdout.write("\n")
     else:
         if trouble:
-            print(f"gpu-tunedctl: {trouble}", file=sys.stderr)
+            complain(f"gpu-tunedctl: {trouble}")
         say(page(shown, colour_for(sys.stdout, no_color=options.no_color), time.time()))
     return verdict.IN_ORDER
 

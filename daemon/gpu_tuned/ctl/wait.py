@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.commands import duration_s
+from gpu_tuned.ctl.render.text import complain
 from gpu_tuned.ctl.render.values import briefly, label, origin, value
 
 TYPE_CHECKING = False
@@ -125,4 +125,4 @@ def _say(priority: int, sentences: list[str]) -> None:
     # A service's standard error is the journal, which reads a priority from the beginning of a line.
     mark = f"<{priority}>" if "JOURNAL_STREAM" in os.environ else ""
     for sentence in sentences:
-        print(f"{mark}gpu-tunedctl: {' '.join(sentence.split())}", file=sys.stderr)
+        complain(f"{mark}gpu-tunedctl: {' '.join(sentence.split())}")

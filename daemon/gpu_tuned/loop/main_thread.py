@@ -21,6 +21,8 @@ STOP_AT_LATEST_S = 1.8
 UNANSWERED_S = 600.0
 """A process that the driver has not answered once is given this long. Another one would hang as well: without this a
 hang would mean a new process every minute, and in the end, by the start limit, none at all."""
+SILENT_S = 5.0
+"""A turn that takes longer hangs in the driver, and the service's status line is of before."""
 LATE_DRIVER_STATUS = 75
 """What the daemon ends with to be started again; gpu-tuned.service names it in RestartForceExitStatus=."""
 
@@ -93,6 +95,7 @@ class Life:
         began_s = time.monotonic()
         told = False
         stop_by_s: float | None = None
+        silent_since_s: float | None = None
         while not self._ended:
             now_s = time.monotonic()
             if not told and (loop.settled or now_s >= began_s + READY_AT_LATEST_S):
@@ -114,12 +117,25 @@ class Life:
             dues_s = [stop_by_s] if stop_by_s is not None else [] if told else [began_s + READY_AT_LATEST_S]
             if managed and late.possible and stop_by_s is None:
                 dues_s.append(now_s + LOOK_S)
+            if managed and told and stop_by_s is None:
+                silent_since_s = self._told_silent(loop, service, now_s, silent_since_s)
+                dues_s.append(now_s + SILENT_S)
             if service.watchdog_s is not None and unanswered(now_s - began_s, settled=loop.settled):
                 service.alive()
                 dues_s.append(now_s + service.watchdog_s / 3)
             poll.poll(None if not dues_s else max(0.0, min(dues_s) - now_s) * 1000)
             with contextlib.suppress(BlockingIOError):
                 os.read(self._heard, 4096)
+
+    @staticmethod
+    def _told_silent(loop: Loop, service: Service, now_s: float, told_s: float | None) -> float | None:
+        """Say that what the status line says is of before, once for each turn that hangs: the loop cannot. Returns
+        the beginning of the last turn that this was said of, `told_s` before."""
+        since_s = loop.in_turn_since_s
+        if since_s is None or since_s == told_s or now_s - since_s < SILENT_S:
+            return told_s
+        service.status(f"the driver does not answer; before that: {loop.supervisor.status}")
+        return since_s
 
 
 def _note(text: str) -> None:

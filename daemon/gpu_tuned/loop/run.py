@@ -44,6 +44,8 @@ class Loop:
         self._heard: deque[DriverEvent] = deque(maxlen=256)
         self._asleep_s = self._offset_s()
         self._first: Callable[[], None] | None = None
+        self.in_turn_since_s: float | None = None
+        """When the turn that goes on began (monotonic); None: between two. For the main thread, which cannot hang."""
         self.settled = False
         """True after the first turn: what can be applied is applied, also where that is nothing yet."""
         self.supervisor = Supervisor(world, self.say)
@@ -97,7 +99,9 @@ class Loop:
         while not self._stopping:
             began_s = self._clock.monotonic()
             world.mailbox.entered(began_s)
+            self.in_turn_since_s = began_s
             self._turn()
+            self.in_turn_since_s = None
             world.mailbox.left()
             world.service.alive()
             self._pause(began_s)

@@ -33,6 +33,8 @@ _WORDS = {
     }
 }
 
+CLOCKS = (*LOCKS, Setting.APPLICATION_CLOCKS)
+
 NO_ADDRESS = "-"
 """The address of a GPU on no PCI bus (a Jetson's), or of one whose address makes no sense."""
 _BUS_ID = re.compile(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])")
@@ -50,11 +52,14 @@ def describe(handle: Any, index: int) -> Board:
         raise DriverTrouble(f"the driver names no UUID for the GPU with index {index}")
     absent, unknown = _probed(handle)
     power = _power(handle, absent, unknown)
-    ladders = _ladders(handle)
+    ladders, why_none = _ladders(handle)
     _, mask = first(SUPPORTED_REASONS, handle)
     mig = alone(pynvml.nvmlDeviceGetMigMode, handle)
     in_mig = not isinstance(mig, Unread) and mig[0] == 1
     _locks(handle, ladders, absent)
+    if why_none is not None:
+        # A range means the rungs inside it, and a clock that is none of the board's must not be asked for.
+        unknown |= {setting: why_none for setting in CLOCKS if setting not in absent}
     if in_mig and Setting.COMPUTE_MODE not in absent:
         # nvml.h: with MIG on, the setter takes handles of MIG devices only.
         absent[Setting.COMPUTE_MODE] = "MIG is on: the compute mode belongs to the MIG devices, not to the GPU"
@@ -79,8 +84,8 @@ def describe(handle: Any, index: int) -> Board:
 
 def with_ladders_read_again(handle: Any, board: Board) -> Board:
     """The board with the ladders of now: clock offsets move them. The same one where nothing moved."""
-    ladders = _ladders(handle)
-    if not ladders or ladders == board.gpu_ladders_mhz:
+    ladders, why_none = _ladders(handle)
+    if why_none is not None or not ladders or ladders == board.gpu_ladders_mhz:
         return board
     return replace(
         board, memory_ladder_mhz=tuple(ladders), gpu_ladder_mhz=_every_rung(ladders), gpu_ladders_mhz=ladders
@@ -157,15 +162,23 @@ def _power(handle: Any, absent: dict[Setting, str], unknown: dict[Setting, str])
     return found
 
 
-def _ladders(handle: Any) -> dict[int, tuple[int, ...]]:
-    """Memory clock -> graphics clocks that go with it, both descending; {} where the driver names none."""
-    memory = alone(pynvml.nvmlDeviceGetSupportedMemoryClocks, handle)
+def _ladders(handle: Any) -> tuple[dict[int, tuple[int, ...]], str | None]:
+    """Memory clock -> graphics clocks that go with it, both descending, {} where the driver names none; and why they
+    are not known for the moment."""
+    memory, why = _rungs(pynvml.nvmlDeviceGetSupportedMemoryClocks, handle)
     ladders = {}
-    for clock in sorted({mhz for mhz in ([] if isinstance(memory, Unread) else memory) if _rung(mhz)}, reverse=True):
-        graphics = alone(pynvml.nvmlDeviceGetSupportedGraphicsClocks, handle, clock)
-        rungs = [] if isinstance(graphics, Unread) else graphics
-        ladders[int(clock)] = _one(tuple(sorted({int(rung) for rung in rungs if _rung(rung)}, reverse=True)))
-    return ladders
+    for clock in memory:
+        ladders[clock], failed = _rungs(pynvml.nvmlDeviceGetSupportedGraphicsClocks, handle, clock)
+        why = why or failed
+    return ladders, why
+
+
+def _rungs(call: Any, *arguments: Any) -> tuple[tuple[int, ...], str | None]:
+    """One list of clocks, descending, () where there is none; and why it is not known for the moment."""
+    found = alone(call, *arguments)
+    if isinstance(found, Unread):
+        return (), None if _refusal(call, *arguments) in FOR_GOOD else f"its clocks are not known: {found.why}"
+    return _one(tuple(sorted({int(mhz) for mhz in found if _rung(mhz)}, reverse=True))), None
 
 
 def _rung(mhz: int) -> bool:

@@ -16,8 +16,8 @@ LISTS = {
     "graphics": ("nvmlDeviceGetGraphicsRunningProcesses_v3", "nvmlDeviceGetGraphicsRunningProcesses"),
     "mps": ("nvmlDeviceGetMPSComputeRunningProcesses_v3", "nvmlDeviceGetMPSComputeRunningProcesses"),
 }
-"""What a process does with a GPU -> the calls that list such, the newest first: an older library lacks it. A client of
-MPS stands in the last list alone; in the first is its server."""
+"""What a process does with a GPU -> the calls that list such, the newest first: an older library lacks it. A client
+of MPS stands in the last list alone; in the first is its server."""
 
 
 def gpu_pids() -> tuple[int, ...]:

@@ -62,6 +62,15 @@ def wrap(text: str, first: str = "", rest: str | None = None, width: int = WIDTH
     return [line.rstrip() for line in lines]
 
 
+def complain(text: str) -> None:
+    """A line on standard error; dropped where that is closed or full: the exit code must come out all the same."""
+    try:
+        if sys.stderr is not None:
+            print(clean(text), file=sys.stderr)
+    except (OSError, ValueError):
+        pass
+
+
 def say(lines: list[str]) -> None:
     """Print to standard output in one write."""
     sys.stdout.write("\n".join(lines) + "\n" if lines else "")
