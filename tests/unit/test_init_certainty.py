@@ -11,7 +11,8 @@ from gpu_tuned.core.model import ClockLock, NumaBalancing, PowerLimit, Setting
 from gpu_tuned.init.model import Effect, Kind
 from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_scripts import script
-from gpu_tuned.init.shell_state import Here, Seen
+from gpu_tuned.init.shell_seen import Seen
+from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Text, Variables
 
 

@@ -53,6 +53,13 @@ MANAGED = re.compile(
 )
 """What configuration management puts at the head of its files."""
 
+_FOLDERS = """
+    etc etc/default root tmp home mnt srv boot opt dev dev/shm bin sbin usr usr/bin usr/sbin usr/lib usr/local
+    usr/local/bin usr/local/sbin usr/local/etc var var/log var/lib var/run var/tmp var/cache run run/lock
+"""
+EVERYWHERE = frozenset({"", *(f"/{path}" for path in _FOLDERS.split())})
+"""Folders that every host has, be they missing in a copy of it."""
+
 RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
 INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")
 RUN_LEVELS = tuple(f"/etc/rc{level}.d" for level in "S2345") + tuple(f"/etc/rc.d/rc{level}.d" for level in "2345")

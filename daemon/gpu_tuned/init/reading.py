@@ -7,19 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from gpu_tuned.init import programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
-from gpu_tuned.init.places import MANAGED, PACKAGES, SEARCH, STORES
+from gpu_tuned.init.places import EVERYWHERE, MANAGED, PACKAGES, SEARCH, STORES
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.shell_commands import command
 from gpu_tuned.init.shell_nodes import Simple, Word
 from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_scripts import script, shell_of, text_of
-from gpu_tuned.init.shell_state import Here, Seen, Status, Way
+from gpu_tuned.init.shell_seen import Seen
+from gpu_tuned.init.shell_state import Here, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
-
-EVERYWHERE = frozenset(
-    {"", "/etc", "/root", "/tmp", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var", "/opt"}
-)
-"""Folders that every host has, be they missing in a copy of it."""
 
 
 class HostFiles:

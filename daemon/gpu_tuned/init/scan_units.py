@@ -13,7 +13,8 @@ from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_run import Walk
-from gpu_tuned.init.shell_state import Here, Seen
+from gpu_tuned.init.shell_seen import Seen
+from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
 from gpu_tuned.init.units import (

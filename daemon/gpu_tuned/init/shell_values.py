@@ -34,6 +34,9 @@ class Text:
 NOT_KNOWN = Text(UNKNOWN)
 MAYBE_UNSET = Text(UNKNOWN + UNKNOWN)
 """Of a name that only one of two ways sets."""
+A_NUMBER = Text(UNKNOWN * 3)
+"""Of a name that something was counted in."""
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass(slots=True)
@@ -45,13 +48,23 @@ class Variables:
     lists: dict[str, tuple[Text, ...]] = field(default_factory=dict)
     arguments: tuple[Text, ...] | None = None
     integers: set[str] = field(default_factory=set)
+    readonly: set[str] = field(default_factory=set)
+    any_case: bool = False
+    """Capital letters may be as good as small ones, in a `case` and in [[ ]]."""
 
     def copy(self) -> Variables:
-        return Variables(dict(self.single), dict(self.lists), self.arguments, set(self.integers))
+        return Variables(
+            dict(self.single), dict(self.lists), self.arguments, set(self.integers), set(self.readonly), self.any_case
+        )
 
     def forget(self, name: str) -> None:
         self.single[name] = NOT_KNOWN
         self.lists.pop(name, None)
+
+    def count(self, name: str) -> None:
+        """It holds a number, of which no more is known."""
+        self.forget(name)
+        self.single[name] = A_NUMBER
 
     def as_in(self, other: Variables, name: str) -> None:
         """One name as it is there: what a function declared ends with it."""
@@ -73,11 +86,14 @@ class Variables:
             if mine is None or theirs is None or MAYBE_UNSET in (mine, theirs):
                 self.single[name] = MAYBE_UNSET
             elif mine != theirs:
-                self.single[name] = NOT_KNOWN
+                counted = all(each == A_NUMBER or _INTEGER.fullmatch(each.text) for each in (mine, theirs))
+                self.single[name] = A_NUMBER if counted else NOT_KNOWN
         for name in {*self.lists, *other.lists}:
             if self.lists.get(name) != other.lists.get(name):
                 self.lists.pop(name, None)
         self.integers |= other.integers
+        self.readonly |= other.readonly
+        self.any_case = self.any_case or other.any_case
         if self.arguments != other.arguments:
             self.arguments = None
 
@@ -144,15 +160,22 @@ def _pieces(part: Part, variables: Variables, *, alone: bool) -> list[Text]:
     found = _part(part, variables)
     if part.kind == "text" or part.quoted:
         return [found]
-    if found.known and _GLOB.search(found.text):
+    if found.known and (_GLOB.search(found.text) or (_separates(variables) and not found.text.isalpha())):
         return [NOT_KNOWN]
     if not alone and found.text != found.text.strip():
         return [NOT_KNOWN]  # a blank at an end keeps apart what touches it
     return [Text(piece, found.varying) for piece in found.text.split()]
 
 
+def _separates(variables: Variables) -> bool:
+    """Whether a shell may split at something else than blanks."""
+    return variables.single.get("IFS", MAYBE_UNSET) != MAYBE_UNSET
+
+
 def _elements(part: Part, variables: Variables) -> tuple[Text, ...] | None:
     """`"$@"` and `"${list[@]}"`; None for what is one value."""
+    if part.quoted and ((part.text == "*" and not part.op) or part.op == "[*]"):
+        return None  # one word with all of them in it
     if part.text in ("@", "*") and not part.op:
         return variables.arguments if variables.arguments is not None else (NOT_KNOWN,)
     if part.op in ("[@]", "[*]"):
@@ -178,7 +201,7 @@ def _variable(part: Part, variables: Variables) -> Text:
             found = arguments[int(name) - 1] if int(name) <= len(arguments) else Text("")
     elif name == "#" and not part.op:
         return NOT_KNOWN if variables.arguments is None else Text(str(len(variables.arguments)))
-    elif name in ("@", "*") and not part.op and variables.arguments is not None:
+    elif name in ("@", "*") and not part.op and variables.arguments is not None and not _separates(variables):
         return Text(" ".join(argument.text for argument in variables.arguments))
     else:
         found = variables.single.get(name)
@@ -208,10 +231,15 @@ def _variable(part: Part, variables: Variables) -> Text:
 def matches(text: Text, pattern: Word, variables: Variables) -> bool | None:
     """Whether a pattern of a case takes a text; None where that is not known."""
     glob = one(pattern, variables)
-    if not text.known or not glob.known:
+    if not text.known or not glob.known or (variables.any_case and glob.text.lower() != glob.text.upper()):
         return True if pattern.plain == "*" else None
-    quoted = any(part.quoted or part.kind != "text" for part in pattern.parts)
-    return text.text == glob.text if quoted else fnmatchcase(text.text, glob.text)
+    source = ""
+    for part in pattern.parts:
+        said = _part(part, variables).text
+        if not part.quoted and ("[" in said or "\\" in said):
+            return None  # sets of characters are not the same in every shell
+        source += re.sub(r"([*?[])", r"[\1]", said) if part.quoted else said
+    return fnmatchcase(text.text, source)
 
 
 def varied(text: Text) -> Text:
