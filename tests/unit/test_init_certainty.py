@@ -192,7 +192,7 @@ ANOTHER = [
     f"shopt -s expand_aliases\nalias nvidia-smi=true\n{MEANT}",
     f"hash -p /opt/smi nvidia-smi\n{MEANT}",
     f"enable -f /opt/smi.so nvidia-smi\n{MEANT}",
-    f'. "$(dirname "$0")/lib.sh"\n{MEANT}',
+    f'. "$LIB/lib.sh"\n{MEANT}',
     f'eval "$SETUP"\n{MEANT}',
     f"PATH=/nowhere\n{MEANT}",
     f"PATH=/nowhere {MEANT}",

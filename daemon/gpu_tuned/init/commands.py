@@ -71,6 +71,11 @@ FOR_EVER: Mapping[str, re.Pattern[str]] = {
 MUTE = _words("""
     ssh man alias grep egrep fgrep head tail sed cut tr wc sort false cat ls cp mv rm ln mkdir touch chmod chown
     install systemctl journalctl notify-send wall mail curl wget jq tput clear udevadm systemd-notify pkill killall
+    pgrep pidof ps lspci lsmod lsusb lscpu id uname whoami tty on_ac_power readlink realpath basename dirname stat
+    expr seq getent getconf nproc free df mount umount swapon swapoff sysctl chcpu cpupower cpufreq-set ethtool ip iw
+    rfkill setpci dmidecode powerprofilesctl tuned-adm xset xrandr nvidia-xconfig nvidia-ctk ldconfig depmod which
+    loginctl timedatectl hostnamectl dmesg touch truncate mktemp mkfifo mknod tr uniq column paste od xxd bc nl rev
+    apt apt-get dnf yum pip pip3 git update-initramfs dracut service
 """)
 """They set no GPU of this host, whatever stands in their words; how they end is not known."""
 
@@ -130,6 +135,27 @@ HARMLESS = _words("""
     -s -u -q nullglob globstar dotglob extglob nocaseglob checkwinsize histappend cmdhist inherit_errexit
 """)
 """Options of bash's `shopt` that change nothing of what is understood here."""
+
+INTERPRETERS = re.compile(r"(?:python|pypy|perl|node|ruby|java|lua|deno|bun)[0-9.]*$")
+
+SERVES = re.compile(r"(?:^|[ /-])(?:serve|server|daemon|--listen|--port|--host)(?:[ =]|$)")
+"""Words of a program that answers others, and does not end by itself."""
+
+STARTING = _words("""
+    start restart try-restart reload-or-restart isolate enable reenable
+""")
+"""Verbs of systemctl after which a unit may run."""
+
+RELOADS: Mapping[str, re.Pattern[str]] = {
+    "rmmod": re.compile(r".*\bnvidia\b.*", re.DOTALL),
+    "modprobe": re.compile(r"(?=.*(?:^| )(?:-r|--remove)\b).*\bnvidia\b.*", re.DOTALL),
+    "systemctl": re.compile(r"(?=.*\b(?:stop|restart|try-restart|kill)\b).*\bnvidia-persistenced\b.*", re.DOTALL),
+    "service": re.compile(r"nvidia-persistenced (?:stop|restart)"),
+}
+"""Commands after which the driver may have let go of the GPU, and what was set is gone."""
+
+RESETS = re.compile(r"/sys/bus/pci/.*/(?:remove|reset|unbind)", re.DOTALL)
+"""Files of the kernel whose writing takes a device from its driver."""
 
 SOURCES = frozenset(
     (

@@ -26,7 +26,13 @@ BOOT_TARGETS = _targets("""
     nss-user-lookup time-sync time-set swap cryptsetup machines cloud-init
 """)
 """Targets that every boot reaches. graphical.target is one where it is the default."""
-SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate")
+SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate") | frozenset(
+    f"systemd-{kind}.service" for kind in ("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate")
+)
+NOT_BY_ITSELF = _targets("""
+    shutdown reboot poweroff halt kexec umount final exit soft-reboot rescue emergency initrd graphical
+""")
+"""Targets of a host that ends, or that is being repaired, and the one of a desktop, where that is not the default."""
 
 SHIPPED = frozenset(
     f"nvidia-{name}.service"

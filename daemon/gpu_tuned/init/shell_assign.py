@@ -35,7 +35,7 @@ def assign(words: Sequence[Word], here: Here) -> Status:
         for part in word.parts:
             if part.kind == "sub" and part.op != "arithmetic":
                 reads = _QUERY.fullmatch(part.text) and not SETS.search(part.text)
-                status = status if reads else OPEN
+                status = status if reads or one(Word([part], word.line), here.variables).known else OPEN
     return status
 
 

@@ -10,7 +10,7 @@ from gpu_tuned.init import nvidia_smi, shell_assign, shell_ends
 from gpu_tuned.init.commands import HARMLESS, SOURCES
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
-from gpu_tuned.init.shell_scripts import script, shift_lines, text_of
+from gpu_tuned.init.shell_scripts import located, script, shift_lines, text_of
 from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status
 from gpu_tuned.init.shell_tests import CHANGING
 from gpu_tuned.init.shell_values import Text
@@ -65,8 +65,11 @@ def _nothing(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
 
 def _cd(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
     """It fails where the folder that is written there is not; `$(dirname "$0")` and its like are there."""
-    path = words[-1].text if words and words[-1].known else "/"
-    return GOOD if not path.startswith("/") or walk.files.folder(path) else OPEN
+    path = located(here, words[-1]).text if words and words[-1].known else "/"
+    there = not path.startswith("/") or walk.files.folder(path)
+    known = words and words[-1].known and path.startswith("/") and there
+    here.folder = path if known else None
+    return GOOD if there else OPEN
 
 
 def _alias(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpu_tuned.core.model import Setting
 from gpu_tuned.init import (
     numa,
     nvidia_smi,
@@ -14,34 +13,27 @@ from gpu_tuned.init import (
     shell_builtins,
     shell_ends,
     shell_functions,
+    shell_programs,
     shell_tests,
 )
 from gpu_tuned.init.commands import (
     CALLED,
-    ELSEWHERE,
     ENDED_BY_REDIRECTION,
     FOR_EVER,
     IDLE,
-    MUTE,
     PATH,
-    RIVALS,
-    RUNNERS,
+    RESETS,
     SHELLS,
-    SURE,
-    SYSTEM_S,
 )
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
-from gpu_tuned.init.nvidia_smi import Said, shown
-from gpu_tuned.init.programs import program_lines
 from gpu_tuned.init.shell_assign import assigned_names
 from gpu_tuned.init.shell_names import another, bare, looked_for
 from gpu_tuned.init.shell_nodes import Command, Pipeline, Simple, Word
 from gpu_tuned.init.shell_redirects import opened
-from gpu_tuned.init.shell_runners import documents, through
+from gpu_tuned.init.shell_runners import documents
 from gpu_tuned.init.shell_scripts import script, subshell, text_of
-from gpu_tuned.init.shell_seen import Program
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Status, Way, either
-from gpu_tuned.init.shell_values import Text, many
+from gpu_tuned.init.shell_values import Text, many, one
 
 if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
@@ -141,46 +133,20 @@ def external(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Sta
     if knob is not None:
         walk.seen.say(here_, line, knob)
         return GOOD
+    if any(RESETS.fullmatch(one(redirect.target, here.variables).text) for redirect in node.redirects):
+        walk.seen.say(here_, line, shell_programs.RELOADED)
     if UNKNOWN in words[0].text:
         return _unknown(walk, words, here_, line)
     if name == "nvidia-smi":
         return _call(walk, words, here_, line, another(walk, words[0].text, path))
     if (builtin := shell_builtins.BUILTINS.get(name)) and "/" not in words[0].text:
         return builtin(walk, words[1:], here, node)
-    if name != "nvidia-smi" and _own(walk, words[0].text):
-        walk.seen.others.add((here.file, line))
-        return _file(walk, words, here_, node)
-    if name in SHELLS:
+    if name in SHELLS and not shell_programs.own(walk, words[0].text):
         return _shell(walk, words, here_, node)
-    after = " ".join(word.text for word in words[1:])
-    if name in FOR_EVER and FOR_EVER[name].fullmatch(after):
-        here.left = "never"
-    if name in IDLE:
-        return GOOD if name not in SURE or SURE[name].fullmatch(after) else OPEN
     if name in ("[", "test"):
         shown = [word for word in node.words if word.plain != "]"][1:]
         return shell_tests.single(shell_tests.expanded(shown, here), here)
-    if said := _further(name, words, walk):
-        walk.seen.say(here_, line, said)
-        return GOOD
-    if name == "systemctl" and len(words) > 2 and words[1].text in ("start", "restart", "try-restart"):
-        walk.seen.units += [(word.text, here_.reached().doubt) for word in words[2:]]
-    walk.seen.others.add((here.file, line))
-    if name in RUNNERS or name in ELSEWHERE:
-        return through(walk, words, here_, node)
-    if name in MUTE:
-        if name == "mkdir":
-            walk.seen.folders |= {word.text.rstrip("/") for word in words[1:]}
-        elif name in ("pkill", "killall"):
-            shell_ends.killed_by_name(walk, words, here, line)
-        return OPEN
-    return _file(walk, words, here_, node)
-
-
-def _own(walk: Walk, name: str) -> bool:
-    """Whether a command is a script of this host, whatever tool it has its name from."""
-    path = name if "/" in name else walk.files.find(name) or ""
-    return path.startswith("/") and not SYSTEM_S.match(path) and walk.files.script(path) is not None
+    return shell_programs.run(walk, words, here, here_, node)
 
 
 def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str) -> Status:
@@ -204,6 +170,7 @@ def _call(walk: Walk, words: Sequence[Text], here: Here, line: int, another: str
 def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status:
     """A command whose name is not known: `$SMI -pl 300`."""
     walk.seen.others.add((here.file, line))
+    walk.seen.perhaps.add(words[0].text.rpartition("/")[2])
     for each in nvidia_smi.mentioned(" ".join(word.text for word in words[1:])):
         why = Doubt(Kind.COMPUTED, "which command it is, is not written in the file")
         walk.seen.say(here, line, replace(each, doubt=why))
@@ -238,49 +205,6 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
             walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
         return OPEN
     return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
-
-
-def _further(name: str, words: Sequence[Text], walk: Walk) -> Said | None:
-    """Commands of others that set GPUs, and the kernel's knob."""
-    texts = [word.text for word in words]
-    if name == "nvidia-persistenced" and "--no-persistence-mode" not in texts:
-        return Said(Setting.PERSISTENCE_MODE, target=True, words=name)
-    if name == "nvidia-settings" and any(
-        text in ("-a", "--assign") or text.startswith("--assign=") for text in texts
-    ):
-        why = "gpu-tuned does not hold clock offsets, fans and what else nvidia-settings sets"
-        return Said(None, None, name, doubt=Doubt(Kind.UNSUPPORTED, why))
-    if name in RIVALS:
-        return Said(None, None, shown(texts), None, Doubt(Kind.RIVAL, f"{RIVALS[name]} sets GPUs by itself"))
-    if name == "nvidia-cuda-mps-control" and "-d" in texts:
-        walk.seen.mps = True
-    if name == "sysctl":
-        return next((said for text in texts[1:] if (said := numa.said(text))), None)
-    return None
-
-
-def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    path = words[0].text if "/" in words[0].text else walk.files.find(words[0].text)
-    interpreted = words[0].text.rpartition("/")[2].startswith(("python", "perl", "node", "ruby"))
-    if interpreted:
-        file = next((word.text for word in words[1:] if not word.text.startswith("-")), "")
-        if (found := walk.files.script(file)) is not None:
-            walk.seen.programs.append(Program(found[0], here.file, node.first, here.reached().doubt))
-        else:
-            _program(walk, " ".join([*(word.text for word in words[1:]), documents(node)]), here, node.first)
-        return OPEN
-    if words[0].text in walk.seen.written:
-        return script(walk, words[0], (), here, node.first)
-    if path is None or walk.files.script(path) is None:
-        return through(walk, words, here, node)
-    return script(walk, Text(path), tuple(words[1:]), here, node.first)
-
-
-def _program(walk: Walk, text: str, here: Here, line: int) -> None:
-    """The text of a program in another language, as `python3 -c` and here-documents have it."""
-    for _, said in program_lines(text):
-        why = Doubt(Kind.PROGRAM, "a program sets it; what it sets, and when, cannot be told from its text")
-        walk.seen.say(here, line, replace(said, target=None, doubt=why))
 
 
 def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:

@@ -41,7 +41,7 @@ def _one(walk: Walk, words: Sequence[Text], body: Command, here: Here, node: Sim
     if name in here.calls or len(here.calls) > DEEPEST:
         here.doubt_rest("script", f"{name} calls itself", Kind.UNREADABLE)
         return OPEN
-    before, arguments, calls = here.flow.pop("function", None), here.variables.arguments, here.calls
+    before, arguments, calls = here.begin_of("function"), here.variables.arguments, here.calls
     # A value that comes by way of an argument is one that a reader has to work out.
     given = tuple(words[1:])
     here.variables.arguments = arguments if given == arguments else None if given else ()

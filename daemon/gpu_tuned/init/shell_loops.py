@@ -18,7 +18,7 @@ def for_(walk: Walk, command: For, here: Here) -> Status:
     values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
     shell_commands.substituted(walk, command.words or (), here, command.first)
     shell_ends.may_end(command.words or (), command.first, here)
-    before, way = here.flow.pop("loop", None), here.way
+    before, way = here.begin_of("loop"), here.way
     open_ = any(not value.known for value in values)
     functions = dict(here.functions)
     if open_:
@@ -58,7 +58,7 @@ def while_(walk: Walk, command: While, here: Here) -> Status:
     here.tested -= 1
     if command.until:
         status = status.negated()
-    before, way, endless = here.flow.pop("loop", None), here.way, here.endless
+    before, way, endless = here.begin_of("loop"), here.way, here.endless
     if status.ok:
         here.endless = True
         if status.needs:

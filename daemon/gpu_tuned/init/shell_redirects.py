@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gpu_tuned.init.model import UNKNOWN
-from gpu_tuned.init.shell_nodes import Redirect
+from gpu_tuned.init.shell_nodes import Part, Redirect
 from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import one
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _INPUT = frozenset({"<", "<>"})
 _TEXT = frozenset({"<<", "<<-", "<<<"})
 _COPY = frozenset({"<&", ">&"})
+_NAMES = re.compile(r"\s*(?:date(?:\s+[^/|;&]*)?|hostname(?: -s)?|uname -[nr]|nproc)\s*")
 _ABSENT = frozenset({"/dev/tty", "/dev/console"})
 """Devices that a boot may not have."""
 
@@ -23,6 +25,11 @@ _ABSENT = frozenset({"/dev/tty", "/dev/console"})
 def opened(walk: Walk, redirects: Sequence[Redirect], here: Here) -> bool:
     """Whether every one of them can be opened at any boot."""
     return all(_opened(walk, redirect, here) for redirect in redirects)
+
+
+def _one_name(part: Part) -> bool:
+    """Whether a substitution gives part of a file's name, without a folder."""
+    return part.op == "commands" and bool(_NAMES.fullmatch(part.text))
 
 
 def _opened(walk: Walk, redirect: Redirect, here: Here) -> bool:
@@ -34,9 +41,9 @@ def _opened(walk: Walk, redirect: Redirect, here: Here) -> bool:
         return True
     if not whole:
         # In a folder that is known, a name that is worked out is one name where it is quoted, or in the plain shell.
-        split = here.bash and any(part.kind != "text" and not part.quoted for part in redirect.target.parts)
+        made = [part for part in redirect.target.parts if part.kind != "text"]
         path = path.partition(UNKNOWN)[0]
-        if split or "/" not in path:
+        if "/" not in path or not all((part.quoted or not here.bash) and _one_name(part) for part in made):
             return False
     if path.startswith(("/dev/", "/proc/")) and whole:
         return path not in _ABSENT

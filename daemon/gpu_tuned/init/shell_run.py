@@ -119,7 +119,7 @@ class Walk:
             either(here, [around, arm], pipeline.first)
             if (arm.left and not wanted) or (last == GOOD and not wanted):
                 return GOOD, GOOD
-            return OPEN, last
+            return OPEN, last if last.ok else OPEN
         if not status.needs:
             if status.ok is not wanted:
                 return status, GOOD
@@ -129,11 +129,13 @@ class Walk:
             usual, other = here.fork(here.way.needing(status.needs)), here.fork()
             last = self._pipeline(pipeline, usual, tested=tested)
             ordinarily(here, usual, other, status.needs)
-            return Status(last.ok, last.needs | status.needs), last
+            whole = Status(last.ok, last.needs | status.needs)
+            return whole, last if last.ok else whole
         usual, other = here.fork(), here.fork(here.way.unless_done(status.needs))
         last = self._pipeline(pipeline, other, tested=tested)
         ordinarily(here, usual, other, status.needs)
-        return (GOOD if last == GOOD and not wanted else status), GOOD
+        whole = GOOD if last == GOOD and not wanted else status
+        return whole, GOOD if last.ok and not last.needs else status
 
     def _pipeline(self, pipeline: Pipeline, here: Here, *, tested: bool) -> Status:
         here.tested += tested or pipeline.negated

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -133,12 +134,20 @@ def _end(status: Status, inner: Here, here: Here) -> Status:
     return inner.code if inner.left == "exit" else status
 
 
+def located(here: Here, path: Text) -> Text:
+    """A path as it is seen from the folder in which the shell is; the same one where that is not known."""
+    if not path.known or not path.text or (not path.text.startswith("/") and here.folder is None):
+        return path
+    return replace(path, text="/" + posixpath.normpath(posixpath.join(here.folder or "/", path.text)).lstrip("/"))
+
+
 def script(  # noqa: PLR0913 - a call of a script as it was taken apart
     walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, shell: str = "", flags: str = ""
 ) -> Status:
     """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
     walk.seen.others.add((here.file, line))
     source = shell == "source"
+    as_written, path = path, located(here, path)
     if path.text in walk.seen.written:
         place = here.aside()
         for each in nvidia_smi.mentioned(walk.seen.written[path.text]):
@@ -147,9 +156,10 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         return OPEN
     found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
     if found is None:
+        walk.seen.perhaps.add(path.text.rpartition("/")[2])
         if source:
             here.variables.forget_all()
-            absent = path.known and path.text.startswith("/")
+            absent = as_written.known and as_written.text.startswith("/")
             if not absent or not (here.bash or here.way.doubt):
                 why = "may end the script or change what a command is" if not absent else "has to be there"
                 here.doubt_rest("script", f"{shown([path.text])}, which line {line} takes in, {why}")
@@ -176,6 +186,8 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
         inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
+        if path.text == where:
+            inner.variables.single["0"] = path
     inner.bash = shell == "bash"
     if not source:
         _begin(walk, inner)
@@ -187,7 +199,7 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         return _lines(walk, text, inner, here, problem)
     if "n" in flags:
         return GOOD  # it is read, and nothing of it is run
-    before = inner.flow.pop("function", None) if source else None
+    before = inner.begin_of("function") if source else {}
     if source:
         status = walk.run(body, inner)
     else:

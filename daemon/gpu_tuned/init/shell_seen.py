@@ -48,6 +48,8 @@ class Seen:
     """Whether a script sends a signal to itself."""
     folders: set[str] = field(default_factory=set)
     """Folders that a command makes."""
+    perhaps: set[str] = field(default_factory=set)
+    """Names of files that are run from a folder that is not known."""
     written: dict[str, str] = field(default_factory=dict)
     """Files that a command writes, and the text, where that has calls of nvidia-smi in it."""
 

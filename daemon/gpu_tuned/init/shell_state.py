@@ -75,7 +75,8 @@ class Here:
     how many conditions are being worked out, inside which errexit does not act. `bash`: that shell's own
     syntax means something. `calls`: what is being read, the innermost last. `exported`: the functions that a bash
     started from here has as well; `aliases`: this bash expands them. `within`: "function" or "source" where `return`
-    means something, "" in a script. `last`: how the command before ended.
+    means something, "" in a script. `folder`: in which it is, None where that is not known. `last`: how the command
+    before ended.
     """
 
     file: str
@@ -97,6 +98,7 @@ class Here:
     tested: int = 0
     calls: tuple[str, ...] = ()
     within: str = ""
+    folder: str | None = None
     last: Status = GOOD
 
     def reached(self) -> Way:
@@ -130,6 +132,7 @@ class Here:
         self.exported = self.exported | other.exported
         self.errexit, self.nounset, self.pipefail = other.errexit, other.nounset, other.pipefail
         self.aliases = self.aliases or other.aliases
+        self.folder = other.folder
 
     def forget_functions(self, name: str | None = None) -> None:
         """A name, or every one, may stand for no function any more."""
@@ -146,8 +149,11 @@ class Here:
         for level, way in inner.flow.items():
             if level != "start" and way != self.flow.get(level):
                 early = early.and_(way)
+        before = dict(self.flow)
         if "start" in inner.flow:
             self.add_flow("start", inner.flow["start"])
+        if early != Way():
+            self._passed_by("script", before)
         if inner.left == "never":
             self.left = "never"
             self.come_behind(early)
@@ -162,15 +168,31 @@ class Here:
         else:
             self.add_flow(level, Way(needs=early.unless, unless=early.needs))
 
-    def end_of(self, level: str, before: Way | None) -> bool:
+    def begin_of(self, level: str) -> dict[str, Way]:
+        """A loop or a function begins; what was so before is for its end."""
+        before = dict(self.flow)
+        self.flow.pop(level, None)
+        return before
+
+    def end_of(self, level: str, before: Mapping[str, Way]) -> bool:
         """The end of a loop or a function, and whether somebody may have left it early: who did comes to what
-        follows also where the others never do. `before`: what was so of the one around it."""
+        follows also where the others never do."""
         early = self.flow.pop(level, None)
-        if before is not None:
-            self.flow[level] = before
-        if early is not None and self.left and LEVELS[self.left] != level:
+        if level in before:
+            self.flow[level] = before[level]
+        if early is None:
+            return False
+        self._passed_by(level, before)
+        if self.left and LEVELS[self.left] != level:
             self.come_behind(early)
-        return early is not None
+        return True
+
+    def _passed_by(self, level: str, before: Mapping[str, Way]) -> None:
+        """Somebody who left a loop, a function or a script early did not come to what keeps others from going on."""
+        larger = ("loop", "function", "script", "start")
+        for each in larger[larger.index(level) + 1 :]:
+            if each in self.flow and self.flow[each].unless - before.get(each, Way()).unless:
+                self.doubt_rest(each, "it is reached where something before it ends early")
 
     def doubt_rest(self, level: str, why: str, kind: Kind = Kind.BRANCH) -> None:
         """What follows in the loop, the function or the script may not be reached."""
@@ -220,5 +242,6 @@ def _join(here: Here, arms: list[Here]) -> None:
         for level, way in arm.flow.items():
             here.add_flow(level, way)
         here.functions = joined(here.functions, arm.functions)
+        here.folder = here.folder if here.folder == arm.folder else None
         here.exported |= arm.exported
         here.aliases = here.aliases or arm.aliases

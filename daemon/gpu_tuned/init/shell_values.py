@@ -16,6 +16,13 @@ _BRACES = re.compile(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)")
 _SEQUENCE = re.compile(r"\s*seq\s+(?:-w\s+)?([0-9]+)(?:\s+([0-9]+))?\s*")
 _OPERATION = re.compile(r"(:[-=]|[-=]|%%?|##?)(.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w.,:]*")
+_FOLDER_OF = r'dirname\s+(?:--\s+)?(?:"?\$\{?0\}?"?|"?\$\(\s*(?:readlink -f|realpath)\s+"?\$\{?0\}?"?\s*\)"?)'
+_OWN_FOLDER = re.compile(
+    rf'\s*(?:{_FOLDER_OF}|cd\s+(?:--\s+)?"?\$\(\s*{_FOLDER_OF}\s*\)"?'
+    r"(?:\s*>\s*/dev/null(?:\s+2>&1)?)?\s*&&\s*pwd(?: -P)?)\s*"
+)
+"""Substitutions that give the folder of the script itself."""
+_TOOL = re.compile(r"\s*command -v nvidia-smi(?:\s+2>\s*/dev/null)?\s*")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -188,13 +195,25 @@ def _part(part: Part, variables: Variables) -> Text:
         return Text(part.text)
     if part.kind == "var":
         return _variable(part, variables)
+    if part.op == "commands" and _OWN_FOLDER.fullmatch(part.text):
+        return _folder(variables)
+    if part.op == "commands" and _TOOL.fullmatch(part.text):
+        return Text("nvidia-smi")  # where there is none, nothing is set
     return NOT_KNOWN
+
+
+def _folder(variables: Variables) -> Text:
+    """Where the script lies that is read."""
+    own = variables.single.get("0")
+    return NOT_KNOWN if own is None or not own.known else Text(own.text.rpartition("/")[0] or "/")
 
 
 def _variable(part: Part, variables: Variables) -> Text:
     name = part.text
     if name.isdigit():
-        if variables.arguments is None or name == "0":
+        if name == "0":
+            found = variables.single.get(name)
+        elif variables.arguments is None:
             found = None
         else:
             arguments = variables.arguments
@@ -211,6 +230,8 @@ def _variable(part: Part, variables: Variables) -> Text:
         return NOT_KNOWN
     if not part.op:
         return found
+    if name == "0" and part.op == "%/*":
+        return _folder(variables)
     operation = _OPERATION.fullmatch(part.op)
     if operation is None:
         return NOT_KNOWN
