@@ -91,7 +91,17 @@ class Examiner:
         now = in_force(layout, real)
         answer = self.subject.ask(layout, now, write=True)
         self._judge(verdict, real, answer, now)
+        self._judge_by_text(verdict, real)
         return verdict
+
+    def _judge_by_text(self, verdict: Verdict, real: Truth) -> None:
+        """What it makes of the files alone, while the boards have their defaults and nothing keeps them there: a
+        witness that knows nothing."""
+        layout = verdict.layout
+        now = [{**factory(model(board)), "persistence_mode": False} for board in layout.boards]
+        answer = self.subject.ask(layout, now)
+        verdict.wrong += [f"by the text: {why}" for why in judge.wrong(layout, real, answer.taken)]
+        verdict.contested += [f"by the text: {why}" for why in judge.contested(layout, real, answer.held, now)]
 
     def _judge(self, verdict: Verdict, real: Truth, answer: Answer, now: list[Mapping[str, object]]) -> None:
         layout = verdict.layout

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from tests.init.endings import Endings
 from tests.init.ordinary import Ordinary
 from tests.init.strange import Strange
 from tests.init.words import Scope
 
 
-class Script(Ordinary, Strange):
+class Script(Ordinary, Strange, Endings):
     """Makes the text of one script for one layout."""
 
     def text(self, statements: int) -> str:
@@ -77,6 +78,11 @@ class Script(Ordinary, Strange):
             (1, self.counted),
             (1, self.other_script),
             (1, self.guarded),
+            (3, self.ends_early),
+            (2, self.watches),
+            (1, self.at_its_end),
+            (1, self.redirected),
+            (2, self.other_values),
         ]
         choices = plain + (deep if scope.depth < 2 else [])
         weights = [weight for weight, _ in choices]

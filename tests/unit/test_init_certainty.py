@@ -11,7 +11,8 @@ from gpu_tuned.core.model import ClockLock, NumaBalancing, PowerLimit, Setting
 from gpu_tuned.init.model import Effect, Kind
 from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_scripts import script
-from gpu_tuned.init.shell_state import Here, Seen
+from gpu_tuned.init.shell_seen import Seen
+from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Text, Variables
 
 
@@ -191,7 +192,7 @@ ANOTHER = [
     f"shopt -s expand_aliases\nalias nvidia-smi=true\n{MEANT}",
     f"hash -p /opt/smi nvidia-smi\n{MEANT}",
     f"enable -f /opt/smi.so nvidia-smi\n{MEANT}",
-    f'. "$(dirname "$0")/lib.sh"\n{MEANT}',
+    f'. "$LIB/lib.sh"\n{MEANT}',
     f'eval "$SETUP"\n{MEANT}',
     f"PATH=/nowhere\n{MEANT}",
     f"PATH=/nowhere {MEANT}",

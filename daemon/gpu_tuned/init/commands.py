@@ -11,7 +11,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 PREFIXES = _words("""
-    sudo doas nice ionice timeout nohup setsid chrt taskset stdbuf command unbuffer
+    sudo doas nice ionice timeout nohup setsid chrt taskset stdbuf command unbuffer systemd-cat
 """)
 """They run the command that follows and leave it what it is. `runuser -u` and `env` are handled beside them."""
 
@@ -26,6 +26,9 @@ TOOL = re.compile(
 )
 """Folders in which nvidia-smi is NVIDIA's, where it is in them."""
 
+SYSTEM_S = re.compile(r"/(?:usr/)?s?bin/[^/]+")
+"""Commands of the system itself, some of which are scripts."""
+
 VALUED: Mapping[str, tuple[str, ...]] = {
     "sudo": ("-u", "--user", "-g", "--group", "-h", "-p", "-C", "-T", "-D", "-R"),
     "doas": ("-u", "-C"),
@@ -33,6 +36,7 @@ VALUED: Mapping[str, tuple[str, ...]] = {
     "ionice": ("-c", "-n", "--class", "--classdata"),
     "timeout": ("-k", "-s", "--kill-after", "--signal"),
     "stdbuf": ("-i", "-o", "-e"),
+    "systemd-cat": ("-t", "--identifier", "-p", "--priority"),
     "env": ("-u", "--unset", "-C", "--chdir"),
 }
 """Their options that take a word of its own."""
@@ -42,20 +46,47 @@ SHELLS = _words("""
 """)
 
 IDLE = _words("""
-    : true echo printf sleep date logger sync wait umask tput clear nvidia-modprobe modprobe udevadm
-    systemd-notify systemd-cat tee hostname exec
+    : true echo printf sleep date logger sync umask nvidia-modprobe modprobe systemd-cat tee hostname exec
 """)
-"""They succeed, and set no GPU."""
+"""They succeed, but for those of SURE, and set no GPU."""
+
+SURE: Mapping[str, re.Pattern[str]] = {
+    "sleep": re.compile(r"(?:[0-9]+(?:\.[0-9]+)?[smhd]? ?)+"),
+    "date": re.compile(r"(?:-u ?|[+].*)?", re.DOTALL),
+    "hostname": re.compile(""),
+    "modprobe": re.compile(r"(?:-a )?(?:nvidia[\w-]* ?)+"),
+    "nvidia-modprobe": re.compile(r"(?:-\S+ ?|[0-9]+ ?)*"),
+}
+"""The words with which they do succeed, or without which nothing can be set in any case."""
+
+FOR_EVER: Mapping[str, re.Pattern[str]] = {
+    "sleep": re.compile(r"inf(?:inity)?"),
+    "tail": re.compile(r"(?!.*--pid).*(?:^| )(?:-\w*[fF]\w*|--follow\S*)(?: .*|$)"),
+    "nvidia-smi": re.compile(
+        r"(?:dmon|pmon)(?!.*(?: -c ?\S| --count)).*|(?:.* )?(?:-l|-lms|--loop(?:-ms)?)(?:[ =].*|$)", re.DOTALL
+    ),
+}
+"""The words with which they do not end by themselves."""
 
 MUTE = _words("""
-    ssh man alias grep egrep fgrep head tail awk sed cut tr wc sort false cat ls cp mv rm ln mkdir touch chmod chown
-    install systemctl journalctl notify-send wall mail curl wget jq
+    ssh man alias grep egrep fgrep head tail sed cut tr wc sort false cat ls cp mv rm ln mkdir touch chmod chown
+    install systemctl journalctl notify-send wall mail curl wget jq tput clear udevadm systemd-notify pkill killall
+    pgrep pidof ps lspci lsmod lsusb lscpu id uname whoami tty on_ac_power readlink realpath basename dirname stat
+    expr seq getent getconf nproc free df mount umount swapon swapoff sysctl chcpu cpupower cpufreq-set ethtool ip iw
+    rfkill setpci dmidecode powerprofilesctl tuned-adm xset xrandr nvidia-xconfig nvidia-ctk ldconfig depmod which
+    loginctl timedatectl hostnamectl dmesg touch truncate mktemp mkfifo mknod tr uniq column paste od xxd bc nl rev
+    apt apt-get dnf yum pip pip3 git update-initramfs dracut service
 """)
 """They set no GPU of this host, whatever stands in their words; how they end is not known."""
 
+ENDED_BY_REDIRECTION = _words("""
+    : . eval exec exit export readonly return set shift times trap unset
+""")
+"""Builtins that end a plain shell where a redirection of theirs cannot be opened; `exec` ends every one."""
+
 RUNNERS = _words("""
     xargs parallel find watch at batch flock systemd-run script screen tmux docker podman nerdctl chroot
-    nsenter unshare kubectl pkexec daemonize start-stop-daemon coproc
+    nsenter unshare kubectl pkexec daemonize start-stop-daemon coproc awk gawk mawk
 """)
 """They run a command from their words, at a time or with words that are not known here."""
 
@@ -65,7 +96,7 @@ FEEDING = _words("""
 """Those of them that add what they read to the command."""
 
 AT_ONCE = FEEDING | _words("""
-    find flock script chroot nsenter unshare pkexec
+    find flock script chroot nsenter unshare pkexec awk gawk mawk
 """)
 """Those of them that end when the command does."""
 
@@ -86,6 +117,45 @@ RIVALS: Mapping[str, str] = {
     "nvoc": "nvoc",
 }
 """Programs that set GPUs by settings of their own."""
+
+SET_BY_BASH = _words("""
+    RANDOM SECONDS LINENO EUID UID HOSTNAME BASH BASH_VERSION BASH_SOURCE FUNCNAME HOSTTYPE OSTYPE PIPESTATUS
+""")
+ALWAYS_SET = _words("""
+    PATH PWD PPID IFS OPTIND @ * # ? $ ! - 0
+""")
+"""Variables that every shell sets by itself."""
+
+STOPPING = _words("""
+    INT TERM HUP QUIT PWR 1 2 3 15
+""")
+"""Signals by which a script is stopped from outside."""
+
+HARMLESS = _words("""
+    -s -u -q nullglob globstar dotglob extglob nocaseglob checkwinsize histappend cmdhist inherit_errexit
+""")
+"""Options of bash's `shopt` that change nothing of what is understood here."""
+
+INTERPRETERS = re.compile(r"(?:python|pypy|perl|node|ruby|java|lua|deno|bun)[0-9.]*$")
+
+SERVES = re.compile(r"(?:^|[ /-])(?:serve|server|daemon|--listen|--port|--host)(?:[ =]|$)")
+"""Words of a program that answers others, and does not end by itself."""
+
+STARTING = _words("""
+    start restart try-restart reload-or-restart isolate enable reenable
+""")
+"""Verbs of systemctl after which a unit may run."""
+
+RELOADS: Mapping[str, re.Pattern[str]] = {
+    "rmmod": re.compile(r".*\bnvidia\b.*", re.DOTALL),
+    "modprobe": re.compile(r"(?=.*(?:^| )(?:-r|--remove)\b).*\bnvidia\b.*", re.DOTALL),
+    "systemctl": re.compile(r"(?=.*\b(?:stop|restart|try-restart|kill)\b).*\bnvidia-persistenced\b.*", re.DOTALL),
+    "service": re.compile(r"nvidia-persistenced (?:stop|restart)"),
+}
+"""Commands after which the driver may have let go of the GPU, and what was set is gone."""
+
+RESETS = re.compile(r"/sys/bus/pci/.*/(?:remove|reset|unbind)", re.DOTALL)
+"""Files of the kernel whose writing takes a device from its driver."""
 
 SOURCES = frozenset(
     (

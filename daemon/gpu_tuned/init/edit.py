@@ -209,7 +209,7 @@ def _goes(each: Command, covered: set[int]) -> bool:
     return name in _NOTHING or (each.first in covered and name in _SETTING)
 
 
-_NOTHING = IDLE - {"exec", "wait", "umask"}
+_NOTHING = IDLE - {"exec", "umask"}
 _SETTING = PREFIXES | SHELLS | {"env", "nvidia-smi", "nvidia-persistenced", "sysctl"}
 
 _EDITS: Mapping[FileKind, Callable[[str, set[int]], Edited | str]] = {

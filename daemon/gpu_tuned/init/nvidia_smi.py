@@ -167,4 +167,4 @@ def _target(setting: Setting, value: str) -> Target | None:
 
 def shown(words: Sequence[str]) -> str:
     """Words for a person; what is not known is an ellipsis."""
-    return " ".join(words).replace(UNKNOWN, "...")[:120]
+    return re.sub(f"{UNKNOWN}+", "...", " ".join(words))[:120]

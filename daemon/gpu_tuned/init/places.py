@@ -26,7 +26,13 @@ BOOT_TARGETS = _targets("""
     nss-user-lookup time-sync time-set swap cryptsetup machines cloud-init
 """)
 """Targets that every boot reaches. graphical.target is one where it is the default."""
-SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate")
+SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate") | frozenset(
+    f"systemd-{kind}.service" for kind in ("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate")
+)
+NOT_BY_ITSELF = _targets("""
+    shutdown reboot poweroff halt kexec umount final exit soft-reboot rescue emergency initrd graphical
+""")
+"""Targets of a host that ends, or that is being repaired, and the one of a desktop, where that is not the default."""
 
 SHIPPED = frozenset(
     f"nvidia-{name}.service"
@@ -52,6 +58,13 @@ MANAGED = re.compile(
     rf"\b(?:({_MANAGERS})[ -]+managed|(?:managed|generated|written) (?:by|with) ({_MANAGERS}))\b", re.I
 )
 """What configuration management puts at the head of its files."""
+
+_FOLDERS = """
+    etc etc/default root tmp home mnt srv boot opt dev dev/shm bin sbin usr usr/bin usr/sbin usr/lib usr/local
+    usr/local/bin usr/local/sbin usr/local/etc var var/log var/lib var/run var/tmp var/cache run run/lock
+"""
+EVERYWHERE = frozenset({"", *(f"/{path}" for path in _FOLDERS.split())})
+"""Folders that every host has, be they missing in a copy of it."""
 
 RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
 INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")

@@ -82,6 +82,8 @@ class _Judge:
     def _dead(self, effect: Effect) -> bool:
         """A fallback for a command that every board takes never runs. One that sets something else than that command
         is none: it says what happens when the driver is not ready."""
+        if effect.doubt:
+            return False
         tried = [self.effects[number] for number in effect.unless]
         for_it = all(one.setting is effect.setting and self._same_gpus(one, effect) for one in tried)
         return bool(effect.unless) and for_it and all(self.accepted[number] for number in effect.unless)

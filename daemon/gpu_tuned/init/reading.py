@@ -7,19 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from gpu_tuned.init import programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
-from gpu_tuned.init.places import MANAGED, PACKAGES, SEARCH, STORES
+from gpu_tuned.init.places import EVERYWHERE, MANAGED, PACKAGES, SEARCH, STORES
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.shell_commands import command
 from gpu_tuned.init.shell_nodes import Simple, Word
 from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_scripts import script, shell_of, text_of
-from gpu_tuned.init.shell_state import Here, Seen, Status, Way
+from gpu_tuned.init.shell_seen import Seen
+from gpu_tuned.init.shell_state import Here, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
-
-EVERYWHERE = frozenset(
-    {"", "/etc", "/root", "/tmp", "/usr", "/usr/bin", "/usr/local", "/usr/local/bin", "/var", "/opt"}
-)
-"""Folders that every host has, be they missing in a copy of it."""
 
 
 class HostFiles:
@@ -71,6 +67,8 @@ class Reading:
     units: list[tuple[str, Doubt | None]] = field(default_factory=list)
     commanded: set[str] = field(default_factory=set)
     """Units that a script starts."""
+    perhaps: set[str] = field(default_factory=set)
+    """Names of files that something runs from a folder that is not known."""
     mps: bool = False
     starts: int = 0
 
@@ -90,6 +88,7 @@ class Reading:
         self.others |= seen.others
         self.read |= set(seen.files)
         self.units += seen.units
+        self.perhaps |= set() if passive else seen.perhaps
         for path in seen.files:
             self.file(path, FileKind.SCRIPT)
         for program in seen.programs:
@@ -135,11 +134,11 @@ class Reading:
         walk.seen.reached.add((here.file, line))
         return command(walk, list(words), here, node)
 
-    def run_text(self, walk: Walk, text: str, here: Here, line: int) -> Status:
-        """A command line for sh, as a crontab has it."""
+    def run_text(self, walk: Walk, text: str, here: Here, line: int, *, bash: bool = False) -> Status:
+        """A command line for sh, or bash, as a crontab has it."""
         node = Simple([], [], [], first=line, last=line)
         walk.seen.reached.add((here.file, line))
-        return text_of(walk, Text(text), (), here, node, "", bash=False)
+        return text_of(walk, Text(text), (), here, node, "", bash=bash)
 
     def run_script(
         self, path: str, doubt: Doubt | None, arguments: tuple[Text, ...] = (), *, passive: bool = False
@@ -153,6 +152,8 @@ class Reading:
             self.program(where, doubt, where)
             return True
         walk = self.walk(where)
+        if doubt is None and not self.files.begins_as_program(where):
+            doubt = Doubt(Kind.BRANCH, "it does not begin with #!, so that it may not be run")
         here = self.here(where, {}, doubt)
         script(walk, Text(where), arguments, here, 1)
         self.add(walk.seen, passive=passive)

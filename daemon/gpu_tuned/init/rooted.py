@@ -242,6 +242,16 @@ class Rooted:
         mode = self._mode(path)
         return bool(mode & 0o111) or not mode & 0o200
 
+    def begins_as_program(self, path: str) -> bool:
+        """Whether the kernel can run a file: a text has to name its interpreter. What is no text is not looked at."""
+        where = self.resolve(path)
+        text = self.text(where) if where else None
+        return text is None or text.startswith(("#!", "\x7f"))
+
+    def writable_by_others(self, path: str) -> bool:
+        """Whether its group or everybody may write to a file."""
+        return bool(self._mode(path) & 0o022)
+
     def bare(self, path: str) -> bool:
         """Whether a file lies in a copy that has lost its modes."""
         return not self._mode(path) & 0o311

@@ -10,7 +10,7 @@ from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from gpu_tuned.init import numa, places, programs, scan_units, tables
-from gpu_tuned.init.commands import CALLED
+from gpu_tuned.init.commands import CALLED, SHELLS
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
 from gpu_tuned.init.reading import Reading
 from gpu_tuned.init.rooted import Rooted
@@ -18,6 +18,7 @@ from gpu_tuned.init.shell_scripts import shell_of
 from gpu_tuned.init.shell_values import Text
 from gpu_tuned.init.starts import Units
 
+PERHAPS = Doubt(Kind.BRANCH, "something that starts runs a file of this name, which may be this one")
 BY_HAND = Doubt(Kind.NOT_STARTED, "nothing runs it by itself")
 DEAD = Doubt(Kind.NOT_STARTED, "nothing comes to this line")
 COPY = Doubt(Kind.NOT_STARTED, "it is a copy that nothing reads")
@@ -127,18 +128,33 @@ def _crontabs(reading: Reading) -> None:
             continue
         reading.read.add(where)
         known = {name: Text(value) for name, value in tables.assignments(text).items()}
+        shell = known["SHELL"].text.rpartition("/")[2] if "SHELL" in known else "sh"
+        odd = _odd(reading, path, text, shell, system=with_user)
         for job in tables.jobs(text, with_user=with_user):
             doubt = None if job.at_boot else Doubt(Kind.TIMER, "cron runs it at times, not only at boot")
-            doubt = COPY if dead else doubt
+            doubt = COPY if dead else doubt or odd
             root = (job.user or owner) in ("root", "")
             walk = reading.walk(f"{where}:{job.line}", known)
             count = len(walk.seen.effects)
-            reading.run_text(walk, job.command, reading.here(where, known, doubt, root=root), job.line)
+            reading.run_text(
+                walk, job.command, reading.here(where, known, doubt, root=root), job.line, bash=shell == "bash"
+            )
             if len(walk.seen.effects) > count:
                 reading.file(where, FileKind.TABLE)
                 if doubt and not dead:
                     reading.writer(where, "timer", f"cron runs line {job.line} at times")
             reading.add(walk.seen, passive=bool(dead))
+
+
+def _odd(reading: Reading, path: str, text: str, shell: str, *, system: bool) -> Doubt | None:
+    """Why cron may not run what a crontab says."""
+    if shell not in SHELLS:
+        return Doubt(Kind.BRANCH, f"its jobs are run by {shell}, which is no shell that is understood here")
+    if system and reading.files.writable_by_others(path):
+        return Doubt(Kind.BRANCH, "cron passes over a crontab that others than root may write")
+    if not text.endswith("\n"):
+        return Doubt(Kind.BRANCH, "cron may pass over a crontab whose last line has no end")
+    return None
 
 
 def _hooks(reading: Reading) -> None:
@@ -219,6 +235,7 @@ def _events(reading: Reading) -> None:
     doubt = Doubt(Kind.HOOK, "udev runs it when a device appears")
     for path in [path for folder in places.UDEV for path in reading.files.walk(folder, 0) if path.endswith(".rules")]:
         where, text = reading.files.resolve(path), reading.files.text(path)
+        reading.units += [(name, doubt) for name in tables.udev_wants(text or "")]
         for line, command in tables.udev_commands(text or ""):
             walk = reading.walk(f"{where}:{line}")
             reading.run_text(walk, command, reading.here(where or path, {}, doubt), line)
@@ -282,12 +299,14 @@ def _by_hand(reading: Reading) -> None:
             text = reading.files.text(where) or ""
             if "nvidia" not in text and "numa_balancing" not in text and "nvml" not in text:
                 continue
+            named = {name, name.removesuffix(".py"), *(where.split("/")[-2:-1] if name == "__main__.py" else ())}
+            perhaps = bool(named & reading.perhaps)
             if places.DEAD_NAMES.search(name):
                 reading.scan_lines(where, COPY)
             elif text.startswith("#!") or where.endswith("sh"):
-                reading.run_script(where, BY_HAND, passive=True)
+                reading.run_script(where, PERHAPS if perhaps else BY_HAND, passive=not perhaps)
             elif where.endswith(".py"):
-                reading.scan_lines(where, BY_HAND)
+                reading.scan_lines(where, PERHAPS if perhaps else BY_HAND)
 
 
 def _dead_lines(reading: Reading) -> None:

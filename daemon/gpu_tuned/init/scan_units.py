@@ -13,11 +13,12 @@ from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_run import Walk
-from gpu_tuned.init.shell_state import Here, Seen
+from gpu_tuned.init.shell_seen import Seen
+from gpu_tuned.init.shell_state import OPEN, Here
 from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
+from gpu_tuned.init.unit_doubts import doubt_of
 from gpu_tuned.init.units import (
-    CONFINING,
     OFF,
     STARTING,
     STOPPING,
@@ -30,8 +31,6 @@ from gpu_tuned.init.units import (
 
 OWN = "gpu-tuned"
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
-GONE = Doubt(Kind.NOT_STARTED, "its unit lies in /run, which is empty after a boot")
-_PRESENCE = shell_tests.PRESENT
 
 
 def read(reading: Reading, units: Units) -> None:
@@ -81,8 +80,10 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
     root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() in OFF
-    doubt = start.doubt or (GONE if unit.file.startswith("/run/") else None) or _condition(unit) or _confined(unit)
+    doubt = start.doubt or doubt_of(unit, units)
     here = reading.here(unit.file, known, doubt, root=root)
+    folder = unit.last("WorkingDirectory").lstrip("-") or "/"
+    here.folder = folder if folder.startswith("/") else None
     for command in commands(unit, STARTING, known):
         if not here.left:
             here.root, here.errexit = root or command.privileged, not command.may_fail
@@ -100,24 +101,6 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     reading.add(walk.seen, passive=doubt is _DISABLED)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
-
-
-def _condition(unit: Unit) -> Doubt | None:
-    for entry in unit.entries:
-        if entry.key.startswith(("Condition", "Assert")) and entry.value and entry.section == "Unit":
-            if entry.key.endswith(("PathExists", "FileIsExecutable", "PathIsDirectory")) and _PRESENCE.fullmatch(
-                entry.value
-            ):
-                continue
-            return Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit decides whether it runs")
-    return None
-
-
-def _confined(unit: Unit) -> Doubt | None:
-    for entry in unit.entries:
-        if entry.section == "Service" and entry.key in CONFINING and entry.value.lower() not in OFF:
-            return Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit may keep it from the GPU")
-    return None
 
 
 def _undo(seen: Seen, begun: int, ended: int) -> None:
@@ -140,11 +123,18 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
             for said in nvidia_smi.mentioned(command.entry.value):
                 walk.seen.say(here, line, replace(said, doubt=why))
         return
-    status = reading.run(walk, command.words, here, line)
+    place = here
+    first = command.words[0].text if command.words else ""
+    if first.startswith("/") and not reading.files.begins_as_program(first):
+        bare = f"{first} does not begin with #!, so that systemd cannot run it"
+        place = here.fork(here.way.doubted(Kind.BRANCH, bare))
+    status = reading.run(walk, command.words, place, line)
     kind = unit.last("Type") or "simple"
     if (here.left == "never" and command.key == "ExecStart" and kind != "oneshot") or here.left == "exit":
         here.left = ""
-    if command.may_fail or (command.key == "ExecStart" and kind != "oneshot"):
+    if place is not here:
+        status = OPEN
+    if command.may_fail or (command.key == "ExecStart" and kind in ("simple", "exec", "idle")):
         return
     if status.ok is None:
         here.doubt_rest("script", f"{command.key}= in line {line} may fail, and what follows it is not run then")

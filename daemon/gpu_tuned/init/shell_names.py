@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gpu_tuned.init.commands import HOME, PATH, PREFIXES, TOOL, VALUED
 from gpu_tuned.init.model import UNKNOWN
 from gpu_tuned.init.nvidia_smi import shown
-from gpu_tuned.init.shell_builtins import assigned
+from gpu_tuned.init.shell_assign import assigned
 from gpu_tuned.init.shell_nodes import Simple
 from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Text

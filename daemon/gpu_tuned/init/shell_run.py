@@ -6,9 +6,10 @@ reason for doubt: a condition, a value that is worked out, a loop over values, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from gpu_tuned.init import shell_commands, shell_runners, shell_scripts, shell_tests
+from gpu_tuned.init import shell_commands, shell_ends, shell_loops, shell_runners, shell_scripts, shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import (
     AndOr,
@@ -26,8 +27,10 @@ from gpu_tuned.init.shell_nodes import (
     While,
     Word,
 )
-from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Seen, Status, Way, either, joined, ordinarily
-from gpu_tuned.init.shell_values import NOT_KNOWN, Text, many, matches, one, varied
+from gpu_tuned.init.shell_redirects import opened
+from gpu_tuned.init.shell_seen import Handler, Seen
+from gpu_tuned.init.shell_state import GOOD, OPEN, Bodies, Here, Status, Way, either, ordinarily
+from gpu_tuned.init.shell_values import Text, matches, one
 
 MOST_STEPS = 20_000
 """Commands that one reading looks at: loops in loops in functions could be endless."""
@@ -36,12 +39,27 @@ DEEPEST = 60
 CONDITION = "a condition decides whether it runs"
 
 
+def _subshell(command: Command) -> bool:
+    return isinstance(command, Group) and command.subshell
+
+
 class Walk:
     """One reading of one start: from the command that is started down to everything that it runs."""
 
     def __init__(self, seen: Seen, files: shell_scripts.Files, environment: Mapping[str, Text] = {}) -> None:
         self.seen, self.files, self.environment, self.steps = seen, files, environment, 0
         self.depth = 0
+        self.handlers: list[Handler] = []
+        self.defined: dict[str, Bodies] = {}
+        """Every function that was come to, for handlers that are run at the end."""
+
+    @contextmanager
+    def handling(self, inner: Here) -> Iterator[None]:
+        """A shell of its own: what its traps run comes at its end."""
+        outside, self.handlers = self.handlers, []
+        yield
+        mine, self.handlers = self.handlers, outside
+        shell_ends.at_the_end(self, mine, inner)
 
     def run(self, body: List, here: Here) -> Status:
         """A list of commands; the status is the last one's."""
@@ -54,6 +72,7 @@ class Walk:
                 status = GOOD
             else:
                 status = self._and_or(item, here)
+            here.last = status
         return status
 
     def _and_or(self, item: AndOr, here: Here) -> Status:
@@ -71,12 +90,15 @@ class Walk:
                 continue
             status, last = self._further(status, pipeline, here, wanted=operator == "&&", tested=tested)
         # A loop or a condition ends the script by what fails inside it, not by how it ends itself.
-        inside = isinstance(chain[-1][1].commands[-1], (If, For, While, Case)) and len(chain[-1][1].commands) == 1
-        if here.errexit and not here.tested and not here.left and not inside:
+        ends = chain[-1][1].commands
+        inside = isinstance(ends[-1], (Group, If, For, While, Case)) and len(ends) == 1 and not _subshell(ends[-1])
+        if here.errexit and not here.tested and not here.left and not inside and not chain[-1][1].negated:
             if last.ok is None:
                 here.doubt_rest("script", f"`set -e`: line {item.last} may end the script before it")
             elif last.needs:
-                here.add_flow("script", Way(needs=last.needs))
+                here.add_flow("script", Way(needs=last.needs) if last.ok else Way(unless=last.needs))
+            elif not last.ok:
+                here.left, here.code = "exit", last
         return status
 
     def _has(self, path: str) -> bool:
@@ -97,7 +119,7 @@ class Walk:
             either(here, [around, arm], pipeline.first)
             if (arm.left and not wanted) or (last == GOOD and not wanted):
                 return GOOD, GOOD
-            return OPEN, last
+            return OPEN, last if last.ok else OPEN
         if not status.needs:
             if status.ok is not wanted:
                 return status, GOOD
@@ -107,11 +129,13 @@ class Walk:
             usual, other = here.fork(here.way.needing(status.needs)), here.fork()
             last = self._pipeline(pipeline, usual, tested=tested)
             ordinarily(here, usual, other, status.needs)
-            return Status(last.ok, last.needs | status.needs), last
+            whole = Status(last.ok, last.needs | status.needs)
+            return whole, last if last.ok else whole
         usual, other = here.fork(), here.fork(here.way.unless_done(status.needs))
         last = self._pipeline(pipeline, other, tested=tested)
         ordinarily(here, usual, other, status.needs)
-        return (GOOD if last == GOOD and not wanted else status), GOOD
+        whole = GOOD if last == GOOD and not wanted else status
+        return whole, GOOD if last.ok and not last.needs else status
 
     def _pipeline(self, pipeline: Pipeline, here: Here, *, tested: bool) -> Status:
         here.tested += tested or pipeline.negated
@@ -129,8 +153,11 @@ class Walk:
             if len(setting) > 1:
                 self.seen.doubt_from(setting[0], "two commands of one pipeline, of which one may end the other")
             shell_runners.fed(self, pipeline, here)
-            for own in inner:
+            for number, own in enumerate(inner):
                 here.outlast(own)
+                if here.left == "never" and number < len(inner) - 1:
+                    here.left = ""
+                    here.doubt_rest("start", "it is reached only where the reader of a pipeline ends")
             status = each[-1]
             if here.pipefail and any(other.ok is not True for other in each):
                 status = OPEN
@@ -156,31 +183,45 @@ class Walk:
         if isinstance(command, Simple):
             return shell_commands.simple(self, command, here)
         if isinstance(command, Function):
-            here.functions[command.name] = (command.body,)
+            sure = opened(self, command.redirects, here)
+            here.functions[command.name] = (command.body,) if sure else (command.body, None)
+            known = self.defined.get(command.name, ())
+            self.defined[command.name] = (*known, command.body)
             return GOOD
+        if command.redirects and not opened(self, command.redirects, here):
+            why = f"a file that line {command.last} opens may not be there"
+            return shell_commands.perhaps(self, command, here, why, Walk._compound)
+        return self._compound(command, here)
+
+    def _compound(self, command: Command, here: Here) -> Status:
         if isinstance(command, Group):
             return self._group(command, here)
         if isinstance(command, Test):
             shell_commands.substituted(self, command.words, here, command.first)
+            shell_ends.may_end(command.words, command.first, here)
             return shell_tests.double(command, here)
         if isinstance(command, Arithmetic):
+            shell_ends.counted(command.source, command.first, here)
             shell_tests.forget_changed(command.source, here.variables)
             return OPEN
         if isinstance(command, If):
             return self._if(command, 0, here)
         if isinstance(command, Case):
             shell_commands.substituted(self, [command.subject], here, command.first)
-            shell_commands.unset([command.subject], command.first, here)
+            shell_ends.may_end([command.subject], command.first, here)
             return self._case(command, one(command.subject, here.variables), command.arms, here)
         if isinstance(command, For):
-            return self._for(command, here)
-        return self._while(command, here)
+            return shell_loops.for_(self, command, here)
+        if isinstance(command, While):
+            return shell_loops.while_(self, command, here)
+        raise TypeError(command)
 
     def _group(self, command: Group, here: Here) -> Status:
         if not command.subshell:
             return self.run(command.body, here)
         inner = here.fork()
-        status = self.run(command.body, inner)
+        with self.handling(inner):
+            status = self.run(command.body, inner)
         changed = bool(inner.left) or any(not way.sure and way != here.flow.get(at) for at, way in inner.flow.items())
         here.outlast(inner)
         return OPEN if changed else status
@@ -227,92 +268,3 @@ class Walk:
             either(here, [then, other], command.first)
             return GOOD if ends == (GOOD, GOOD) else OPEN
         return GOOD
-
-    def _for(self, command: For, here: Here) -> Status:
-        values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
-        shell_commands.substituted(self, command.words or (), here, command.first)
-        shell_commands.unset(command.words or (), command.first, here)
-        before, way = here.flow.pop("loop", None), here.way
-        open_ = any(not value.known for value in values)
-        functions = dict(here.functions)
-        if open_:
-            values = [NOT_KNOWN]
-            here.way = here.way.doubted(Kind.LOOP, "what the loop goes over is not written in the file")
-            shell_tests.forget_assigned(command.body, here)
-        several = len({value.text for value in values}) > 1
-        status = GOOD
-        for value in values:
-            if command.name:
-                here.variables.single[command.name] = varied(value) if several else value
-            status = self.run(command.body, here)
-            if here.left in ("exit", "return", "break", "never"):
-                break
-            here.left = ""
-        if here.left in ("break", "continue"):
-            here.left = ""
-        elif open_ and here.left:
-            here.doubt_rest("script", f"the loop in line {command.first} may end it before")
-            here.left = ""
-        stopped = "loop" in here.flow
-        self._leave_loop(here, before, way)
-        if open_:
-            here.functions = joined(functions, here.functions)
-            shell_tests.forget_assigned(command.body, here)
-        return OPEN if (open_ or stopped) and status != GOOD else status
-
-    def _leave_loop(self, here: Here, before: Way | None, way: Way) -> None:
-        here.way = way
-        here.flow.pop("loop", None)
-        if before is not None:
-            here.flow["loop"] = before
-
-    def _while(self, command: While, here: Here) -> Status:
-        changing = [*command.condition, *command.body]
-        shell_tests.forget_assigned(changing, here)
-        here.tested += 1
-        status = self.run(command.condition, here)
-        here.tested -= 1
-        if command.until:
-            status = status.negated()
-        before, way, endless = here.flow.pop("loop", None), here.way, here.endless
-        if status.ok:
-            here.endless = True
-            if status.needs:
-                here.way = here.way.needing(status.needs)
-            self.run(command.body, here)
-            left, here.left = here.left, ""
-            self._leave_loop(here, before, way)
-            if left in ("exit", "return", "never"):
-                here.left = left
-            elif left != "break":
-                self._after_endless(command, status, here)
-        else:
-            waits = status.ok is False
-            why = "runs only while the loop waits" if waits else "a loop whose condition decides whether it runs"
-            body, around = here.fork(here.way.doubted(Kind.BRANCH, why)), here.fork()
-            body.way = body.way.unless_done(status.needs)
-            self.run(command.body, body)
-            if body.left in ("break", "continue"):
-                body.left = ""
-            body.flow.pop("loop", None)
-            if waits:
-                around.variables.join(body.variables)
-                around.functions = joined(around.functions, body.functions)
-                here.adopt(around)
-                here.add_flow("start", Way(needs=status.needs))
-            else:
-                either(here, [around, body], command.first)
-                if not shell_tests.reads(command.condition):
-                    here.doubt_rest("start", f"the loop in line {command.first} may never end")
-            self._leave_loop(here, before, way)
-        here.endless = endless
-        shell_tests.forget_assigned(changing, here)
-        return GOOD if status.ok is False and not status.needs else OPEN
-
-    def _after_endless(self, command: While, status: Status, here: Here) -> None:
-        if "break" in shell_tests.names(command.body):
-            here.doubt_rest("start", f"the loop in line {command.first} may never end")
-        elif status.needs:
-            here.add_flow("start", Way(unless=status.needs))
-        else:
-            here.left = "never"  # nothing that follows is ever reached

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +14,8 @@ from gpu_tuned.init.model import Doubt, Kind
 from gpu_tuned.init.nvidia_smi import shown
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
-from gpu_tuned.init.shell_state import OPEN, Here, Program, Status, joined
+from gpu_tuned.init.shell_seen import Program
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Status, joined
 from gpu_tuned.init.shell_values import Text, Variables
 
 if TYPE_CHECKING:
@@ -56,8 +58,12 @@ def text_of(  # noqa: PLR0913 - a call of a shell as it was taken apart
     shift_lines(body, node.first)
     inner = child(here, here.file, arguments, flags, Variables(dict(walk.environment)))
     inner.bash = bash
+    if "n" in flags:
+        return GOOD  # it is read, and nothing of it is run
     _begin(walk, inner)
-    return _end(walk.run(body, inner), inner, here)
+    with walk.handling(inner):
+        status = walk.run(body, inner)
+    return _end(status, inner, here)
 
 
 def subshell(walk: Walk, text: str, here: Here, line: int) -> None:
@@ -70,7 +76,8 @@ def subshell(walk: Walk, text: str, here: Here, line: int) -> None:
     shift_lines(body, line)
     walk.steps += len(text) // 20  # what is read again and again counts
     inner = here.fork()
-    walk.run(body, inner)
+    with walk.handling(inner):
+        walk.run(body, inner)
     here.outlast(inner)
 
 
@@ -107,7 +114,7 @@ def child(here: Here, file: str, arguments: tuple[Text, ...] | None, flags: str,
         inner.variables.single["PATH"] = here.variables.single["PATH"]
     for name in here.exported & here.functions.keys():  # bash has it, sh does not
         inner.functions[name] = joined({name: here.functions[name]}, {})[name]
-    inner.aliases = False
+    inner.aliases, inner.within, inner.last = False, "", GOOD
     inner.errexit, inner.nounset, inner.pipefail, inner.tested = "e" in flags, "u" in flags, False, 0
     inner.way, inner.flow = here.reached(), {}
     return inner
@@ -127,12 +134,20 @@ def _end(status: Status, inner: Here, here: Here) -> Status:
     return inner.code if inner.left == "exit" else status
 
 
+def located(here: Here, path: Text) -> Text:
+    """A path as it is seen from the folder in which the shell is; the same one where that is not known."""
+    if not path.known or not path.text or (not path.text.startswith("/") and here.folder is None):
+        return path
+    return replace(path, text="/" + posixpath.normpath(posixpath.join(here.folder or "/", path.text)).lstrip("/"))
+
+
 def script(  # noqa: PLR0913 - a call of a script as it was taken apart
     walk: Walk, path: Text, arguments: tuple[Text, ...], here: Here, line: int, shell: str = "", flags: str = ""
 ) -> Status:
     """A script that a command runs: by its path, with `shell` ("sh", "bash") and flags, or taken in ("source")."""
     walk.seen.others.add((here.file, line))
     source = shell == "source"
+    as_written, path = path, located(here, path)
     if path.text in walk.seen.written:
         place = here.aside()
         for each in nvidia_smi.mentioned(walk.seen.written[path.text]):
@@ -141,9 +156,10 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         return OPEN
     found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
     if found is None:
+        walk.seen.perhaps.add(path.text.rpartition("/")[2])
         if source:
             here.variables.forget_all()
-            absent = path.known and path.text.startswith("/")
+            absent = as_written.known and as_written.text.startswith("/")
             if not absent or not (here.bash or here.way.doubt):
                 why = "may end the script or change what a command is" if not absent else "has to be there"
                 here.doubt_rest("script", f"{shown([path.text])}, which line {line} takes in, {why}")
@@ -164,12 +180,14 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         return OPEN
     walk.seen.files.append(where)
     if source:
-        inner = replace(here, file=where, calls=(*here.calls, where))
+        inner = replace(here, file=where, calls=(*here.calls, where), within="source")
         shell = "bash" if here.bash else "sh"
     else:
         # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
         inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
+        if path.text == where:
+            inner.variables.single["0"] = path
     inner.bash = shell == "bash"
     if not source:
         _begin(walk, inner)
@@ -179,13 +197,22 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         if source:
             here.doubt_rest("script", f"{where}, which it takes in, is not understood", Kind.UNREADABLE)
         return _lines(walk, text, inner, here, problem)
-    status = walk.run(body, inner)
-    if not source:
+    if "n" in flags:
+        return GOOD  # it is read, and nothing of it is run
+    before = inner.begin_of("function") if source else {}
+    if source:
+        status = walk.run(body, inner)
+    else:
+        with walk.handling(inner):
+            status = walk.run(body, inner)
         ended = _end(status, inner, here)
         return ended if may_run else OPEN  # what is not run fails, whatever its last command would have come to
     here.adopt(inner)
     if here.left == "return":
-        here.left = ""
+        here.left, status = "", here.code
+    if here.end_of("function", before):
+        shell_tests.forget_assigned(body, here)
+        status = OPEN
     return status
 
 

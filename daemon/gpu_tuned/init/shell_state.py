@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from gpu_tuned.init.model import Doubt, Effect, Kind
-from gpu_tuned.init.nvidia_smi import Said
+from gpu_tuned.init.model import Doubt, Kind
 from gpu_tuned.init.shell_nodes import Command
 from gpu_tuned.init.shell_values import Variables
 
@@ -75,7 +74,9 @@ class Here:
     script. `left` is the word by which it was left for certain, "" before that, and `code` the status then. `tested`:
     how many conditions are being worked out, inside which errexit does not act. `bash`: that shell's own
     syntax means something. `calls`: what is being read, the innermost last. `exported`: the functions that a bash
-    started from here has as well; `aliases`: this bash expands them.
+    started from here has as well; `aliases`: this bash expands them. `within`: "function" or "source" where `return`
+    means something, "" in a script. `folder`: in which it is, None where that is not known. `last`: how the command
+    before ended.
     """
 
     file: str
@@ -96,6 +97,9 @@ class Here:
     code: Status = GOOD
     tested: int = 0
     calls: tuple[str, ...] = ()
+    within: str = ""
+    folder: str | None = None
+    last: Status = GOOD
 
     def reached(self) -> Way:
         way = self.way
@@ -128,6 +132,7 @@ class Here:
         self.exported = self.exported | other.exported
         self.errexit, self.nounset, self.pipefail = other.errexit, other.nounset, other.pipefail
         self.aliases = self.aliases or other.aliases
+        self.folder = other.folder
 
     def forget_functions(self, name: str | None = None) -> None:
         """A name, or every one, may stand for no function any more."""
@@ -138,11 +143,56 @@ class Here:
         self.flow[level] = self.flow[level].and_(way) if level in self.flow else way
 
     def outlast(self, inner: Here) -> None:
-        """What a shell inside this one waits for without an end, this one waits for as well."""
-        if inner.left == "never":
-            self.left = "never"
+        """What a shell inside this one waits for without an end, this one waits for as well, unless it may end by
+        something before."""
+        early = Way()
+        for level, way in inner.flow.items():
+            if level != "start" and way != self.flow.get(level):
+                early = early.and_(way)
+        before = dict(self.flow)
         if "start" in inner.flow:
             self.add_flow("start", inner.flow["start"])
+        if early != Way():
+            self._passed_by("script", before)
+        if inner.left == "never":
+            self.left = "never"
+            self.come_behind(early)
+
+    def come_behind(self, early: Way) -> None:
+        """Go on behind what is left for good, for those who left it `early`; where nobody did, nobody goes on."""
+        if early == Way():
+            return
+        level, self.left = LEVELS[self.left], ""
+        if early.doubt or early.passed or (early.needs and early.unless):
+            self.doubt_rest(level, "it is reached only where something before it fails, or ends early")
+        else:
+            self.add_flow(level, Way(needs=early.unless, unless=early.needs))
+
+    def begin_of(self, level: str) -> dict[str, Way]:
+        """A loop or a function begins; what was so before is for its end."""
+        before = dict(self.flow)
+        self.flow.pop(level, None)
+        return before
+
+    def end_of(self, level: str, before: Mapping[str, Way]) -> bool:
+        """The end of a loop or a function, and whether somebody may have left it early: who did comes to what
+        follows also where the others never do."""
+        early = self.flow.pop(level, None)
+        if level in before:
+            self.flow[level] = before[level]
+        if early is None:
+            return False
+        self._passed_by(level, before)
+        if self.left and LEVELS[self.left] != level:
+            self.come_behind(early)
+        return True
+
+    def _passed_by(self, level: str, before: Mapping[str, Way]) -> None:
+        """Somebody who left a loop, a function or a script early did not come to what keeps others from going on."""
+        larger = ("loop", "function", "script", "start")
+        for each in larger[larger.index(level) + 1 :]:
+            if each in self.flow and self.flow[each].unless - before.get(each, Way()).unless:
+                self.doubt_rest(each, "it is reached where something before it ends early")
 
     def doubt_rest(self, level: str, why: str, kind: Kind = Kind.BRANCH) -> None:
         """What follows in the loop, the function or the script may not be reached."""
@@ -192,72 +242,6 @@ def _join(here: Here, arms: list[Here]) -> None:
         for level, way in arm.flow.items():
             here.add_flow(level, way)
         here.functions = joined(here.functions, arm.functions)
+        here.folder = here.folder if here.folder == arm.folder else None
         here.exported |= arm.exported
         here.aliases = here.aliases or arm.aliases
-
-
-@dataclass(frozen=True, slots=True)
-class Program:
-    """Something started that is no shell script: where it lies, who starts it, and on which condition."""
-
-    path: str
-    file: str
-    line: int
-    doubt: Doubt | None
-
-
-@dataclass(slots=True)
-class Seen:
-    """What a reading gathers. `reached`: (file, line) of every command that was come to; `files`: the scripts read;
-    `units`: those that a command starts; `others`: (file, line) of commands that do something else as well."""
-
-    start: str
-    effects: list[Effect] = field(default_factory=list)
-    programs: list[Program] = field(default_factory=list)
-    units: list[tuple[str, Doubt | None]] = field(default_factory=list)
-    reached: set[tuple[str, int]] = field(default_factory=set)
-    files: list[str] = field(default_factory=list)
-    others: set[tuple[str, int]] = field(default_factory=set)
-    mps: bool = False
-    written: dict[str, str] = field(default_factory=dict)
-    """Files that a command writes, and the text, where that has calls of nvidia-smi in it."""
-
-    def say(self, here: Here, line: int, said: Said) -> int:
-        """Add what a command does; returns its number."""
-        way = here.reached()
-        doubt = self._doubt(here, way, said)
-        if said.loses:
-            self._lost(said)
-        number = len(self.effects)
-        self.effects.append(
-            Effect(
-                *(here.file, line, said.words, said.setting, said.target, said.gpus, doubt),
-                *(way.needs, way.unless, number, self.start, way.unordered or here.endless),
-                passed=way.passed,
-            )
-        )
-        return number
-
-    def doubt_from(self, number: int, why: str) -> None:
-        """What was said from a number on is not certain."""
-        for at in range(number, len(self.effects)):
-            if self.effects[at].doubt is None:
-                self.effects[at] = replace(self.effects[at], doubt=Doubt(Kind.BRANCH, why))
-
-    def _doubt(self, here: Here, way: Way, said: Said) -> Doubt | None:
-        own = said.doubt
-        if own is None and said.gpus is None:
-            own = Doubt(Kind.GPU_UNKNOWN, "which GPU is meant is not written in the file")
-        if own is None and not here.root:
-            own = Doubt(Kind.NOT_ROOT, "it does not run as root, who alone may set a GPU")
-        doubt = own if way.doubt is None or (own and way.doubt.kind is Kind.LOOP) else way.doubt
-        if doubt and here.endless and doubt.kind in (Kind.BRANCH, Kind.COMPUTED, Kind.LOOP):
-            return Doubt(Kind.CONTROLLER, f"{doubt.why}, again and again in a loop without an end")
-        return doubt
-
-    def _lost(self, said: Said) -> None:
-        why = Doubt(Kind.BRANCH, f"`{said.words}`, later on, resets the GPU, and with it this")
-        self.effects = [
-            effect if effect.doubt or effect.setting is None else replace(effect, doubt=why)
-            for effect in self.effects
-        ]

@@ -32,6 +32,8 @@ _NUMBERS = {
 }
 PRESENT = re.compile(r"(?:/\S*/)?nvidia-smi|/dev/nvidia\S*|/proc/driver/nvidia\S*|/sys/module/nvidia\S*")
 _CHANGED = re.compile(r"([A-Za-z_]\w*)\s*(?:\+\+|--|[-+*/%&|^]?=(?!=))|(?:\+\+|--)\s*([A-Za-z_]\w*)")
+NAMES = re.compile(r"(?<![\w$])[A-Za-z_]\w*|(?<=\$)[A-Za-z_0-9]\w*|(?<=\$\{)[A-Za-z_0-9]\w*")
+"""The names in an arithmetic expression."""
 _IDENTITY = re.compile(r"\s*id\s+-u\s*")
 CHANGING = frozenset({"read", "mapfile", "readarray", "getopts", "unset", "let", "printf", "select"})
 """Commands that give variables values that are not written there."""
@@ -70,7 +72,7 @@ def double(test: Test, here: Here) -> Status:
     if any(not word.parts for word in test.words):
         return OPEN
     plain = [word.plain or "" for word in test.words]
-    if "=~" in plain or any(re.search(r"[*?\[]", word) for word in plain):
+    if here.variables.any_case or "=~" in plain or any(re.search(r"[*?\[]", word) for word in plain):
         return OPEN
     return single(expanded(test.words, here), here)
 
@@ -81,7 +83,7 @@ def expanded(words: list[Word], here: Here) -> list[Text]:
     for word in words:
         parts = [part for part in word.parts if part.kind != "text" or part.text]
         own = len(parts) == 1 and (
-            (parts[0].kind == "var" and parts[0].text in ("EUID", "UID") and not parts[0].op)
+            (here.bash and parts[0].kind == "var" and parts[0].text in ("EUID", "UID") and not parts[0].op)
             or (parts[0].kind == "sub" and _IDENTITY.fullmatch(parts[0].text))
         )
         if own and here.root:
@@ -149,7 +151,9 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
         elif isinstance(node, Simple):
             for word in (*node.assigned, *node.words):
                 if found := re.match(r"([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?=", word.parts[0].text if word.parts else ""):
-                    variables.forget(found[1])
+                    counts = len(word.parts) == 2 and word.parts[1].op == "arithmetic"
+                    change = variables.count if counts and found[0] == word.parts[0].text else variables.forget
+                    change(found[1])
             first = node.words[0].plain if node.words else ""
             if first in CHANGING:
                 for word in node.words[1:]:
@@ -168,6 +172,9 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
                 forget_assigned(called, here, seen | {first})
             elif first in ("shift", "set"):
                 variables.arguments = None
+                options = "".join(word.plain or "" for word in node.words[1:]) if first == "set" else ""
+                here.errexit = here.errexit or bool(re.search(r"-[a-z]*e|-o\s*errexit", options))
+                here.nounset = here.nounset or bool(re.search(r"-[a-z]*u|-o\s*nounset", options))
             for part in (part for word in node.words for part in word.parts if part.kind == "sub"):
                 forget_changed(part.text, variables)
 
@@ -175,7 +182,7 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
 def forget_changed(source: str, variables: Variables) -> None:
     """What an arithmetic expression assigns."""
     for found in _CHANGED.finditer(source):
-        variables.forget(found[1] or found[2])
+        variables.count(found[1] or found[2])
 
 
 def taken_in_and_or(item: AndOr, here: Here) -> str:

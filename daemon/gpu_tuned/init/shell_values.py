@@ -16,6 +16,13 @@ _BRACES = re.compile(r"([^{}]*)\{([^{}]*,[^{}]*)\}([^{}]*)")
 _SEQUENCE = re.compile(r"\s*seq\s+(?:-w\s+)?([0-9]+)(?:\s+([0-9]+))?\s*")
 _OPERATION = re.compile(r"(:[-=]|[-=]|%%?|##?)(.*)", re.DOTALL)
 _PLAIN = re.compile(r"[\w.,:]*")
+_FOLDER_OF = r'dirname\s+(?:--\s+)?(?:"?\$\{?0\}?"?|"?\$\(\s*(?:readlink -f|realpath)\s+"?\$\{?0\}?"?\s*\)"?)'
+_OWN_FOLDER = re.compile(
+    rf'\s*(?:{_FOLDER_OF}|cd\s+(?:--\s+)?"?\$\(\s*{_FOLDER_OF}\s*\)"?'
+    r"(?:\s*>\s*/dev/null(?:\s+2>&1)?)?\s*&&\s*pwd(?: -P)?)\s*"
+)
+"""Substitutions that give the folder of the script itself."""
+_TOOL = re.compile(r"\s*command -v nvidia-smi(?:\s+2>\s*/dev/null)?\s*")
 _GLOB = re.compile(r"[*?\[]")
 
 
@@ -34,6 +41,9 @@ class Text:
 NOT_KNOWN = Text(UNKNOWN)
 MAYBE_UNSET = Text(UNKNOWN + UNKNOWN)
 """Of a name that only one of two ways sets."""
+A_NUMBER = Text(UNKNOWN * 3)
+"""Of a name that something was counted in."""
+_INTEGER = re.compile(r"0|-?[1-9][0-9]*")
 
 
 @dataclass(slots=True)
@@ -45,13 +55,23 @@ class Variables:
     lists: dict[str, tuple[Text, ...]] = field(default_factory=dict)
     arguments: tuple[Text, ...] | None = None
     integers: set[str] = field(default_factory=set)
+    readonly: set[str] = field(default_factory=set)
+    any_case: bool = False
+    """Capital letters may be as good as small ones, in a `case` and in [[ ]]."""
 
     def copy(self) -> Variables:
-        return Variables(dict(self.single), dict(self.lists), self.arguments, set(self.integers))
+        return Variables(
+            dict(self.single), dict(self.lists), self.arguments, set(self.integers), set(self.readonly), self.any_case
+        )
 
     def forget(self, name: str) -> None:
         self.single[name] = NOT_KNOWN
         self.lists.pop(name, None)
+
+    def count(self, name: str) -> None:
+        """It holds a number, of which no more is known."""
+        self.forget(name)
+        self.single[name] = A_NUMBER
 
     def as_in(self, other: Variables, name: str) -> None:
         """One name as it is there: what a function declared ends with it."""
@@ -73,11 +93,14 @@ class Variables:
             if mine is None or theirs is None or MAYBE_UNSET in (mine, theirs):
                 self.single[name] = MAYBE_UNSET
             elif mine != theirs:
-                self.single[name] = NOT_KNOWN
+                counted = all(each == A_NUMBER or _INTEGER.fullmatch(each.text) for each in (mine, theirs))
+                self.single[name] = A_NUMBER if counted else NOT_KNOWN
         for name in {*self.lists, *other.lists}:
             if self.lists.get(name) != other.lists.get(name):
                 self.lists.pop(name, None)
         self.integers |= other.integers
+        self.readonly |= other.readonly
+        self.any_case = self.any_case or other.any_case
         if self.arguments != other.arguments:
             self.arguments = None
 
@@ -144,15 +167,22 @@ def _pieces(part: Part, variables: Variables, *, alone: bool) -> list[Text]:
     found = _part(part, variables)
     if part.kind == "text" or part.quoted:
         return [found]
-    if found.known and _GLOB.search(found.text):
+    if found.known and (_GLOB.search(found.text) or (_separates(variables) and not found.text.isalpha())):
         return [NOT_KNOWN]
     if not alone and found.text != found.text.strip():
         return [NOT_KNOWN]  # a blank at an end keeps apart what touches it
     return [Text(piece, found.varying) for piece in found.text.split()]
 
 
+def _separates(variables: Variables) -> bool:
+    """Whether a shell may split at something else than blanks."""
+    return variables.single.get("IFS", MAYBE_UNSET) != MAYBE_UNSET
+
+
 def _elements(part: Part, variables: Variables) -> tuple[Text, ...] | None:
     """`"$@"` and `"${list[@]}"`; None for what is one value."""
+    if part.quoted and ((part.text == "*" and not part.op) or part.op == "[*]"):
+        return None  # one word with all of them in it
     if part.text in ("@", "*") and not part.op:
         return variables.arguments if variables.arguments is not None else (NOT_KNOWN,)
     if part.op in ("[@]", "[*]"):
@@ -165,20 +195,32 @@ def _part(part: Part, variables: Variables) -> Text:
         return Text(part.text)
     if part.kind == "var":
         return _variable(part, variables)
+    if part.op == "commands" and _OWN_FOLDER.fullmatch(part.text):
+        return _folder(variables)
+    if part.op == "commands" and _TOOL.fullmatch(part.text):
+        return Text("nvidia-smi")  # where there is none, nothing is set
     return NOT_KNOWN
+
+
+def _folder(variables: Variables) -> Text:
+    """Where the script lies that is read."""
+    own = variables.single.get("0")
+    return NOT_KNOWN if own is None or not own.known else Text(own.text.rpartition("/")[0] or "/")
 
 
 def _variable(part: Part, variables: Variables) -> Text:
     name = part.text
     if name.isdigit():
-        if variables.arguments is None or name == "0":
+        if name == "0":
+            found = variables.single.get(name)
+        elif variables.arguments is None:
             found = None
         else:
             arguments = variables.arguments
             found = arguments[int(name) - 1] if int(name) <= len(arguments) else Text("")
     elif name == "#" and not part.op:
         return NOT_KNOWN if variables.arguments is None else Text(str(len(variables.arguments)))
-    elif name in ("@", "*") and not part.op and variables.arguments is not None:
+    elif name in ("@", "*") and not part.op and variables.arguments is not None and not _separates(variables):
         return Text(" ".join(argument.text for argument in variables.arguments))
     else:
         found = variables.single.get(name)
@@ -188,6 +230,8 @@ def _variable(part: Part, variables: Variables) -> Text:
         return NOT_KNOWN
     if not part.op:
         return found
+    if name == "0" and part.op == "%/*":
+        return _folder(variables)
     operation = _OPERATION.fullmatch(part.op)
     if operation is None:
         return NOT_KNOWN
@@ -208,10 +252,15 @@ def _variable(part: Part, variables: Variables) -> Text:
 def matches(text: Text, pattern: Word, variables: Variables) -> bool | None:
     """Whether a pattern of a case takes a text; None where that is not known."""
     glob = one(pattern, variables)
-    if not text.known or not glob.known:
+    if not text.known or not glob.known or (variables.any_case and glob.text.lower() != glob.text.upper()):
         return True if pattern.plain == "*" else None
-    quoted = any(part.quoted or part.kind != "text" for part in pattern.parts)
-    return text.text == glob.text if quoted else fnmatchcase(text.text, glob.text)
+    source = ""
+    for part in pattern.parts:
+        said = _part(part, variables).text
+        if not part.quoted and ("[" in said or "\\" in said):
+            return None  # sets of characters are not the same in every shell
+        source += re.sub(r"([*?[])", r"[\1]", said) if part.quoted else said
+    return fnmatchcase(text.text, source)
 
 
 def varied(text: Text) -> Text:

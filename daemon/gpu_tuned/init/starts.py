@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gpu_tuned.init.model import Doubt, Kind
-from gpu_tuned.init.places import BOOT_TARGETS, OWN_UNITS, SLEEP_TARGETS, UNIT_PATHS
+from gpu_tuned.init.places import BOOT_TARGETS, NOT_BY_ITSELF, OWN_UNITS, SLEEP_TARGETS, UNIT_PATHS
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.units import Unit, entries
 
@@ -24,6 +25,13 @@ class Start:
     doubt: Doubt | None
     links: tuple[str, ...] = ()
     timer: str = ""
+
+
+def _prefixes(name: str) -> list[str]:
+    """Folders of drop-ins for all units whose names begin alike: `gpu-.service.d` is also for gpu-limit.service."""
+    stem, _, kind = name.rpartition(".")
+    parts = stem.split("-")
+    return [f"{'-'.join(parts[:count])}-.{kind}.d" for count in range(1, len(parts))]
 
 
 @dataclass(slots=True)
@@ -58,7 +66,7 @@ class Units:
             break
         kind = name.rpartition(".")[2]
         drop_ins: dict[str, str] = {}
-        for folder in dict.fromkeys((f"{kind}.d", f"{template}.d", f"{name}.d")):
+        for folder in dict.fromkeys((f"{kind}.d", *_prefixes(name), f"{template}.d", f"{name}.d")):
             for path in reversed(UNIT_PATHS):
                 for file in self.files.names(f"{path}/{folder}"):
                     if file.endswith(".conf"):
@@ -70,6 +78,10 @@ class Units:
                 unit.entries += entries(text, where)
                 unit.drop_ins.append(where)
         return unit if unit.file or unit.drop_ins else None
+
+    def masked(self, name: str) -> bool:
+        """Whether a unit of this name is a link to /dev/null, or empty."""
+        return any(self.files.there(f"{path}/{name}") for path in UNIT_PATHS) and self.load(name) is None
 
     def names(self, folder: str) -> list[str]:
         if folder not in self._folders:
@@ -108,6 +120,7 @@ class Units:
         sleeping = Doubt(Kind.HOOK, "systemd starts it before or after a sleep")
         self._pull(set(SLEEP_TARGETS), sleeping, found)
         self._pull_timers(found)
+        self._pull_by_others(found)
         return {name: start for name, start in found.items() if name.endswith(SERVICE)}
 
     def _pull(self, owners: set[str], doubt: Doubt | None, found: dict[str, Start]) -> None:
@@ -127,6 +140,21 @@ class Units:
                     found[name] = Start(name, doubt, self.links(name))
                 todo.append(name)
 
+    def _pull_by_others(self, found: dict[str, Start]) -> None:
+        """What something else than a boot pulls in: a device, a target that a person chooses, a unit that fails."""
+        owners = {f.rpartition(".")[0] for path in UNIT_PATHS for f in self.names(path) if f.endswith(FOLDERS)}
+        for owner in sorted(owners - NOT_BY_ITSELF):
+            if owner.endswith((".target", ".device")) or self.load(owner) is None or owner in found:
+                self._hook([name for name, _ in self.linked(owner)], f"{owner} pulls it in", found)
+        for start in list(found.values()):
+            if (unit := self.load(start.name)) is not None and start.doubt is None:
+                self._hook(unit.names("OnFailure", "OnSuccess"), f"it starts where {start.name} fails or ends", found)
+
+    def _hook(self, names: Iterable[str], why: str, found: dict[str, Start]) -> None:
+        for name in names:
+            if name not in found and self.load(name) is not None:
+                found[name] = Start(name, Doubt(Kind.HOOK, why), self.links(name))
+
     def _pull_timers(self, found: dict[str, Start]) -> None:
         for name in [name for name in found if name.endswith((".timer", ".path", ".socket"))]:
             unit = self.load(name)
@@ -138,6 +166,8 @@ class Units:
             doubt: Doubt | None
             if kind != "timer":
                 doubt = Doubt(Kind.HOOK, f"{name} starts it when something happens")
+            elif any(e.key.startswith(("Condition", "Assert")) and e.value for e in unit.entries):
+                doubt = Doubt(Kind.BRANCH, f"a condition of {name} decides whether it runs")
             elif unit.last("OnCalendar") or not (unit.last("OnBootSec") or unit.last("OnStartupSec")):
                 doubt = Doubt(Kind.TIMER, f"{name} decides when it runs")
             else:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 LONGEST = 8192
 _AT = re.compile(r"\s*@(\w+)\s+(.*)$")
 _FIELDS = re.compile(r"\s*(?:[0-9*][\w*/,-]*\s+)(?:[\w*/,-]+\s+){4}(.*)$")
+_WANTS = re.compile(r"ENV\{SYSTEMD_WANTS\}\s*\+?=\s*\"([^\"]*)\"")
 _RUN = re.compile(r"RUN(?:\{\w+\})?\s*\+?=\s*\"([^\"]*)\"")
 
 
@@ -52,6 +53,14 @@ def udev_commands(text: str) -> Iterator[tuple[int, str]]:
         if not row.lstrip().startswith("#") and len(row) <= LONGEST:
             for found in _RUN.finditer(row):
                 yield number, found[1]
+
+
+def udev_wants(text: str) -> Iterator[str]:
+    """The units that udev's rules start."""
+    for row in text.split("\n"):
+        if not row.lstrip().startswith("#") and len(row) <= LONGEST:
+            for found in _WANTS.finditer(row):
+                yield from found[1].split()
 
 
 def desktop_commands(text: str) -> Iterator[tuple[int, str]]:

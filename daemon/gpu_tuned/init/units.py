@@ -20,6 +20,15 @@ CONFINING = (
 OFF = frozenset({"", "no", "false", "0", "off", "auto"})
 LONGEST = 8192
 """Characters of one line that are looked into."""
+_SECTIONS = (
+    (re.compile(r"Exec\w+|\w*Environment(?:File)?|Type|User|DynamicUser|RemainAfterExit|Standard\w+"), "Service"),
+    (
+        re.compile(r"Wants|Requires|Requisite|BindsTo|PartOf|Upholds|On(?:Failure|Success)|(?:Condition|Assert)\w+"),
+        "Unit",
+    ),
+    (re.compile(r"On(?:BootSec|StartupSec|Calendar|UnitActiveSec|ActiveSec|UnitInactiveSec)"), "Timer"),
+)
+"""Keys and the section in which they mean something."""
 _LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
 _SIGNS = re.compile(r"[-+@:!|]*")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
@@ -99,8 +108,14 @@ def entries(text: str, file: str) -> Iterator[Entry]:
         kept, first, start = "", start, 0
         if code.strip().startswith("["):
             section = code.strip().strip("[]")
-        elif (found := _LINE.fullmatch(code)) and len(code) <= LONGEST:
+        elif (found := _LINE.fullmatch(code)) and len(code) <= LONGEST and _belongs(found[1], section):
             yield Entry(section, found[1], found[2].strip(), file, first, number)
+
+
+def _belongs(key: str, section: str) -> bool:
+    """systemd passes over a key in a section that is not its own."""
+    wanted = next((own for keys, own in _SECTIONS if keys.fullmatch(key)), section)
+    return wanted == section
 
 
 def environment(unit: Unit, file_text: Mapping[str, str | None]) -> dict[str, Text]:

@@ -1,0 +1,81 @@
+"""Why a unit that a boot starts may not run its commands, or not as root on the host's own files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gpu_tuned.init import shell_tests
+from gpu_tuned.init.model import Doubt, Kind
+from gpu_tuned.init.places import EVERYWHERE
+from gpu_tuned.init.rooted import Rooted
+from gpu_tuned.init.starts import Units
+from gpu_tuned.init.units import CONFINING, OFF, Unit
+
+_GONE = Doubt(Kind.NOT_STARTED, "its unit lies in /run, which is empty after a boot")
+_OUTPUT = re.compile(r"(file|append|truncate):(/.*)")
+
+
+def doubt_of(unit: Unit, units: Units) -> Doubt | None:
+    """The first reason; None where nothing speaks against it."""
+    return next(_doubts(unit, units), None)
+
+
+def _doubts(unit: Unit, units: Units) -> Iterator[Doubt]:
+    if unit.file.startswith("/run/"):
+        yield _GONE
+    yield from _refused(unit)
+    yield from conditions(unit)
+    yield from _confined(unit)
+    yield from _without_files(unit, units.files)
+    for name in sorted(unit.names("Requires", "BindsTo", "Requisite")):
+        if units.masked(name):
+            yield Doubt(Kind.NOT_STARTED, f"it needs {name}, which is masked")
+
+
+def _refused(unit: Unit) -> Iterator[Doubt]:
+    kind = unit.last("Type") or "simple"
+    started = len(unit.listed("ExecStart"))
+    if unit.file and kind != "oneshot" and started > 1:
+        yield Doubt(Kind.NOT_STARTED, f"systemd refuses it: more than one ExecStart= needs Type=oneshot, not {kind}")
+    if (
+        unit.file
+        and not started
+        and not (unit.listed("ExecStop") and unit.last("RemainAfterExit").lower() not in OFF)
+    ):
+        yield Doubt(Kind.NOT_STARTED, "systemd refuses it: it has no ExecStart= in its section [Service]")
+
+
+def conditions(unit: Unit) -> Iterator[Doubt]:
+    """Condition...= and Assert...=, but for the driver's own files: without these nothing is set in any case."""
+    for entry in unit.entries:
+        if not entry.key.startswith(("Condition", "Assert")) or not entry.value:
+            continue
+        looks = entry.key.endswith(("PathExists", "FileIsExecutable", "PathIsDirectory"))
+        if not (looks and shell_tests.PRESENT.fullmatch(entry.value)):
+            yield Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of {unit.name} decides whether it runs")
+
+
+def _confined(unit: Unit) -> Iterator[Doubt]:
+    for entry in unit.entries:
+        if entry.section == "Service" and entry.key in CONFINING and entry.value.lower() not in OFF:
+            yield Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit may keep it from the GPU")
+
+
+def _without_files(unit: Unit, files: Rooted) -> Iterator[Doubt]:
+    """Files and folders that have to be there for systemd to start it at all."""
+    for path in unit.values("EnvironmentFile"):
+        if path.startswith("/") and "%" not in path and not re.search(r"[*?\[]", path) and files.text(path) is None:
+            yield Doubt(Kind.BRANCH, f"EnvironmentFile={path} is not there, and the unit fails without it")
+    folder = unit.last("WorkingDirectory")
+    if folder.startswith("/") and not _folder(folder, files):
+        yield Doubt(Kind.BRANCH, f"WorkingDirectory={folder} is not there, and the unit fails without it")
+    for key in ("StandardInput", "StandardOutput", "StandardError"):
+        found = _OUTPUT.fullmatch(unit.last(key))
+        if found and not _folder(found[2].rpartition("/")[0], files):
+            yield Doubt(Kind.BRANCH, f"{key}= writes where no folder is, and the unit fails")
+
+
+def _folder(path: str, files: Rooted) -> bool:
+    where = files.resolve(path)
+    return "%" in path or path.rstrip("/") in EVERYWHERE or (where is not None and files.is_folder(where))
