@@ -48,8 +48,8 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """A process that has the GPU open. `kind`: "compute", "graphics" or "mps". `memory_mib`: None where the driver does
-    not say (a container's, for one)."""
+    """A process that has the GPU open. `kind`: "compute", "graphics" or "mps". `memory_mib`: None where the driver
+    does not say (a container's, for one)."""
 
     pid: int
     kind: str
