@@ -18,6 +18,7 @@ def setting(name: str, value: Any, **changed: Any) -> dict[str, Any]:
         "reason": None,
         "message": None,
         "in_order": True,
+        "fits": None,
         "original": None,
         "original_assumed": False,
         "original_late": False,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gpu_tuned.core.model import ClockLock, Setting, Telemetry
+from gpu_tuned.ctl.render.full import state_words
 from tests.loop.stage import CAP, Stage, policy
 
 LOCK = policy("persistence_mode = true", "gpu_clock_mhz = { max = 1500 }")
@@ -103,22 +104,29 @@ def test_a_fault_that_is_over_is_over_within_two_looks() -> None:
     assert told(stage, "fault_began") == told(stage, "fault_ended") == 1
 
 
+def shown_as(row: Any) -> str:
+    return state_words(row, 0.0)
+
+
 def test_of_a_watched_lock_the_clocks_under_load_say_whether_it_is_in_force() -> None:
     stage = Stage(policy("gpu_clock_mhz = { max = 1500 }", daemon='mode = "observe"'))
     stage.turn(6)
     row = stage.row("gpu_clock_mhz")
     assert (row["state"], row["in_order"], row["message"][:10]) == ("watched", False, "not known:")
+    assert (row["fits"], shown_as(row)) == (None, "unknown")
     assert (stage.exit_code, told(stage, "lock_suspect")) == (1, 0)
     stage.gpu.telemetry = working(1980)
     stage.turn(6)
     row = stage.row("gpu_clock_mhz")
     assert (row["state"], row["in_order"], row["message"][:13]) == ("watched", False, "not in force:")
+    assert (row["fits"], shown_as(row)) == (False, "differs")
     assert told(stage, "lock_suspect") == 1
     assert lock_writes(stage) == 0
     stage.gpu.telemetry = working(1500)
     stage.turn(20)
     row = stage.row("gpu_clock_mhz")
     assert (row["in_order"], row["message"], row["confirmed_at"] is None) == (True, None, False)
+    assert (row["fits"], shown_as(row)) == (True, "watched")
 
 
 def test_a_watched_lock_is_not_known_any_more_when_something_beside_it_was_lost() -> None:

@@ -93,6 +93,7 @@ def setting_row(setting: Setting, track: Track, state: GpuState, *, short: bool)
         "reason": wish.reason if wish else None,
         "message": (track.message or _rounded(track, state)) if here else state.why,
         "in_order": track.in_order if here else wish is None or wanted_away(state, short=short),
+        "fits": track.fits if here and track.state is State.WATCHED else None,
         "original": wire(original.value) if original else None,
         "original_assumed": bool(original and original.assumed),
         "original_late": bool(original and original.late),

@@ -88,6 +88,8 @@ class Setting(TypedDict):
     reason: str | None
     message: str | None
     in_order: bool
+    # what is watched: whether it is as wished; null where that is not known, and where it is not watched
+    fits: bool | None
     # what was found at the first look of this driver initialisation
     original: object | None
     # the original is assumed rather than read

@@ -34,7 +34,12 @@ FAULTS = {
     "hw_power_brake": "power brake (supply)",
     "hw_slowdown": "hardware slowdown",
 }
-_ROOMY = ("held", "watched", "differs")  # short enough for ", required" beside them; for others a note says it
+_ROOMY = (
+    "held",
+    "watched",
+    "differs",
+    "unknown",
+)  # short enough for ", required" beside them; for others a note says it
 _LOUD = {
     "contested": "bad",
     "refused": "bad",
@@ -164,12 +169,13 @@ def _cells(setting: Setting, now: float) -> list[str]:
 
 def state_words(setting: Setting, now: float) -> str:
     """The state of a setting, with what qualifies it: "held, required", "confirmed 14:02". A watched setting
-    that is not as wished "differs": that it is only watched, the mode or a note says."""
+    that is not as wished "differs", and is "unknown" where nobody can say: that it is only watched, the mode or a
+    note says."""
     state = str(setting["state"])
     if state == "requested" and setting["confirmed_at"]:
         state = f"confirmed {moment(setting['confirmed_at'], now)}"
     elif state == "watched" and not setting["in_order"]:
-        state = "differs"
+        state = "unknown" if setting.get("fits") is None else "differs"
     elif state in _LOUD and not setting["in_order"]:
         state = state.upper()
     return f"{state}, required" if setting["required"] and state in _ROOMY else state
