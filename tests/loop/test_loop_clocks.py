@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gpu_tuned.core.model import ClockLock, Setting, Telemetry
+from gpu_tuned.ctl.render.fleet import state_of
 from gpu_tuned.ctl.render.full import state_words
 from tests.loop.stage import CAP, Stage, policy
 
@@ -108,18 +109,23 @@ def shown_as(row: Any) -> str:
     return state_words(row, 0.0)
 
 
+def among_many(stage: Stage) -> str:
+    gpu: Any = stage.gpu_row()
+    return state_of(gpu)[0]
+
+
 def test_of_a_watched_lock_the_clocks_under_load_say_whether_it_is_in_force() -> None:
     stage = Stage(policy("gpu_clock_mhz = { max = 1500 }", daemon='mode = "observe"'))
     stage.turn(6)
     row = stage.row("gpu_clock_mhz")
     assert (row["state"], row["in_order"], row["message"][:10]) == ("watched", False, "not known:")
-    assert (row["fits"], shown_as(row)) == (None, "unknown")
+    assert (row["fits"], shown_as(row), among_many(stage)) == (None, "unknown", "UNKNOWN")
     assert (stage.exit_code, told(stage, "lock_suspect")) == (1, 0)
     stage.gpu.telemetry = working(1980)
     stage.turn(6)
     row = stage.row("gpu_clock_mhz")
     assert (row["state"], row["in_order"], row["message"][:13]) == ("watched", False, "not in force:")
-    assert (row["fits"], shown_as(row)) == (False, "differs")
+    assert (row["fits"], shown_as(row), among_many(stage)) == (False, "differs", "DIFFERS")
     assert told(stage, "lock_suspect") == 1
     assert lock_writes(stage) == 0
     stage.gpu.telemetry = working(1500)

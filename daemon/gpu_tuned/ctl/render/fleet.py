@@ -127,12 +127,13 @@ def state_of(gpu: Gpu) -> tuple[str, str]:
     if gpu["state"] != "ok":
         style = "" if gpu["in_order"] else "bad" if gpu["state"] in verdict.GPU_TROUBLE else "warn"
         return gpu["state"] if gpu["in_order"] else gpu["state"].upper(), style
-    states = [s["state"] for s in gpu["settings"] if not s["in_order"]]
+    wrong = [setting for setting in gpu["settings"] if not setting["in_order"]]
+    states = [setting["state"] for setting in wrong]
     for state in ("contested", "refused", "absent", "drifted", "waiting", "restored"):
         if state in states:
             return state.upper(), "bad" if state in ("contested", "refused") else "warn"
     if not gpu["in_order"]:
-        return "DIFFERS", "warn"
+        return "UNKNOWN" if all(setting.get("fits") is None for setting in wrong) else "DIFFERS", "warn"
     fault = gpu["throttle"]["fault"]
     if fault:
         return ("HOT" if fault["reason"] in verdict.HEAT else "FAULT"), "bad"
