@@ -84,7 +84,7 @@ def hold(options: argparse.Namespace) -> int:
         server.close()
         lasting.close()
         say.close()
-    return life.leave()
+    return life.leave(loop)
 
 
 def _claim(lock: WriterLock, options: argparse.Namespace) -> str | None:

@@ -70,6 +70,7 @@ def policy_problems(path: str) -> tuple[list[str], str | None]:
     held against the boards (None where it was, or it has none)."""
     from gpu_tuned.composition import policy_at
     from gpu_tuned.core.errors import DriverError, PolicyError
+    from gpu_tuned.core.model import Setting
 
     files = policy_at(path)
     try:
@@ -82,6 +83,8 @@ def policy_problems(path: str) -> tuple[list[str], str | None]:
         return list(error.problems), None
     except DriverError as error:
         return [], str(error)
+    if policy.asks_for_original(Setting.POWER_LIMIT):
+        return [], 'what "original" is, the daemon knows alone: gpu-tunedctl plan'
     return [], document["driver"]["message"]
 
 

@@ -181,6 +181,18 @@ def test_check_plan_and_reload_say_the_same_of_a_budget(nvsim):
         assert all(gpu["power_limit_w"] == 450 for gpu in host.show()["gpus"])
 
 
+def test_check_judges_no_budget_by_an_original_that_it_does_not_know(nvsim):
+    """Found at 700 W, lowered to 450 since: only the daemon knows what "original" is."""
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("persistence_mode = true\npower_limit_w = 450")).ready() as daemon:
+        daemon.turns(1)
+        daemon.config.write_text(FAST + "[host]\ngpu_power_budget_w = 500\n" + rule('power_limit_w = "original"'))
+        done = daemon.ctl("check", str(daemon.config))
+        assert done.returncode == 0
+        assert "the power budget was not judged" in done.stderr
+        assert daemon.ctl("reload", check=False).returncode == 2
+
+
 def test_check_says_that_no_board_could_be_looked_at(nvsim):
     host = nvsim("h200")
     with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:

@@ -44,6 +44,22 @@ def test_on_stop_restore_puts_back_exactly_what_was_found(host):
         assert host.gpu()["gpu_clock_mhz"] is None
 
 
+def test_a_stop_that_could_not_put_everything_back_says_so_with_its_exit_code(host):
+    with Daemon(host, RESTORING).ready() as daemon:
+        host.answer("nvmlDeviceSetPowerManagementLimit", 4)
+        assert daemon.stop() == 5
+        assert "1 failed" in daemon.said
+    host.answer("nvmlDeviceSetPowerManagementLimit", "none")
+    with Daemon(host, RESTORING).ready() as daemon:
+        host.run("hang", "nvmlDeviceSetPowerManagementLimit", "20")
+        assert daemon.stop() == 5
+        assert "did not put everything back" in daemon.said
+    host.run("hang", "nvmlDeviceSetPowerManagementLimit", "0")
+    with Daemon(host, RESTORING).ready() as daemon:
+        assert daemon.stop() == 0
+    assert limit_w(host) == 600
+
+
 def test_restore_after_a_crash_and_ten_restarts(host):
     for turn in range(10):
         with Daemon(host, RESTORING.replace("500", str(500 + turn))).ready() as daemon:

@@ -92,6 +92,23 @@ def test_seconds_under_our_cap_stay_ours_over_a_change_of_policy_and_a_restart()
     assert caps(stage)["limit", "board"] == pytest.approx(0, abs=1.1)
 
 
+def test_a_kill_leaves_seconds_with_whoever_limited_then() -> None:
+    """A BMC takes over from our cap at one of the looks between two readings of the counters."""
+    stage = Stage(CAP).turn(2)
+    for limit_mw, turns in ((450_000, 9), (350_000, 8)):
+        stage.gpu.telemetry = working(1500, power_mw=limit_mw, enforced_limit_mw=limit_mw, reasons=0x4)
+        for _ in range(turns):
+            stage.gpu.counters_ns[74] += 2 * S
+            stage.turn()
+    before = caps(stage)
+    assert before["limit", "other"] == pytest.approx(15, abs=2)
+    stage.start()
+    stage.turn()
+    after = caps(stage)
+    for whose, seconds in before.items():
+        assert after[whose] == pytest.approx(seconds, abs=3), (whose, before, after)
+
+
 def test_a_fault_that_is_over_is_over_within_two_looks() -> None:
     stage = Stage(CAP).turn(3)
     stage.gpu.telemetry = working(900, reasons=0x48)

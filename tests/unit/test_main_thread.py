@@ -23,6 +23,7 @@ class FakeLoop:
 
     settled = True
     in_turn_since_s: float | None = None
+    owes_restore = False
 
     def __init__(self, at_run: Callable[[], None] = lambda: None) -> None:
         self.stopped = threading.Event()
@@ -114,6 +115,7 @@ def test_a_reload_and_a_stop_right_behind_it_are_both_heard(life: Life) -> None:
     assert lived_s(life, loop) < SOON_S / 2
     assert loop.stopped.is_set()
     assert loop.reloads == 1
+    assert life.leave(loop) == 0  # type: ignore[arg-type]
 
 
 class Told(NoService):
@@ -157,8 +159,8 @@ def test_the_last_word_of_a_hanging_driver_waits_for_no_reader() -> None:
             except BlockingIOError:
                 break
     os.set_blocking(write, True)
-    child = "from gpu_tuned.loop.main_thread import Life; Life().leave()"
+    child = "from gpu_tuned.loop.main_thread import Life; Life().leave(type('Loop', (), {'owes_restore': True}))"
     ended = subprocess.run([sys.executable, "-c", child], stderr=write, timeout=20)
-    assert ended.returncode == 0
+    assert ended.returncode == 5, "what was to be put back was not"
     os.close(read)
     os.close(write)

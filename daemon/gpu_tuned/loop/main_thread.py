@@ -23,6 +23,8 @@ UNANSWERED_S = 600.0
 hang would mean a new process every minute, and in the end, by the start limit, none at all."""
 SILENT_S = 5.0
 """A turn that takes longer hangs in the driver, and the service's status line is of before."""
+NOT_RESTORED_STATUS = 5
+"""What it ends with where it was to put everything back at its end, and could not: trouble of the driver or a GPU."""
 LATE_DRIVER_STATUS = 75
 """What the daemon ends with to be started again; gpu-tuned.service names it in RestartForceExitStatus=."""
 
@@ -62,15 +64,17 @@ class Life:
         threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
         self._wait(loop, service, late, managed=managed)
 
-    def leave(self) -> int:
+    def leave(self, loop: Loop) -> int:
         """After `run`: the exit status; or, where a driver call hangs, the end. Raises what ended the loop."""
+        code = NOT_RESTORED_STATUS if loop.owes_restore else self._code
         if not self._ended:
-            _note("the driver does not answer; ending all the same")
+            owed = ', and on_stop = "restore" did not put everything back' if loop.owes_restore else ""
+            _note(f"the driver does not answer in time; ending all the same{owed}")
             # The loop thread sits in a C call that cannot be interrupted; a normal exit would wait for it.
-            os._exit(self._code)
+            os._exit(code)
         if self._failure is not None:
             raise self._failure
-        return self._code
+        return code
 
     def _run_loop(self, loop: Loop) -> None:
         try:

@@ -129,6 +129,10 @@ class Reconciler:
             return ()
         said = []
         capping = capping_of(state, seen.telemetry, seen.readings.get(Setting.POWER_LIMIT))
+        if seen.counters_ns is not None and (
+            throttle.another_limits or capping.limiter is not throttle.capping.limiter
+        ):
+            self._inventory.unsaved = True  # a run that began with what was saved before would count it otherwise
         at_s = self._clock.monotonic()
         for change in throttle.observe(at_s, seen.telemetry.reasons, seen.counters_ns, capping):
             kind = EventKind.FAULT_BEGAN if change.began else EventKind.FAULT_ENDED
@@ -154,7 +158,7 @@ class Reconciler:
         """What a power cap is from now on: a decision or a write may have made it ours."""
         throttle = self.throttles.get(state.gpu.uuid)
         if throttle is not None:
-            throttle.capping = capping_of(state, state.telemetry, None)
+            throttle.limited_by(capping_of(state, state.telemetry, None))
 
     def _saved(self, state: GpuState, first: list[Setting], due: list[Setting]) -> list[Setting]:
         """Save before the first write of these settings; which of `due` may then be written. A required one always:

@@ -41,6 +41,7 @@ class Loop:
         self._clock = world.clock
         self._wake = threading.Event()
         self._stopping = self._reloading = self._restore_at_stop = False
+        self._all_put_back = False
         self._heard: deque[DriverEvent] = deque(maxlen=256)
         self._asleep_s = self._offset_s()
         self._first: Callable[[], None] | None = None
@@ -68,6 +69,16 @@ class Loop:
         """`restore`: where the policy says on_stop = "restore", this stop is one that restores."""
         self._stopping, self._restore_at_stop = True, restore
         self._wake.set()
+
+    @property
+    def owes_restore(self) -> bool:
+        """Whether this run was to end with everything put back to what was found, and that is not so (yet)."""
+        return self._restore_at_stop and self._restores and not self._all_put_back
+
+    @property
+    def _restores(self) -> bool:
+        policy = self.supervisor.in_force.policy
+        return policy is not None and policy.daemon.on_stop is OnStop.RESTORE and not self.supervisor.observing
 
     # From the loop thread.
 
@@ -164,17 +175,16 @@ class Loop:
         self._wake.clear()
 
     def _finish(self) -> None:
-        policy = self.supervisor.in_force.policy
-        wished = policy is not None and policy.daemon.on_stop is OnStop.RESTORE and not self.supervisor.observing
         what = "every setting stays on the GPUs"
-        if wished and self._restore_at_stop:
+        if self.owes_restore:
             self._world.service.stopping("putting back what was found")
             done, failed = self.supervisor.restore(
                 list(self.supervisor.inventory.states.values()), GPU_SETTINGS, host_too=True
             )
             what = f"{counted(len(done), 'setting')} put back to what was found, {len(failed)} failed"
+            self._all_put_back = not failed
         else:
-            if wished:
+            if self._restores:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
             self._world.service.stopping("settings stay on the GPUs")
             self.supervisor.reconciler.settle()

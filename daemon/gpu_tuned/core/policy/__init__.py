@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from gpu_tuned.core.model import GPU_SETTINGS, Gpu, Setting
-from gpu_tuned.core.wish import Match, MatchBy, Origin, Wish
+from gpu_tuned.core.wish import Match, MatchBy, Origin, Symbol, Wish
 
 
 class Mode(str, Enum):
@@ -102,6 +102,11 @@ class Policy:
     def names(self, gpu: Gpu) -> bool:
         """Whether a rule names this very GPU, by UUID or PCI address: then it must be here."""
         return any(rule.match.by is not MatchBy.NAME and rule.match.matches(gpu) for rule in self.rules)
+
+    def asks_for_original(self, setting: Setting) -> bool:
+        """Whether some rule wishes for what was found at first, which only the daemon in charge knows."""
+        wishes = (wish for rule in self.rules for wish in rule.wishes)
+        return any(wish.setting is setting and wish.target is Symbol.ORIGINAL for wish in wishes)
 
     def accepted_for(self, gpu: Gpu) -> frozenset[str]:
         """Ids of advice that is silenced for one GPU: the host's and those of every rule that speaks of it."""

@@ -32,8 +32,11 @@ class Throttle:
         self._pairs = tuple((meter, self._watches.get(meter.reason)) for meter in self._meters)
         self._max_gap_s = max_gap_s
         self._sampled_at_s: float | None = None
+        self.another_limits = False
+        """Whether a limiter took over since the counters were read: whose the seconds before are, only this run knows
+        until they are read again."""
         self.capping = BOARDS_OWN
-        """What a power cap is from the last look on. Set it where a write of ours has changed that."""
+        """What a power cap is from the last look on."""
 
     def observe(
         self,
@@ -67,8 +70,16 @@ class Throttle:
                 if watch.episode is not None and not was_on:
                     changes += self._settle_general(watch.reason, at_s)
                 changes += [change] if change is not None else []
+        self.another_limits = counters_ns is None and (
+            self.another_limits or capping.limiter is not self.capping.limiter
+        )
         self.capping = capping
         return tuple(changes)
+
+    def limited_by(self, capping: Capping) -> None:
+        """What a power cap is from now on: a decision or a write of ours has changed it."""
+        self.another_limits |= capping.limiter is not self.capping.limiter
+        self.capping = capping
 
     def rebase(self) -> None:
         """Forget the counters' last values and the last sample: the next look starts anew.
@@ -96,8 +107,8 @@ class Throttle:
 
     @property
     def counters_due(self) -> bool:
-        """Whether the counters should be read at the next look, out of turn: a fault is on."""
-        return self.fault is not None
+        """Whether the counters should be read at the next look, out of turn: a fault is on, or another limits now."""
+        return self.fault is not None or self.another_limits
 
     def report(self, at_s: float) -> list[ReasonRow]:
         """The rows of `throttle.reasons`, seconds to the millisecond. A power cap has a row for each limiter that it
