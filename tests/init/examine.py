@@ -98,7 +98,9 @@ class Examiner:
         """What it makes of the files alone, while the boards have their defaults and nothing keeps them there: a
         witness that knows nothing."""
         layout = verdict.layout
-        now = [{**factory(model(board)), "persistence_mode": False} for board in layout.boards]
+        now: list[Mapping[str, object]] = [
+            {**factory(model(board)), "persistence_mode": False} for board in layout.boards
+        ]
         answer = self.subject.ask(layout, now)
         verdict.wrong += [f"by the text: {why}" for why in judge.wrong(layout, real, answer.taken)]
         verdict.contested += [f"by the text: {why}" for why in judge.contested(layout, real, answer.held, now)]
