@@ -8,12 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tests.init.endings import Endings
+from tests.init.everyday import Everyday
 from tests.init.ordinary import Ordinary
 from tests.init.strange import Strange
 from tests.init.words import Scope
 
 
-class Script(Ordinary, Strange, Endings):
+class Script(Ordinary, Strange, Endings, Everyday):
     """Makes the text of one script for one layout."""
 
     def text(self, statements: int) -> str:
@@ -48,6 +49,10 @@ class Script(Ordinary, Strange, Endings):
             (2, self.here_document),
             (1, self.nested_shell),
             (1, self.group),
+            (4, self.as_root),
+            (2, self.logged),
+            (3, self.defaults),
+            (2, self.tool),
         ]
         deep: list[tuple[int, Callable[[Scope], list[str]]]] = [
             (6, self.condition),
@@ -79,6 +84,9 @@ class Script(Ordinary, Strange, Endings):
             (1, self.other_script),
             (1, self.guarded),
             (3, self.ends_early),
+            (2, self.table),
+            (2, self.beside),
+            (2, self.structured),
             (2, self.watches),
             (1, self.at_its_end),
             (1, self.redirected),

@@ -53,7 +53,7 @@ def prior(rng: random.Random, layout: Layout) -> dict[str, object]:
 
 def script(rng: random.Random, layout: Layout, path: str, statements: int | None = None) -> str:
     """A script at `path`; returns the path."""
-    made = Script(rng, layout, bash=rng.random() < 0.65)
+    made = Script(rng, layout, bash=rng.random() < 0.65, folder=path.rpartition("/")[0])
     layout.files[path] = made.text(statements or rng.randint(1, 6))
     layout.modes[path] = 0o755
     return path
@@ -172,7 +172,7 @@ def hello(layout: Layout) -> None:
 
 
 def rc_local(rng: random.Random, layout: Layout) -> None:
-    maker = Script(rng, layout, bash=rng.random() < 0.5)
+    maker = Script(rng, layout, bash=rng.random() < 0.5, folder="/etc")
     text = maker.text(rng.randint(1, 5))
     if rng.random() < 0.3:
         text += "exit 0\n"

@@ -202,6 +202,8 @@ class Sandbox:
         program = shutil.which(words[0], path=str(self.root / "usr/bin")) or words[0]
         env = {"PATH": f"{self.root}/usr/bin:{self.root}/usr/local/bin:{self.root}/usr/local/sbin"}
         env |= {**variables, **{name: self.inside(text) for name, text in step.env.items()}}
+        while select.select([self.listener], [], [], 0)[0]:
+            self.listener.accept()[0].close()  # of a program that was killed before it got its answer
         null = [(os.POSIX_SPAWN_OPEN, fd, "/dev/null", os.O_RDWR, 0) for fd in (0, 1, 2)]
         os.chdir(self.root / "tmp")
         try:

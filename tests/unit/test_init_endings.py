@@ -42,6 +42,18 @@ BEHIND = {
         "nvidia-smi -pl 200\nf() { pgrep x && return; exit; }\nf\nnvidia-smi -pl 300",
         None,
     ),
+    "a script of its own may end before its loop is left": (
+        "bash -c 'while nvidia-smi -pl 200; do pgrep x && exit 1; sleep 5; done' || nvidia-smi -pl 300",
+        None,
+    ),
+    "... and so may one that another command follows": (
+        "bash -c 'while nvidia-smi -pl 200; do pgrep x && exit 1; sleep 5; done'\nnvidia-smi -pl 300",
+        None,
+    ),
+    "a function may return before its loop is left": (
+        "f() { while nvidia-smi -pl 200; do pgrep x && return; sleep 5; done; }\nf\nnvidia-smi -pl 300",
+        None,
+    ),
     "it is tried until it succeeds": (
         "while true; do nvidia-smi -pm 1 && break; sleep 1; done\nnvidia-smi -pl 300",
         300,
@@ -68,6 +80,11 @@ ENDS = [
     "kill -9 0",
     "trap 'exit 1' ERR\npgrep x",
     "set -e\ntrue && false",
+    "set -e\npgrep x && false",
+    "set -e\npgrep x || false",
+    "set -u\nX=1\nunset X\necho $X",
+    "set -u\npgrep x && X=1\necho $X",
+    "/opt/none.sh || exit 1",
     "set -e\n(false; true)",
     "set -e\nf() { false && true; }\nf",
     "set -e\npgrep x & wait $!",
@@ -152,6 +169,12 @@ RUN = [
     "W=300\nexport W=200 V=$W\nnvidia-smi -pl $V",
     "A=300 B=$A\nnvidia-smi -pl $B",
 ]
+MAY_STAY = [
+    "set -e\npgrep x && false\nnvidia-smi -pl 300",
+    "nvidia-smi -lgc 0,1500 && exit 0\nnvidia-smi -pl 300",
+    "set -e\nnvidia-smi -lgc 0,1500\nnvidia-smi -pl 300",
+]
+"""Behind a limit of 200 W, and perhaps not come to."""
 SETS_AS_WELL = [
     "trap cleanup EXIT\ncleanup() { nvidia-smi -pl 200; }",
     "trap 'nvidia-smi -pl 200' ERR",
@@ -206,6 +229,18 @@ def test_a_call_that_the_shell_may_not_run_sets_nothing_for_certain(tmp_path: Pa
 @pytest.mark.parametrize("text", RUN)
 def test_a_call_that_the_shell_runs_every_time(tmp_path: Path, text: str) -> None:
     assert limit(tmp_path, text) == 300
+
+
+@pytest.mark.parametrize("text", MAY_STAY)
+def test_a_limit_that_may_stay_is_no_less_likely_than_the_one_that_follows(tmp_path: Path, text: str) -> None:
+    assert limit(tmp_path, f"nvidia-smi -pl 200\n{text}") is None
+
+
+def test_a_script_that_may_not_be_executed_fails_whatever_its_last_command(tmp_path: Path) -> None:
+    put(tmp_path, "/opt/part.sh", "#!/bin/sh\ntrue\n", 0o644)
+    assert limit(tmp_path, "/opt/part.sh && nvidia-smi -pl 300") is None
+    put(tmp_path, "/opt/part.sh", "#!/bin/sh\ntrue\n", 0o755)
+    assert limit(tmp_path, "/opt/part.sh && nvidia-smi -pl 300") == 300
 
 
 @pytest.mark.parametrize("text", SETS_AS_WELL)

@@ -46,7 +46,8 @@ SHELLS = _words("""
 """)
 
 IDLE = _words("""
-    : true echo printf sleep date logger sync umask nvidia-modprobe modprobe systemd-cat tee hostname exec
+    : true echo printf pwd jobs times sleep date logger sync umask nvidia-modprobe modprobe systemd-cat tee hostname
+    exec
 """)
 """They succeed, but for those of SURE, and set no GPU."""
 

@@ -13,6 +13,7 @@ from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Value,
 from gpu_tuned.init import verdict
 from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.model import Doubt, Effect, Kind
+from gpu_tuned.init.order import Order, last_words
 from gpu_tuned.init.verdict import Fit, Host, Misfit
 
 ORDER = (
@@ -25,8 +26,6 @@ ORDER = (
 )
 """Those that can be read come first: what they say of a script counts for those that cannot."""
 _KNOWN_TO_LEAVE = frozenset({Kind.UNSUPPORTED, Kind.SUBCOMMAND})
-_IN_ORDER = frozenset({Kind.BRANCH, Kind.LOOP, Kind.COMPUTED, Kind.GPU_UNKNOWN})
-"""Doubts about what a line does, and not about when."""
 _WATCHED = frozenset({Kind.CONTROLLER, Kind.TIMER, Kind.HOOK, Kind.RIVAL, Kind.PROGRAM})
 
 
@@ -55,9 +54,7 @@ class _Judge:
         self.doubted: set[tuple[str, str]] = set()  # (start, UUID) that the board spoke against
         self.holds: dict[int, set[str]] = {}
         self.accepted: Mapping[int, bool] = {e.number: self._accepted(e) for e in effects}
-        self.persistent = frozenset(
-            e.number for e in effects if e.setting is Setting.PERSISTENCE_MODE and e.gpus == ()
-        )
+        self.order = Order(host, effects, self.accepted)
         self.blanket = [
             e
             for e in effects
@@ -79,19 +76,6 @@ class _Judge:
         judged = verdict.fit(effect, board, self.host)
         return isinstance(judged, Fit) or judged.doubt.kind is Kind.HARMFUL
 
-    def _dead(self, effect: Effect) -> bool:
-        """A fallback for a command that every board takes never runs. One that sets something else than that command
-        is none: it says what happens when the driver is not ready."""
-        if effect.doubt:
-            return False
-        tried = [self.effects[number] for number in effect.unless]
-        for_it = all(one.setting is effect.setting and self._same_gpus(one, effect) for one in tried)
-        return bool(effect.unless) and for_it and all(self.accepted[number] for number in effect.unless)
-
-    def _same_gpus(self, one: Effect, other: Effect) -> bool:
-        boards = self.host.boards
-        return all(verdict.names(one.gpus, board) == verdict.names(other.gpus, board) for board in boards)
-
     def _doubt(self, effect: Effect) -> Doubt | None:
         if effect.doubt:
             return effect.doubt
@@ -110,7 +94,7 @@ class _Judge:
         mine = [e for e in mine if e.gpus is not None or not verdict.strangers(e.gpus, self.host)]
         certain: list[tuple[Effect, Fit]] = []
         rest: list[Effect] = []
-        dead = [effect for effect in mine if self._dead(effect)]
+        dead = [effect for effect in mine if self.order.dead(effect)]
         for effect in mine:
             if effect in dead:
                 self.holds.setdefault(effect.number, set()).add(uuid)
@@ -125,10 +109,10 @@ class _Judge:
             elif doubt is not None:
                 self.reasons.setdefault(effect.number, Misfit(doubt, self._instead(effect, judged, doubt, board)))
             rest.append(effect)
-        active = [e for e in rest if e.active and not self._overwritten(e, certain)]
+        active = [e for e in rest if e.active and not self.order.overwritten(e, certain)]
         active += [e for e in self.blanket if _covers(e, setting)]
         if certain:
-            why = self._left_half(certain) or self._fallen_back(certain, dead, board)
+            why = self.order.left_half(certain) or self.order.fallen_back(certain, dead, board)
             why = why or self._agreed(certain, active, board, setting)
             if why is None:
                 self._take(board, setting, certain)
@@ -139,47 +123,11 @@ class _Judge:
         if certain or active or any(effect.target is None or effect.undone for effect in rest):
             self.found.busy.add((uuid, setting))
 
-    def _left_half(self, certain: list[tuple[Effect, Fit]]) -> Doubt | None:
-        """Why an earlier value of the same start may stay: where a command between the two fails, the later one is
-        not set."""
-        for start in dict.fromkeys(effect.start for effect, _ in certain):
-            mine = [(effect, judged.value) for effect, judged in certain if effect.start == start]
-            last, value = mine[-1]
-            for effect, other in mine[:-1]:
-                if other != value and self._between(effect, last):
-                    return Doubt(Kind.BRANCH, f"`{effect.words}` stays where a command between the two fails")
-        return None
-
-    def _fallen_back(self, certain: list[tuple[Effect, Fit]], dead: list[Effect], board: Board) -> Doubt | None:
-        """Why a fallback counts after all: where it runs, the line that would have the last word does not."""
-        for effect in dead:
-            mine = [(other, judged.value) for other, judged in certain if other.start == effect.start]
-            judged = verdict.fit(effect, board, self.host) if effect.target is not None else None
-            same = bool(mine) and isinstance(judged, Fit) and judged.value == mine[-1][1]
-            if mine and not same and effect.unless & mine[-1][0].needs:
-                return Doubt(Kind.BRANCH, f"`{effect.words}` is set instead where the command before it fails")
-        return None
-
-    def _between(self, effect: Effect, last: Effect) -> bool:
-        """Whether something has to succeed after one command of a start for a later one to run. That persistence mode
-        is refused does not happen; an exception for some GPUs is meant to be one."""
-        there = [e for e in self.effects if (e.file, e.line, e.setting) == (last.file, last.line, last.setting)]
-        everywhere = all(any(verdict.names(e.gpus, board) for e in there) for board in self.host.boards)
-        meant = self.persistent if effect.gpus == () and not everywhere else frozenset()
-        return bool(last.needs - effect.needs - {effect.number} - meant or last.passed - effect.passed)
-
-    def _overwritten(self, effect: Effect, certain: list[tuple[Effect, Fit]]) -> bool:
-        """Whether a later line of the same start sets it in any case, whatever this one does."""
-        later = [other for other, _ in certain if other.start == effect.start and other.number > effect.number]
-        if not later or effect.unordered or (effect.doubt and effect.doubt.kind not in _IN_ORDER):
-            return False
-        return not later[-1].unordered and not self._between(effect, later[-1])
-
     def _agreed(
         self, certain: list[tuple[Effect, Fit]], active: list[Effect], board: Board, setting: Setting
     ) -> Doubt | None:
         """Why what is certain by itself is not so beside the rest; None where it is."""
-        values = self._values(certain)
+        values = last_words(certain)
         if len(values) > 1:
             return Doubt(
                 Kind.CONFLICT, f"{' and '.join(map(text, values))} are both set, and which one is last is not known"
@@ -206,15 +154,6 @@ class _Judge:
         it may have the unit's value by chance."""
         stops = [e for e in self.effects if e.undone and e.setting is setting and e.start in starts]
         return not any(e.doubt and e.doubt.kind is Kind.STOP and verdict.names(e.gpus, board) for e in stops)
-
-    def _values(self, certain: list[tuple[Effect, Fit]]) -> list[Value]:
-        """What each start ends with; more than one where their order is not known."""
-        found: list[Value] = []
-        for start in dict.fromkeys(effect.start for effect, _ in certain):
-            mine = [(effect, judged.value) for effect, judged in certain if effect.start == start]
-            aside = any(effect.unordered for effect, _ in mine)
-            found += [value for _, value in mine] if aside else [mine[-1][1]]
-        return [value for number, value in enumerate(found) if value not in found[:number]]
 
     def _take(self, board: Board, setting: Setting, certain: list[tuple[Effect, Fit]]) -> None:
         judged = certain[-1][1]
@@ -258,7 +197,7 @@ class _Judge:
         if now is None:
             why = Doubt(Kind.UNSUPPORTED, "this kernel has no such knob")
         elif certain:
-            values = self._values(certain)
+            values = last_words(certain)
             other = [e for e in mine if self._doubt(e) and e.active and e.target is not values[0]]
             if len(values) > 1 or other:
                 why = Doubt(Kind.CONFLICT, "more than one of them sets it")

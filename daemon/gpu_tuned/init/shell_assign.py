@@ -61,7 +61,7 @@ def assigned(word: Word, variables: Variables, before: Variables | None = None, 
     if name == "PATH":
         variables.single.setdefault(name, Text(PATH))
         before.single.setdefault(name, Text(PATH))
-    if found[2] or (found[3] and word.array is None and name not in variables.single) or name in variables.readonly:
+    if found[2] or (found[3] and word.array is None and name not in variables.single):
         variables.forget(name)
     elif word.array is not None:
         first = variables.lists.get(name) if found[3] else ()

@@ -56,6 +56,7 @@ def while_(walk: Walk, command: While, here: Here) -> Status:
     here.tested += 1
     status = walk.run(command.condition, here)
     here.tested -= 1
+    fails = here.flow.get("script", Way()).passed - looked
     if command.until:
         status = status.negated()
     before, way, endless = here.begin_of("loop"), here.way, here.endless
@@ -69,7 +70,6 @@ def while_(walk: Walk, command: While, here: Here) -> Status:
             here.left = ""
         else:
             here.left = here.left if here.left != "continue" else ""
-            fails = here.flow.get("script", Way()).passed - looked
             here.left = here.left or "never"  # unless the condition fails, or something in the body leaves it
             if status.needs or fails:
                 here.add_flow("loop", Way(needs=status.needs, passed=fails))

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-
+from gpu_tuned.init.shell_compound import COMPOUND, function
 from gpu_tuned.init.shell_nodes import (
     AndOr,
     Arithmetic,
-    Case,
     Command,
-    For,
-    Function,
     Group,
-    If,
     List,
     NotUnderstood,
     Pipeline,
     Redirect,
     Simple,
-    Test,
-    While,
-    Word,
 )
 from gpu_tuned.init.shell_tokens import REDIRECTS, Token, tokens
 from gpu_tuned.init.shell_words import ASSIGNED
@@ -33,7 +25,7 @@ _CLOSERS = frozenset({"then", "elif", "else", "fi", "do", "done", "esac", "}"})
 
 def parse(text: str, *, bash: bool = True) -> List:
     """The commands of a script; without `bash`, of one that the plain shell has to run. Raises NotUnderstood."""
-    parser = _Parser(tokens(text, bash=bash), bash=bash)
+    parser = Parser(tokens(text, bash=bash), bash=bash)
     body = parser.list_until(frozenset())
     if parser.peek().text:
         raise NotUnderstood(f"a {parser.peek().text!r} that nothing opened", parser.peek().line)
@@ -45,14 +37,18 @@ def parse(text: str, *, bash: bool = True) -> List:
     return body
 
 
-class _Parser:
+class Parser:
+    """Where a reading of tokens stands, and what it can read next."""
+
     def __init__(self, found: list[Token], *, bash: bool) -> None:
         self.tokens, self.bash, self.at, self.depth = found, bash, 0, 0
 
     def peek(self, ahead: int = 0) -> Token:
+        """The token that comes next, or one behind it."""
         return self.tokens[min(self.at + ahead, len(self.tokens) - 1)]
 
     def take(self) -> Token:
+        """The token that comes next, which is read with this."""
         token = self.peek()
         self.at += 1
         return token
@@ -64,11 +60,13 @@ class _Parser:
         return plain if plain in KEYWORDS else ""
 
     def expect(self, keyword: str) -> Token:
+        """Take a keyword that has to stand here."""
         if self.keyword() != keyword:
             raise NotUnderstood(f"no {keyword!r} where there should be one", self.peek().line)
         return self.take()
 
     def newlines(self) -> None:
+        """Pass over ends of lines."""
         while self.peek().text == "\n":
             self.at += 1
 
@@ -97,7 +95,7 @@ class _Parser:
         self.depth -= 1
         return found
 
-    def _some_until(self, ends: frozenset[str]) -> List:
+    def some_until(self, ends: frozenset[str]) -> List:
         """The same where the shell wants at least one command."""
         line = self.peek().line
         found = self.list_until(ends)
@@ -119,170 +117,43 @@ class _Parser:
         first, negated = self.peek().line, False
         while self.keyword() in ("!", "time"):
             negated ^= self.take().word.plain == "!"  # type: ignore[union-attr]
-        commands = [self._command()]
+        commands = [self.command()]
         while self.peek().text in ("|", "|&"):
             self.take()
             self.newlines()
-            commands.append(self._command())
+            commands.append(self.command())
         return Pipeline(commands, negated, first=first, last=commands[-1].last)
 
-    def _command(self) -> Command:
+    def command(self) -> Command:
+        """One command of a pipeline, with its redirections."""
         token, keyword = self.peek(), self.keyword()
         command: Command
         if token.word is None and token.text == "(":
             self.take()
-            body = self._some_until(frozenset())
-            command = Group(body, subshell=True, first=token.line, last=self._close(")"))
+            body = self.some_until(frozenset())
+            command = Group(body, subshell=True, first=token.line, last=self.close(")"))
         elif token.text == "((" and token.word is None:
             self.take()
             command = Arithmetic(token.source, first=token.line, last=token.line + token.source.count("\n"))
         elif keyword in ("[[", "function", "select") and not self.bash:
             raise NotUnderstood(f"{keyword!r} is bash's, and another shell runs it", token.line)
-        elif keyword in _COMPOUND:
-            command = _COMPOUND[keyword](self)
+        elif keyword in COMPOUND:
+            command = COMPOUND[keyword](self)
         elif keyword:
             raise NotUnderstood(f"{keyword!r} where a command should be", token.line)
         elif self.peek(1).text == "(" and self.peek(2).text == ")" and token.word and self.peek(1).word is None:
-            command = self._function(token.word)
+            command = function(self, token.word)
         else:
             return self._simple()
         while self._redirect(command.redirects):
             command.last = max(command.last, *(token.last for token in self.tokens[self.at - 2 : self.at]))
         return command
 
-    def _close(self, operator: str) -> int:
+    def close(self, operator: str) -> int:
+        """Take an operator that has to stand here; its line."""
         if self.peek().text != operator or self.peek().word is not None:
             raise NotUnderstood(f"no {operator!r} where there should be one", self.peek().line)
         return self.take().line
-
-    def _group(self) -> Group:
-        first = self.take().line
-        body = self._some_until(frozenset({"}"}))
-        return Group(body, subshell=False, first=first, last=self.expect("}").line)
-
-    def _if(self) -> If:
-        first = self.take().line
-        arms: list[tuple[List, List]] = []
-        otherwise = None
-        while True:
-            condition = self._some_until(frozenset({"then"}))
-            self.expect("then")
-            arms.append((condition, self._some_until(frozenset({"elif", "else", "fi"}))))
-            keyword = self.keyword()
-            if keyword == "elif":
-                self.take()
-                continue
-            if keyword == "else":
-                self.take()
-                otherwise = self._some_until(frozenset({"fi"}))
-            return If(arms, otherwise, first=first, last=self.expect("fi").line)
-
-    def _for(self) -> For:
-        first = self.take().line
-        words: list[Word] | None = None
-        name = ""
-        if self.peek().text == "((" and self.peek().word is None:
-            if self.take().source.count(";") != 2:
-                raise NotUnderstood("a loop that counts takes three expressions", first)
-        else:
-            named = self.take().word
-            if named is None or not named.plain:
-                raise NotUnderstood("a loop without a variable", first)
-            name = named.plain
-            if not (name.isascii() and name.isidentifier()):
-                raise NotUnderstood(f"{name} is no name of a variable", first)
-            self.newlines()
-            if self.keyword() == "in":
-                self.take()
-                words = []
-                while (word := self.peek().word) is not None:
-                    words.append(word)
-                    self.take()
-        if self.peek().text == ";":
-            self.take()
-        self.newlines()
-        body, last = self._do()
-        return For(name, words, body, first=first, last=last)
-
-    def _do(self) -> tuple[List, int]:
-        self.expect("do")
-        body = self._some_until(frozenset({"done"}))
-        return body, self.expect("done").line
-
-    def _while(self) -> While:
-        token = self.take()
-        condition = self._some_until(frozenset({"do"}))
-        body, last = self._do()
-        until = bool(token.word and token.word.plain == "until")
-        return While(condition, body, until, first=token.line, last=last)
-
-    def _case(self) -> Case:
-        first = self.take().line
-        subject = self.take().word
-        if subject is None:
-            raise NotUnderstood("a case without a word", first)
-        self.newlines()
-        self.expect("in")
-        arms: list[tuple[list[Word], List]] = []
-        while True:
-            self.newlines()
-            if self.keyword() == "esac":
-                return Case(subject, arms, first=first, last=self.take().line)
-            if self.peek().text == "(":
-                self.take()
-            patterns = []
-            while (pattern := self.take().word) is not None:
-                patterns.append(pattern)
-                if self.peek().text != "|":
-                    break
-                self.take()
-            if not patterns:
-                raise NotUnderstood("a case without a pattern", self.peek().line)
-            self._close(")")
-            body = self.list_until(frozenset({"esac"}))
-            arms.append((patterns, body))
-            if self.peek().text == ";;":
-                self.take()
-            elif self.keyword() != "esac":
-                raise NotUnderstood("a case that falls through", self.peek().line)
-
-    def _function(self, word: Word) -> Function:
-        self.at += 3
-        return self._function_body(word.plain, word.line)
-
-    def _keyword_function(self) -> Function:
-        first = self.take().line
-        word = self.take().word
-        if self.peek().text == "(":
-            self.take()
-            self._close(")")
-        return self._function_body(word.plain if word else None, first)
-
-    def _function_body(self, name: str | None, first: int) -> Function:
-        if not name:
-            raise NotUnderstood("a function without a name", first)
-        if not self.bash and not (name.isascii() and name.isidentifier()):
-            # Said while reading, whether the function is reached or not: so does the shell.
-            raise NotUnderstood(f"only bash takes {name} for the name of a function", first)
-        self.newlines()
-        body = self._command()
-        if isinstance(body, Simple):
-            raise NotUnderstood("a function without a body", first)
-        return Function(name, body, first=first, last=body.last)
-
-    def _test(self) -> Test:
-        first = self.take().line
-        words: list[Word] = []
-        while True:
-            token = self.take()
-            if token.text == "":
-                raise NotUnderstood("[[ does not end", first)
-            if token.word is None:
-                words.append(Word([], token.line))  # an operator: what it means is not worked out
-                continue
-            if token.word.plain == "]]":
-                return Test(words, first=first, last=token.line)
-            words.append(token.word)
 
     def _simple(self) -> Simple:
         first = self.peek().line
@@ -327,15 +198,3 @@ class _Parser:
 
 def _assigns(text: str) -> bool:
     return "=" in text and bool(ASSIGNED.match(text[: text.index("=") + 1]))
-
-
-_COMPOUND: Mapping[str, Callable[[_Parser], Command]] = {
-    "{": _Parser._group,  # noqa: SLF001
-    "if": _Parser._if,  # noqa: SLF001
-    "for": _Parser._for,  # noqa: SLF001
-    "while": _Parser._while,  # noqa: SLF001
-    "until": _Parser._while,  # noqa: SLF001
-    "case": _Parser._case,  # noqa: SLF001
-    "[[": _Parser._test,  # noqa: SLF001
-    "function": _Parser._keyword_function,  # noqa: SLF001
-}
