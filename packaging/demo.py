@@ -201,7 +201,7 @@ class Demo:
             ended = self.daemon.wait(timeout=5)
         except subprocess.TimeoutExpired:
             raise Failed("the daemon did not end within 5 s of SIGTERM") from None
-        print(f"ended with {ended} after {time.monotonic() - asked_at:.2f} s")
+        print(f"It ended {time.monotonic() - asked_at:.2f} s after SIGTERM, with exit status {ended}.")
         expect(ended, 0, "the daemon's exit status")
         self.run(NVSIM, "show")
         expect(self.limit_w(), 575, "the power limit after the stop")

@@ -19,6 +19,21 @@ from types import TracebackType
 from tests.daemon import Daemon
 from tests.nvsim import Nvsim
 
+
+def full_pipe() -> tuple[int, int]:
+    """A pipe that takes nothing more, and blocks."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    for size in (4096, 1):
+        while True:
+            try:
+                os.write(write, b"x" * size)
+            except BlockingIOError:
+                break
+    os.set_blocking(write, True)
+    return read, write
+
+
 # A disk that does not come back from fsync while a file is there, and is full while another one is.
 STALLS = r"""
 #define _GNU_SOURCE

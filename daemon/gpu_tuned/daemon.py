@@ -146,7 +146,7 @@ def options_of(argv: list[str]) -> argparse.Namespace:
     parser.add_argument(
         "--observe",
         action="store_true",
-        help="watch, judge and report; never write to a GPU (without root, where another daemon runs: so anyhow)",
+        help="watch, judge and report; never write to a GPU (what one without root does anyway beside another)",
     )
     parser.add_argument("--after-stop", metavar="UNIT", help="restore if UNIT was stopped, or had failed")
     parser.add_argument("--version", action="version", version=f"gpu-tuned {__version__}")

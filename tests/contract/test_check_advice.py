@@ -65,7 +65,7 @@ def test_plan_tells_what_is_known_of_what_is_planned(nvsim: MakeHost, tmp_path: 
     (tmp_path / "p.toml").write_text(SEED)
     done = ask(host, "plan", "--config", str(tmp_path / "p.toml"))
     text = " ".join(done.stdout.split())
-    assert "advice: 2 GPUs power limit: 600 W is outside of 400 to 575 W" in text
+    assert "caution: 2 GPUs power limit: 600 W is outside of 400 to 575 W" in text
     for id in ("limit-out-of-range", "lock-below-boost", "idle-power", "minimum-no-promise"):
         assert text.count(f"[{id}]") == 1
     assert max(map(len, done.stdout.splitlines())) <= 80

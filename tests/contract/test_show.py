@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -96,6 +97,17 @@ def test_a_sleeping_gpu_is_left_asleep(nvsim: MakeHost, tmp_path: Path) -> None:
     assert done.returncode == 5
     assert "would wake it up" in done.stderr
     assert host.calls() == before
+
+
+def test_a_client_of_mps_is_a_process_like_any(nvsim: MakeHost, tmp_path: Path) -> None:
+    """The driver has it in a list of its own; in that of compute processes is MPS's server."""
+    host = nvsim("rtx-5090-575")
+    host.run("load", 0, "open", "--pid", os.getpid(), "--mps-client", os.getppid())
+    shown = json.loads(show(host, tmp_path, "--json").stdout)
+    kinds = {(process["pid"], process["kind"]) for process in shown["processes"]}
+    if os.geteuid() == 0:  # others are shown their own processes alone
+        assert kinds == {(os.getpid(), "compute"), (os.getppid(), "mps")}
+    assert len(shown["processes"]) + shown["other_processes"] == 2
 
 
 def test_a_hanging_driver_is_told(nvsim: MakeHost, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

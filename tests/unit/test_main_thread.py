@@ -14,6 +14,7 @@ import pytest
 
 from gpu_tuned.adapters.memory import NoService
 from gpu_tuned.loop.main_thread import Life
+from tests.sinks import full_pipe
 
 SOON_S = 5.0
 
@@ -150,15 +151,7 @@ def test_the_status_line_of_a_driver_that_hangs_says_so_once_for_each_hang(
 
 def test_the_last_word_of_a_hanging_driver_waits_for_no_reader() -> None:
     """Standard error is a full pipe that nobody reads."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    for size in (4096, 1):
-        while True:
-            try:
-                os.write(write, b"x" * size)
-            except BlockingIOError:
-                break
-    os.set_blocking(write, True)
+    read, write = full_pipe()
     child = "from gpu_tuned.loop.main_thread import Life; Life().leave(type('Loop', (), {'owes_restore': True}))"
     ended = subprocess.run([sys.executable, "-c", child], stderr=write, timeout=20)
     assert ended.returncode == 5, "what was to be put back was not"

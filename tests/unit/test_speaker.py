@@ -14,6 +14,7 @@ from gpu_tuned.adapters.terminal import Terminal
 from gpu_tuned.core.events import Event, EventKind
 from tests.fakes import FakeClock
 from tests.nvsim import wait_for
+from tests.sinks import full_pipe
 
 AT_ONCE_S = 0.5
 
@@ -122,20 +123,6 @@ def test_no_error_of_an_outlet_ends_the_thread(error: Exception) -> None:
     say(event(1))
     say.close()
     assert reader.numbers() == ["untold", 1]
-
-
-def full_pipe() -> tuple[int, int]:
-    """A pipe that takes nothing more, and blocks."""
-    read, write = os.pipe()
-    os.set_blocking(write, False)
-    for size in (4096, 1):
-        while True:
-            try:
-                os.write(write, b"x" * size)
-            except BlockingIOError:
-                break
-    os.set_blocking(write, True)
-    return read, write
 
 
 @pytest.mark.timeout(10)

@@ -11,6 +11,7 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.core.words import counted
 from gpu_tuned.ctl import mps, verdict
+from gpu_tuned.ctl.render.advice import of_gpus
 from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, complain, say, wrap
 from gpu_tuned.ctl.render.values import (
     LOCKS,
@@ -18,7 +19,6 @@ from gpu_tuned.ctl.render.values import (
     label,
     origin,
     quantity,
-    short_pci,
     silent_since,
     value,
 )
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeVar
 
-    from gpu_tuned.core.wire import Advice, Change, Left, PlanReply, Refusal
+    from gpu_tuned.core.wire import Change, Left, PlanReply, Refusal
     from gpu_tuned.ctl.options import Options
 
     Row = TypeVar("Row", Change, Refusal, Left)
@@ -94,23 +94,9 @@ def _rows(plan: PlanReply, colour: Colour) -> list[str]:
         lines += ["", f"{len(left)} left as found: no rule speaks of it any more", *_by_gpu(left, _left, colour)]
     for note in plan.get("notes", []):
         lines += ["", *(colour("warn", line) for line in wrap(note))]
-    told = advice(plan.get("advice", []), colour)
+    told = of_gpus(plan.get("advice", []), colour)
     lines += ["", *told] if told else []
     return [*lines, "", pending] if plan.get("pending") else lines
-
-
-def advice(rows: list[Advice], colour: Colour) -> list[str]:
-    """What is known to go wrong, each with its id; the same on several GPUs is told once."""
-    told: dict[tuple[str, str], list[Advice]] = {}
-    for row in rows:
-        told.setdefault((row["id"], row["message"]), []).append(row)
-    lines = []
-    for (name, message), where in told.items():
-        who = short_pci(where[0]["pci"]) if len(where) == 1 else f"{len(where)} GPUs"
-        text = f"advice: {who} {label(where[0]['setting'])}: {message} [{name}]"
-        style = {"harm": "bad", "caution": "warn"}.get(where[0]["severity"], "dim")
-        lines += [colour(style, line) for line in wrap(text, "", "    ")]
-    return lines
 
 
 def _by_gpu(rows: list[Row], show: Callable[[Row, Colour], list[str]], colour: Colour) -> list[str]:

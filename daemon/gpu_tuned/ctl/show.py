@@ -9,7 +9,7 @@ import time
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import DriverError, NotReachable
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.render.advice import advice_lines
+from gpu_tuned.ctl.render.advice import of_board
 from gpu_tuned.ctl.render.full import estimated, history
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, complain, say, wrap
 from gpu_tuned.ctl.render.values import LOCKS, heading, label, number, origin, span, value
@@ -73,7 +73,7 @@ def page(shown: Json, colour: Colour, now: float) -> list[str]:
         # What slowed it stands above already.
         calm: Any = {**shown, "throttle": {"fault": shown["throttle"]["fault"], "reasons": []}}
         lines += history(calm, now, colour)
-    told = advice_lines(shown["advice"], colour)
+    told = of_board(shown["advice"], colour)
     return [*lines, *([""] if told else []), *told]
 
 

@@ -44,11 +44,11 @@ def run(options: Options) -> int:
             told = warning(modes)
             lines += ["", *(colour("warn", line) for line in wrap(told))] if told else []
         if options.advice:
-            from gpu_tuned.ctl.plan import advice
+            from gpu_tuned.ctl.render.advice import of_gpus
 
             plan = client.call(options.socket, "Plan", {}, options.timeout)
             shown = {gpu["uuid"] for gpu in document["gpus"]}
-            advised = advice([one for one in plan["advice"] if one["gpu"] in shown], colour)
+            advised = of_gpus([one for one in plan["advice"] if one["gpu"] in shown], colour)
             lines += ["", *(advised or ["no advice on what the policy files wish"])]
         say(lines)
     return verdict.exit_code(document)

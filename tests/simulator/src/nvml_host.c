@@ -108,31 +108,34 @@ EXPORT nvmlReturn_t nvmlDeviceGetPcieThroughput(nvmlDevice_t device, unsigned wh
     return call_leave(&c, OK);
 }
 
-static nvmlReturn_t processes(struct call *c, unsigned *count, nvmlProcessInfo_t *out, int compute)
+enum process_list {GRAPHICS_LIST, COMPUTE_LIST, MPS_LIST};
+
+static nvmlReturn_t processes(struct call *c, unsigned *count, nvmlProcessInfo_t *out, enum process_list list)
 {
     REFUSE((*c), !count, ERR_INVALID_ARGUMENT);
-    unsigned n = compute && (c->g->open || c->g->load > 0), room = *count;
+    unsigned pid = list == COMPUTE_LIST ? c->g->process_pid : list == MPS_LIST ? c->g->mps_pid : 0;
+    unsigned n = pid && (c->g->open || c->g->load > 0), room = *count;
     *count = n;
     REFUSE((*c), room < n, ERR_INSUFFICIENT_SIZE);
     REFUSE((*c), n && !out, ERR_INVALID_ARGUMENT);
     if (n)
-        out[0] = (nvmlProcessInfo_t){c->g->process_pid, used_bytes(c->g), 0xffffffffu, 0xffffffffu};
+        out[0] = (nvmlProcessInfo_t){pid, used_bytes(c->g), 0xffffffffu, 0xffffffffu};
     return call_leave(c, OK);
 }
 
-#define PROCESS_LIST(name, compute)                                               \
+#define PROCESS_LIST(name, list)                                                  \
     EXPORT nvmlReturn_t name(nvmlDevice_t device, unsigned *count, nvmlProcessInfo_t *out) \
     {                                                                             \
         DEVICE_CALL(c, device);                                                   \
         ANSWERED(c, count, out);                                                  \
-        return processes(&c, count, out, compute);                                \
+        return processes(&c, count, out, list);                                   \
     }
-PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v3, 1)
-PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v2, 1)
-PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, 0)
-PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, 0)
-PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, 0)
-PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, 0)
+PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v3, COMPUTE_LIST)
+PROCESS_LIST(nvmlDeviceGetComputeRunningProcesses_v2, COMPUTE_LIST)
+PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses_v3, GRAPHICS_LIST)
+PROCESS_LIST(nvmlDeviceGetGraphicsRunningProcesses_v2, GRAPHICS_LIST)
+PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v3, MPS_LIST)
+PROCESS_LIST(nvmlDeviceGetMPSComputeRunningProcesses_v2, MPS_LIST)
 
 EXPORT nvmlReturn_t nvmlDeviceGetEccMode(nvmlDevice_t device, unsigned *current, unsigned *pending)
 {

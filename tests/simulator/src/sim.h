@@ -8,7 +8,7 @@
 #include "abi.h"
 
 #define STATE_MAGIC 0x4e565349u
-#define STATE_VERSION 2u
+#define STATE_VERSION 3u
 #define MAX_GPUS 64
 #define MAX_CLIENTS 256
 #define MAX_WRITES 16384
@@ -89,6 +89,7 @@ struct gpu {
     double load;
     int open;
     unsigned process_pid;
+    unsigned mps_pid;   /* a client of MPS beside it; 0: none */
     unsigned forced_reasons;
     unsigned enforced_mw;       /* somebody else's limit (a BMC, a rack's power manager); 0: none */
     unsigned smoothing_mw_s;    /* power smoothing: its ramp; 0: the board has none */

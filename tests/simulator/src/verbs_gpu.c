@@ -28,8 +28,12 @@ static int verb_load(int argc, char **argv)
     open = strcmp(argv[1], "open") == 0;
     if (!open && (!number(argv[1], &percent) || percent < 0 || percent > 100))
         return fail("load is 0 to 100, or \"open\"");
-    if (argc == 4 && strcmp(argv[2], "--pid") == 0)
-        g->process_pid = (unsigned)atoi(argv[3]);
+    g->mps_pid = 0;
+    for (int i = 2; i + 1 < argc; i += 2)
+        if (strcmp(argv[i], "--pid") == 0)
+            g->process_pid = (unsigned)atoi(argv[i + 1]);
+        else if (strcmp(argv[i], "--mps-client") == 0)
+            g->mps_pid = (unsigned)atoi(argv[i + 1]);
     g->script_len = 0;
     set_load(g, percent, open || percent > 0);
     return 0;
@@ -221,7 +225,7 @@ static int verb_runtime(int argc, char **argv)
 }
 
 const struct verb gpu_verbs[] = {
-    {"load", "GPU PERCENT|open [--pid N]", "work for it; open: a context without work; 0: idle", verb_load},
+    {"load", "GPU PERCENT|open [--pid N] [--mps-client N]", "work for it; open: a context without work; 0: idle", verb_load},
     {"replay", "GPU FILE", "a load over time: lines \"SECONDS PERCENT|open\"", verb_replay},
     {"lose", "GPU", "falls off the bus: Xid 79, every call GPU_IS_LOST", verb_lose},
     {"restore", "GPU", "is back; clients see it after shutdown and init", verb_restore},
