@@ -37,26 +37,28 @@ class Inventory:
     def moment(self) -> Moment:
         return Moment(self._clock.now(), self._clock.monotonic())
 
+    def now(self, state: GpuState) -> GpuState:
+        """The same GPU, or the host, as it is known now."""
+        return self._host if state.gpu is HOST else self._states[key_of(state)]
+
     def take(self, change: Change) -> GpuState:
-        """Keep a GPU as it now is."""
+        """Keep a GPU, or the host, as it now is."""
         state = change.state
-        key = key_of(state)
-        self._note(self._states.get(key), state)
-        self._states[key] = state
+        if state.gpu is HOST:
+            self._note(self._host, state)
+            self._host = state
+        else:
+            key = key_of(state)
+            self._note(self._states.get(key), state)
+            self._states[key] = state
         self._tell(state, change.said)
         return state
-
-    def take_host(self, change: Change) -> GpuState:
-        self._note(self._host, change.state)
-        self._host = change.state
-        self._tell(change.state, change.said)
-        return change.state
 
     def update(self, transition: Callable[[GpuState], GpuState]) -> None:
         """The same silent transition for every GPU and the host."""
         for state in list(self._states.values()):
             self.take(Change(transition(state)))
-        self.take_host(Change(transition(self._host)))
+        self.take(Change(transition(self._host)))
 
     def drop(self, key: str) -> None:
         """A GPU that was only counted or bound, and is not any more."""

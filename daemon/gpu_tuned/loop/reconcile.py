@@ -6,15 +6,13 @@ write is read back; one refusal leaves the others alone. What is known changes i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.drift import HANDED_BACK
 from gpu_tuned.core.errors import (
     DriverAbsent,
-    DriverError,
     DriverMismatch,
     DriverPermission,
     DriverRefused,
@@ -30,20 +28,14 @@ from gpu_tuned.core.model import (
     ApplicationClocks,
     Board,
     ClockLock,
-    Reading,
     Seen,
     Setting,
-    Unread,
     Value,
-    reading_text,
-    text,
 )
-from gpu_tuned.core.originals import Original
-from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.status import capping_of, timestamp
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
 from gpu_tuned.core.track import Note, State, Track
-from gpu_tuned.loop.inventory import Inventory, key_of
+from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.ports import Clock, Device, Look, Say
 
 if TYPE_CHECKING:
@@ -85,7 +77,7 @@ class Reconciler:
         else:
             throttle.rebase()
         self._first[board.gpu.uuid] = seen
-        self._take(transitions.met(state, board, seen, binding, self._inventory.moment()))
+        self._inventory.take(transitions.met(state, board, seen, binding, self._inventory.moment()))
 
     def _begun(self, board: Board, poll_interval_s: float) -> Throttle:
         """The seconds of an earlier run in this boot, or none."""
@@ -101,7 +93,9 @@ class Reconciler:
         host = self._inventory.host
         board = host.board
         if board is not None:
-            self._take(transitions.met(host, board, self._knobs.see("", Look()), None, self._inventory.moment()))
+            self._inventory.take(
+                transitions.met(host, board, self._knobs.see("", Look()), None, self._inventory.moment())
+            )
 
     def mig_changed(self, state: GpuState) -> bool:
         """Whether the last look at MIG saw something else than the board's description says."""
@@ -116,7 +110,7 @@ class Reconciler:
         faults = self._observe(state, seen)
         verdicts = self._prove(state, seen)
         change = transitions.looked(state, seen, verdicts, poll_interval_s, moment)
-        decided = self._take(Change(change.state, change.writes, faults + change.said))
+        decided = self._inventory.take(Change(change.state, change.writes, faults + change.said))
         if decided.tracks.get(Setting.POWER_LIMIT) is not state.tracks.get(Setting.POWER_LIMIT):
             self._cap(decided)
         state = decided
@@ -145,14 +139,16 @@ class Reconciler:
         """Write, each on its own, after what they replace is saved. What came of it the turn saves at its end."""
         due = list(writes)
         first = transitions.unsaved(state, due)
-        state = self._take(Change(transitions.about_to_write(state, due)))
+        state = self._inventory.take(Change(transitions.about_to_write(state, due)))
         if first:
             due = self._saved(state, first, due)
         for setting in due:
-            self._write(self._now(state), setting, writes[setting])
+            self._write(self._inventory.now(state), setting, writes[setting])
         if due and state.gpu is not HOST:
             seen = self._gpus.see(state.gpu.uuid, Look())
-            self._cap(self._take(Change(transitions.with_telemetry(self._now(state), seen.telemetry))))
+            self._cap(
+                self._inventory.take(Change(transitions.with_telemetry(self._inventory.now(state), seen.telemetry)))
+            )
 
     def _cap(self, state: GpuState) -> None:
         """What a power cap is from now on: a decision or a write may have made it ours."""
@@ -172,9 +168,9 @@ class Reconciler:
                 if track.wish is None or not track.wish.required:
                     due.remove(setting)
                     why = f"not written: {error}"
-                    self._take(
+                    self._inventory.take(
                         transitions.not_written(
-                            self._now(state), setting, why, kept=True, moment=self._inventory.moment()
+                            self._inventory.now(state), setting, why, kept=True, moment=self._inventory.moment()
                         )
                     )
         return due
@@ -195,66 +191,11 @@ class Reconciler:
             if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
                 device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
             kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported))
-            self._take(transitions.not_written(state, setting, str(error), self._inventory.moment(), kept=kept))
+            self._inventory.take(
+                transitions.not_written(state, setting, str(error), self._inventory.moment(), kept=kept)
+            )
             return
-        self._take(transitions.wrote(state, setting, value, after, self._inventory.moment()))
-
-    def restore(self, state: GpuState, settings: Iterable[Setting], done: list[str], failed: list[str]) -> None:
-        """Put settings back to what was found at first; nothing where nothing of ours was ever in force. Afterwards
-        they are left alone until somebody asks to apply. What was done and what failed is added in words."""
-        for setting in settings:
-            original = state.original(setting)
-            if original is not None and original.written:
-                self._restore(self._now(state), setting, original, done, failed)
-
-    def _restore(
-        self, state: GpuState, setting: Setting, original: Original, done: list[str], failed: list[str]
-    ) -> None:
-        where = f"{state.gpu.pci} " if state.gpu.pci else ""
-        words = f"{where}{setting.label} {text(original.value)}"
-        if not state.here:
-            failed.append(f"{words}: {state.why}")
-            self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not here"), state.why)
-            return
-        device, uuid, moment = self._device(state), state.gpu.uuid, self._inventory.moment()
-        try:
-            found = device.read(uuid, setting)
-            somebodys = not isinstance(found, Unread) and original.lowered_since(found)
-            if found != original.value and not somebodys:
-                device.write(uuid, setting, original.value)
-                after = device.read(uuid, setting)
-                if setting.readable and isinstance(after, Unread):
-                    raise DriverRefused(f"the driver reported success, but it cannot be read back: {after.why}")
-                if setting.readable and ROWS[setting].taken(original.value, found, after) is None:
-                    raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
-        except DriverError as error:
-            failed.append(f"{words}: {error}")
-            why = f"restore failed: {error}"
-            self._take(Change(transitions.not_put_back(state, setting, why, moment)))
-            self._tell_restore(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
-            return
-        self._take(Change(transitions.handed_back(state, setting, HANDED_BACK, moment)))
-        if somebodys:
-            done.append(f"{where}{setting.label} left at {reading_text(found)}, which somebody else set")
-            self._tell_restore(EventKind.NOT_RESTORED, state, setting, original, found, None)
-        elif found != original.value:
-            done.append(words + (" (assumed)" if original.assumed else ""))
-            kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
-            self._tell_restore(kind, state, setting, original, found, None)
-
-    def _tell_restore(  # noqa: PLR0913 - the fields of one event
-        self,
-        kind: EventKind,
-        state: GpuState,
-        setting: Setting,
-        original: Original,
-        found: Reading,
-        cause: str | None,
-    ) -> None:
-        seen = None if isinstance(found, Unread) else found
-        gpu = None if state.gpu is HOST else state.gpu
-        detail = {"found": reading_text(found)}
-        self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
+        self._inventory.take(transitions.wrote(state, setting, value, after, self._inventory.moment()))
 
     def throttle_row(self, state: GpuState) -> Throttling:
         """What slowed this GPU down, for the document. Of one that cannot be looked at, what did before: whether
@@ -297,12 +238,6 @@ class Reconciler:
 
     def _device(self, state: GpuState) -> Device:
         return self._knobs if state.gpu is HOST else self._gpus
-
-    def _now(self, state: GpuState) -> GpuState:
-        return self._inventory.host if state.gpu is HOST else self._inventory.states[key_of(state)]
-
-    def _take(self, change: Change) -> GpuState:
-        return self._inventory.take_host(change) if change.state.gpu is HOST else self._inventory.take(change)
 
 
 def _to_prove(track: Track) -> object:

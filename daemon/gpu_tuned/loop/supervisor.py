@@ -23,6 +23,7 @@ from gpu_tuned.loop.pause import Pause
 from gpu_tuned.loop.policy_in_force import PolicyInForce
 from gpu_tuned.loop.publish import Publisher
 from gpu_tuned.loop.reconcile import Reconciler
+from gpu_tuned.loop.restore import Restorer
 from gpu_tuned.loop.rivals import Rivals
 from gpu_tuned.loop.wishes import Wishes
 from gpu_tuned.loop.world import World
@@ -60,6 +61,7 @@ class Supervisor:
         self.reconciler = Reconciler(
             world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled
         )
+        self._restorer = Restorer(world.gpus, knobs, self.inventory, self.clock, naming)
         self._saved_at_s = self.clock.monotonic()
         self.driver = Driver(world.gpus, world.kernel, self.inventory, self.reconciler, self.clock, say)
         self.publisher = Publisher(world, self)
@@ -165,9 +167,9 @@ class Supervisor:
         # Persistence last: without it, an idle GPU may forget the others between two writes.
         backwards = [setting for setting in reversed(GPU_SETTINGS) if setting in set(settings)]
         for state in states:
-            self.reconciler.restore(state, backwards, done, failed)
+            self._restorer.restore(state, backwards, done, failed)
         if host_too:
-            self.reconciler.restore(self.inventory.host, [s for s in Setting if s.of_host], done, failed)
+            self._restorer.restore(self.inventory.host, [s for s in Setting if s.of_host], done, failed)
         self.reconciler.settle()
         return done, failed
 
@@ -260,9 +262,7 @@ class Supervisor:
             )
         host = self.inventory.host
         wishes = self.wishes.of_host(policy, observing=self.observing)
-        self.inventory.take_host(
-            Change(transitions.wished(host, wishes, self.in_force.restricted, moment, named=False))
-        )
+        self.inventory.take(Change(transitions.wished(host, wishes, self.in_force.restricted, moment, named=False)))
         if policy is not None:
             self._tell_unmatched(policy)
 

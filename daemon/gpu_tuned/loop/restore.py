@@ -1,0 +1,82 @@
+"""Putting back what was found at first, on request or at a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gpu_tuned.core import transitions
+from gpu_tuned.core.drift import HANDED_BACK
+from gpu_tuned.core.errors import DriverError, DriverRefused
+from gpu_tuned.core.events import Event, EventKind
+from gpu_tuned.core.gpu_state import HOST, Change, GpuState
+from gpu_tuned.core.model import Reading, Setting, Unread, reading_text, text
+from gpu_tuned.core.originals import Original
+from gpu_tuned.core.settings import ROWS
+from gpu_tuned.loop.inventory import Inventory
+from gpu_tuned.ports import Clock, Device, Say
+
+
+class Restorer:
+    """Writes originals. Belongs to the loop thread."""
+
+    def __init__(self, gpus: Device, knobs: Device, inventory: Inventory, clock: Clock, say: Say) -> None:
+        self._gpus, self._knobs, self._inventory = gpus, knobs, inventory
+        self._clock, self._say = clock, say
+
+    def restore(self, state: GpuState, settings: Iterable[Setting], done: list[str], failed: list[str]) -> None:
+        """Put settings back to what was found at first; nothing where nothing of ours was ever in force. Afterwards
+        they are left alone until somebody asks to apply. What was done and what failed is added in words."""
+        for setting in settings:
+            original = state.original(setting)
+            if original is not None and original.written:
+                self._one(self._inventory.now(state), setting, original, done, failed)
+
+    def _one(self, state: GpuState, setting: Setting, original: Original, done: list[str], failed: list[str]) -> None:
+        where = f"{state.gpu.pci} " if state.gpu.pci else ""
+        words = f"{where}{setting.label} {text(original.value)}"
+        if not state.here:
+            failed.append(f"{words}: {state.why}")
+            self._tell(EventKind.RESTORE_FAILED, state, setting, original, Unread("not here"), state.why)
+            return
+        device, uuid, moment = self._device(state), state.gpu.uuid, self._inventory.moment()
+        try:
+            found = device.read(uuid, setting)
+            somebodys = not isinstance(found, Unread) and original.lowered_since(found)
+            if found != original.value and not somebodys:
+                device.write(uuid, setting, original.value)
+                after = device.read(uuid, setting)
+                if setting.readable and isinstance(after, Unread):
+                    raise DriverRefused(f"the driver reported success, but it cannot be read back: {after.why}")
+                if setting.readable and ROWS[setting].taken(original.value, found, after) is None:
+                    raise DriverRefused(f"the driver reported success, but it reads {reading_text(after)}")
+        except DriverError as error:
+            failed.append(f"{words}: {error}")
+            why = f"restore failed: {error}"
+            self._inventory.take(Change(transitions.not_put_back(state, setting, why, moment)))
+            self._tell(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
+            return
+        self._inventory.take(Change(transitions.handed_back(state, setting, HANDED_BACK, moment)))
+        if somebodys:
+            done.append(f"{where}{setting.label} left at {reading_text(found)}, which somebody else set")
+            self._tell(EventKind.NOT_RESTORED, state, setting, original, found, None)
+        elif found != original.value:
+            done.append(words + (" (assumed)" if original.assumed else ""))
+            kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
+            self._tell(kind, state, setting, original, found, None)
+
+    def _tell(  # noqa: PLR0913 - the fields of one event
+        self,
+        kind: EventKind,
+        state: GpuState,
+        setting: Setting,
+        original: Original,
+        found: Reading,
+        cause: str | None,
+    ) -> None:
+        seen = None if isinstance(found, Unread) else found
+        gpu = None if state.gpu is HOST else state.gpu
+        detail = {"found": reading_text(found)}
+        self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
+
+    def _device(self, state: GpuState) -> Device:
+        return self._knobs if state.gpu is HOST else self._gpus
