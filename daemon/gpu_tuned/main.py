@@ -85,7 +85,8 @@ def policy_problems(path: str) -> tuple[list[str], str | None]:
         return [], str(error)
     if policy.asks_for_original(Setting.POWER_LIMIT):
         return [], 'what "original" is, the daemon knows alone: gpu-tunedctl plan'
-    return [], document["driver"]["message"]
+    away = [f"{gpu['name']} {gpu['pci']}: {gpu['message']}" for gpu in document["gpus"] if gpu["state"] != "ok"]
+    return [], "; ".join(away) or document["driver"]["message"]
 
 
 def offline_plan(config: str | None) -> PlanReply:

@@ -193,6 +193,18 @@ def test_check_judges_no_budget_by_an_original_that_it_does_not_know(nvsim):
         assert daemon.ctl("reload", check=False).returncode == 2
 
 
+def test_check_says_that_a_sleeping_board_was_not_looked_at(nvsim):
+    host = nvsim("h200", "h200")
+    with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
+        daemon.turns(1)
+        host.run("runtime", "1", "suspended")
+        daemon.config.write_text(FAST + "[host]\ngpu_power_budget_w = 800\n" + rule("power_limit_w = 450"))
+        done = daemon.ctl("check", str(daemon.config))
+        assert done.returncode == 0
+        assert "was not judged: NVIDIA H200 0000:02:00.0: not woken up to be looked at" in done.stderr
+        assert daemon.ctl("reload", check=False).returncode == 2
+
+
 def test_check_says_that_no_board_could_be_looked_at(nvsim):
     host = nvsim("h200")
     with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
