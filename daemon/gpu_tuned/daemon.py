@@ -99,7 +99,8 @@ def _claim(lock: WriterLock, options: argparse.Namespace) -> str | None:
         return str(error)
     except (AlreadyRunning, NotPermitted) as error:
         if os.geteuid() == 0:
-            raise type(error)(f"{error}; stop it, or start this one with --observe") from None
+            other = "stop it, or start" if isinstance(error, AlreadyRunning) else "start"
+            raise type(error)(f"{error}; {other} this one with --observe") from None
         # Whoever is not root could not write anyhow, and means to look.
         put_now(f"gpu-tuned: observing, as with --observe, and writing nothing: {error}", sys.stderr)
         options.observe = True

@@ -50,6 +50,23 @@ def test_a_required_cap_is_written_although_nothing_can_be_saved() -> None:
     assert "state_unsaved" in stage.said()
 
 
+def test_that_nothing_can_be_saved_is_told_once_and_saved_when_there_is_room() -> None:
+    stage = Stage(policy("power_limit_w = 450", "persistence_mode = true", 'required = ["power_limit_w"]'))
+    stage.this_boot.full = stage.lasting.full = "no space left on device"
+    stage.turn(300)
+    assert stage.said().count("state_unsaved") == 1
+    stage.this_boot.full = "read-only file system"
+    stage.turn(2)
+    assert stage.said().count("state_unsaved") == 2, "another trouble is another word"
+    stage.this_boot.full = None
+    stage.turn(2)
+    assert "450" in str(stage.this_boot.saves[-1])
+    stage.this_boot.full = "no space left on device"
+    stage.stranger(600)
+    stage.turn(2)
+    assert stage.said().count("state_unsaved") == 3
+
+
 def test_what_was_written_before_needs_no_disk() -> None:
     stage = Stage(policy("power_limit_w = 450")).turn(2)
     stage.this_boot.full = "read-only file system"

@@ -66,6 +66,7 @@ class Reconciler:
         self._proofs: dict[str, LockProofs] = {}
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
         self._mig: dict[str, bool] = {}
+        self._unsaved: str | None = None  # why nothing could be saved the last time, as it was told
         self.throttles: dict[str, Throttle] = {}
 
     def meet(self, state: GpuState, board: Board, binding: str | None, poll_interval_s: float) -> None:
@@ -159,15 +160,13 @@ class Reconciler:
     def _saved(self, state: GpuState, first: list[Setting], due: list[Setting]) -> list[Setting]:
         """Save before the first write of these settings; which of `due` may then be written. A required one always:
         to run without it is worse than not to be able to undo it after a crash."""
-        try:
-            self._save()
-        except GpuTunedError as error:
-            self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+        problem = self.save()
+        if problem is not None:
             for setting in first:
                 track = state.tracks[setting]
                 if track.wish is None or not track.wish.required:
                     due.remove(setting)
-                    why = f"not written: {error}"
+                    why = f"not written: {problem}"
                     self._inventory.take(
                         transitions.not_written(
                             self._inventory.now(state), setting, why, kept=True, moment=self._inventory.moment()
@@ -175,12 +174,18 @@ class Reconciler:
                     )
         return due
 
-    def settle(self) -> None:
-        """What came of the writes is saved too; failing here loses no original, so it is only told."""
+    def save(self) -> str | None:
+        """Save what is known; why that failed, told once for as long as it does. It is tried again at each look: what
+        was found at first must not be lost because a disk was full once."""
         try:
             self._save()
         except GpuTunedError as error:
-            self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+            if self._unsaved != str(error):
+                self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
+            self._unsaved = str(error)
+            return self._unsaved
+        self._unsaved = None
+        return None
 
     def _write(self, state: GpuState, setting: Setting, value: Value) -> None:
         device, uuid = self._device(state), state.gpu.uuid

@@ -187,6 +187,6 @@ class Loop:
             if self._restores:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
             self._world.service.stopping("settings stay on the GPUs")
-            self.supervisor.reconciler.settle()
+            self.supervisor.reconciler.save()
         self._world.gpus.detach()
         self.say(Event(EventKind.STOPPED, self._clock.now(), detail={"what": what}))

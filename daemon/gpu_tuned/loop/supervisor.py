@@ -122,7 +122,7 @@ class Supervisor:
         if self.driver.attached and self.in_force.judge(self._judge):
             self._spread()
         if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
-            self.reconciler.settle()
+            self.reconciler.save()
         self._turns += 1
         self.look_at_everything = False
         if self.driver.attached:
@@ -170,7 +170,7 @@ class Supervisor:
             self._restorer.restore(state, backwards, done, failed)
         if host_too:
             self._restorer.restore(self.inventory.host, [s for s in Setting if s.of_host], done, failed)
-        self.reconciler.settle()
+        self.reconciler.save()
         return done, failed
 
     def hurry(self) -> None:
