@@ -176,7 +176,7 @@ def test_help_has_the_exit_codes_and_an_example(verb: str) -> None:
     done = command(*([verb] if verb else []), "--help", COLUMNS="80")
     assert done.returncode == 0
     assert [line for line in done.stdout.splitlines() if len(line) > 80] == []
-    for word in ("examples:", "exit codes:", "--socket"):
+    for word in ("examples:", "exit codes:", "--no-color"):
         assert word in done.stdout
     told = {int(code) for code in re.findall(r"^  (\d)  ", done.stdout.partition("exit codes:\n")[2], re.MULTILINE)}
     assert told == set(VERBS[verb].exits if verb else EXIT_CODES)

@@ -230,6 +230,17 @@ def test_who_refers_to_it_decides_also_when_it_lies_beside(
         assert [(one.id, Path(one.place.file).name) for one in found] == [(id, "x.env") for id in ids]
 
 
+@pytest.mark.parametrize("paths", [["."], ["x.env", "a.service"], ["./x.env", "a.service"]])
+def test_a_file_that_goes_by_two_paths_is_audited_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, paths: list[str]
+) -> None:
+    """Under the name by which it was asked for: an annotation must find its file."""
+    (tmp_path / "x.env").write_text(ENV_FILE)
+    (tmp_path / "a.service").write_text(f"[Service]\nEnvironmentFile={tmp_path}/x.env\nExecStart=/a\n")
+    monkeypatch.chdir(tmp_path)
+    assert [one.place.file for one in run.of_files(shipped(), paths).findings] == ["x.env"]
+
+
 def test_an_env_file_is_judged_by_the_image_that_it_is_for(tmp_path: Path) -> None:
     compose = "services:\n  a:\n    image: vllm/vllm-openai:{}\n    env_file: x.env\n"
     for tag, kinds in (("v0.33.0", ["removed"]), ("v0.10.0", [])):

@@ -33,8 +33,16 @@ def test_a_row_fits_its_module(verb: str) -> None:
     assert max(map(len, examples(verb).splitlines())) <= 80
     assert len(f"  {verb:<15}{row.summary}") <= 80
     assert set(row.exits) <= set(EXIT_CODES)
-    assert row.timeout_s > 0
+    assert row.timeout_s is None or row.timeout_s > 0
     assert all(flag.startswith("--") and help_ for flag, help_ in row.flags.items())
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_help_names_the_socket_where_it_is_asked(verb: str) -> None:
+    """And takes it everywhere: it may stand before the verb."""
+    parser = parser_of(verb)
+    assert ("--socket" in parser.format_help()) == (VERBS[verb].timeout_s is not None)
+    assert "--socket" in parser._option_string_actions
 
 
 @pytest.mark.parametrize("verb", [verb for verb, row in VERBS.items() if not row.plain])

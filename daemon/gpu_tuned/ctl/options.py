@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 
-from gpu_tuned.ctl.verbs import VERBS
+from gpu_tuned.ctl.verbs import READ_S, VERBS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def quick(verb: str, argv: list[str]) -> Options | None:
         return None
     flags = {flag: flag[2:] for flag in row.flags} | {"--no-color": "no_color"}
     options, gpu = Options(), None
-    options.verb, options.socket, options.timeout = verb, default_socket(), row.timeout_s
+    options.verb, options.socket, options.timeout = verb, default_socket(), row.timeout_s or READ_S
     for name in flags.values():
         setattr(options, name, False)
     words = iter(argv)

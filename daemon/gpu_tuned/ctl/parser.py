@@ -34,11 +34,14 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
     return parser
 
 
-def _common(parser: argparse.ArgumentParser, timeout_s: float = READ_S) -> None:
-    wait = f"how long to wait for an answer (default: {timeout_s:g})"
-    socket = default_socket()
-    parser.add_argument("--socket", metavar="PATH", default=socket, help=f"the daemon's socket (default: {socket})")
-    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=timeout_s, help=wait)
+def _common(parser: argparse.ArgumentParser, timeout_s: float | None) -> None:
+    """`timeout_s` None: it asks no daemon, and what would be said to one is taken and not shown."""
+    where = wait = argparse.SUPPRESS
+    if timeout_s is not None:
+        where = f"the daemon's socket (default: {default_socket()})"
+        wait = f"how long to wait for an answer (default: {timeout_s:g})"
+    parser.add_argument("--socket", metavar="PATH", default=default_socket(), help=where)
+    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=timeout_s or READ_S, help=wait)
     parser.add_argument("--no-color", action="store_true", help="plain text (also with NO_COLOR set)")
     parser.add_argument("--version", action="version", version=_version())
 
@@ -70,7 +73,7 @@ def without_verb(options: list[str]) -> int:
         + exit_codes(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    _common(parser)
+    _common(parser, READ_S)
     parser.parse_args(options)
     parser.print_help(sys.stderr)
     return 2

@@ -32,8 +32,9 @@ class Verb:
 
     `summary`: what help, man page, completions and README say. `module`: the file in ctl/ with its `run(options)`.
     `gpu`: help of the positional GPU, "" for a verb that takes none. `flags`: switches and their help. `exits`: the
-    codes it can end with. `timeout_s`: how long it waits for an answer. `repeats`: it takes --every TIME. `plain`:
-    this row has its whole command line; of any other, `arguments(parser, verb)` in its module adds the rest.
+    codes it can end with. `timeout_s`: how long it waits for the daemon's answer, None where it asks no daemon.
+    `repeats`: it takes --every TIME. `plain`: this row has its whole command line; of any other,
+    `arguments(parser, verb)` in its module adds the rest.
     """
 
     __slots__ = ("exits", "flags", "gpu", "module", "plain", "repeats", "summary", "timeout_s")
@@ -46,7 +47,7 @@ class Verb:
         gpu: str = "",
         flags: dict[str, str] | None = None,
         exits: tuple[int, ...] = tuple(EXIT_CODES),
-        timeout_s: float = READ_S,
+        timeout_s: float | None = READ_S,
         plain: bool = False,
         repeats: bool = False,
     ) -> None:
@@ -131,7 +132,7 @@ VERBS = {
         exits=(0, 2, 3, 4, 5),
         plain=True,
     ),
-    "check": Verb("what is wrong with a policy file, without a daemon", "check", exits=(0, 2)),
+    "check": Verb("what is wrong with a policy file, without a daemon", "check", exits=(0, 2), timeout_s=None),
     "init": Verb(
         "a first policy for this host, from what is and what was there",
         "init",
@@ -141,12 +142,14 @@ VERBS = {
             "--replace": "with --write: also where a policy is in place already",
         },
         exits=(0, 2, 4, 5),
+        timeout_s=None,
     ),
     "probe": Verb(
         "what one GPU answers to every read-only call of NVML",
         "probe",
         gpu="needed where there are several: index, PCI address, UUID or the beginning of one",
         exits=(0, 2, 5),
+        timeout_s=None,
         plain=True,
     ),
     "show": Verb(
@@ -167,10 +170,15 @@ VERBS = {
             "--json": "print the findings as JSON, for programs",
         },
         exits=(0, 1, 2, 5),
+        timeout_s=None,
     ),
-    "env": Verb("which environment variables GPU programs read, and which help", "env", exits=(0, 1, 2, 4)),
+    "env": Verb(
+        "which environment variables GPU programs read, and which help", "env", exits=(0, 1, 2, 4), timeout_s=None
+    ),
     "wait": Verb("until the settings are in force, or the time is over", "wait", exits=(0, 1, 2, 3, 4)),
-    "install-units": Verb("the systemd units, after an install with pip or pipx", "install_units", exits=(0, 2, 4)),
+    "install-units": Verb(
+        "the systemd units, after an install with pip or pipx", "install_units", exits=(0, 2, 4), timeout_s=None
+    ),
 }
 """By name, in the order in which they are shown."""
 

@@ -74,6 +74,11 @@ def _decoded(path: str, data: bytes) -> str:
         raise Unreadable(path, "no UTF-8", line) from None
 
 
+def identity(path: str) -> str:
+    """The same for every path of one file: absolute or not, over links or not."""
+    return os.path.realpath(path)
+
+
 def kind_of(path: str, text: str) -> FileKind:
     """By its name, else by how it begins."""
     name = posixpath.basename(path).lower()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gpu_tuned.environment.audit import components, containers, contradictions, files, secrets, values
 from gpu_tuned.environment.audit.model import (
@@ -39,8 +39,16 @@ class _Audit:
     catalogue: Catalogue
     told: Mapping[str, str]
     texts: files.Files = field(default_factory=files.Files)
+    named: dict[str, str] = field(default_factory=dict)
+    """What the files that were asked for are called, by their identity."""
     readings: dict[str, Reading] = field(default_factory=dict)
     unreadable: list[str] = field(default_factory=list)
+    referred: set[str] = field(default_factory=set)
+    """Env files that were asked for, and are audited as part of the file that refers to them."""
+
+    def called(self, path: str) -> str:
+        """A file as whoever asked for it calls it: a unit has the absolute path of what somebody named otherwise."""
+        return self.named.get(files.identity(path), posixpath.normpath(path))
 
 
 def of_files(
@@ -58,6 +66,7 @@ def of_files(
     for path, named in files.expand(paths):
         path = posixpath.normpath(path)
         wanted[path] = named or wanted.get(path, False)
+        audit.named.setdefault(files.identity(path), path)
     late: list[str] = []
     for path, named in wanted.items():
         try:
@@ -94,13 +103,12 @@ def _read(audit: _Audit, path: str, text: str, reader: Reader | None, *, templat
 
 def _env_files(audit: _Audit, paths: list[str], reader: Reader | None) -> None:
     """Env files come last: who reads them, and what runs there, is said by the others."""
-    referred = {
-        posixpath.normpath(path): who for reading in audit.readings.values() for path, who in reading.refers.items()
-    }
+    referred = {audit.called(path) for reading in audit.readings.values() for path in reading.refers}
     for path in paths:
         text = audit.texts.text(path)
         if reader is None and path in referred:
-            continue  # audited where it is referred to
+            audit.referred.add(path)
+            continue
         who = reader or files.reader_of(path, text)
         around, interpolated = _around(audit, path)
         if around is not None and reader is None:
@@ -125,16 +133,14 @@ def _around(audit: _Audit, path: str) -> tuple[Reading | None, set[str]]:
         except Unreadable:
             continue
         interpolated |= beside.interpolated
-        if path in {posixpath.normpath(name) for name in beside.refers}:
+        if path in map(audit.called, beside.refers):
             found = found or Reading(only=path)
-            found.environments += [one for one in beside.environments if _reads(one, path)]
+            found.environments += [
+                one for one in beside.environments if path in {audit.called(a.place.file) for a in one.assignments}
+            ]
             found.traps += beside.traps
             found.used |= beside.used
     return found, interpolated
-
-
-def _reads(environment: Environment, path: str) -> bool:
-    return any(one.place.file == path for one in environment.assignments)
 
 
 def _look_into_scripts(reading: Reading, audit: _Audit) -> None:
@@ -165,6 +171,7 @@ def _judged(audit: _Audit) -> Result:
     found: dict[tuple[str, str, object], Finding] = {}
     for reading in readings:
         for finding in _of_reading(reading, audit, names):
+            finding = replace(finding, place=replace(finding.place, file=audit.called(finding.place.file)))
             if reading.only and finding.place.file != reading.only:
                 continue
             key = (finding.id, finding.name, finding.place)
@@ -175,7 +182,7 @@ def _judged(audit: _Audit) -> Result:
         _without_ignored(found.values(), audit.texts),
         key=lambda one: (one.place.file, one.place.line, one.place.column, one.id),
     )
-    return Result(tuple(order), tuple(audit.unreadable), len(audit.readings))
+    return Result(tuple(order), tuple(audit.unreadable), len(audit.readings) + len(audit.referred))
 
 
 def _of_reading(reading: Reading, audit: _Audit, names: Names) -> Iterator[Finding]:
