@@ -238,3 +238,58 @@ def test_a_program_in_a_folder_of_its_own_may_set_it_as_well(tmp_path: Path, com
 def test_a_script_that_has_its_name_from_a_tool_is_read(tmp_path: Path) -> None:
     files = {"/opt/gpu/install": "#!/bin/sh\nnvidia-smi -pl 200\n"}
     assert limit(tmp_path, "Type=oneshot", CALL, "ExecStart=/opt/gpu/install", files=files) == 200
+
+
+def test_a_drop_in_that_is_gone_after_a_boot_is_not_read(tmp_path: Path) -> None:
+    runtime = {"/run/systemd/system/gpu.service.d/x.conf": "[Service]\nExecStartPost=/usr/bin/nvidia-smi -pl 200\n"}
+    assert limit(tmp_path, "Type=oneshot", CALL, files=runtime) == 300
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "service"),
+    [
+        ("/etc/rc.local", "#!/bin/sh\nnvidia-smi -pl 300\n", "rc-local.service"),
+        ("/etc/cron.d/gpu", "@reboot root nvidia-smi -pl 300\n", "cron.service"),
+        ("/etc/init.d/gpu", "#!/bin/sh\nnvidia-smi -pl 300\n", "gpu.service"),
+    ],
+)
+def test_what_starts_it_may_be_masked(tmp_path: Path, path: str, text: str, service: str) -> None:
+    link(tmp_path, "/etc/rc3.d/S20gpu", "../init.d/gpu")
+    assert taken(tmp_path, {path: text}) == 300
+    link(tmp_path, f"{UNITS}/{service}", "/dev/null")
+    assert taken(tmp_path, {path: text}) is None
+
+
+def test_a_unit_stands_in_for_an_init_script_of_its_name(tmp_path: Path) -> None:
+    link(tmp_path, "/etc/rc3.d/S20gpu", "../init.d/gpu")
+    files = {
+        "/etc/init.d/gpu": "#!/bin/sh\nnvidia-smi -pl 300\n",
+        f"{UNITS}/gpu.service": "[Service]\nExecStart=/opt/x\n",
+    }
+    assert taken(tmp_path, files) is None
+
+
+NAMED = {
+    "/etc/supervisor/conf.d/low.conf": "[program:low]\ncommand=/opt/gpu/low.sh\n",
+    "/opt/gpu/docker-compose.yml": 'services:\n  low:\n    entrypoint: ["./low.sh"]\n',
+    "/home/ada/.config/hypr/hyprland.conf": "exec-once = sudo /opt/gpu/low.sh\n",
+    "/home/ada/.config/gamemode.ini": "[custom]\nstart=sudo nvidia-smi -pl 200\n",
+    "/root/.config/i3/config": "exec --no-startup-id nvidia-smi -pl 200\n",
+}
+
+
+@pytest.mark.parametrize("path", NAMED)
+def test_other_programs_run_scripts_that_their_configuration_names(tmp_path: Path, path: str) -> None:
+    assert limit(tmp_path, "Type=oneshot", CALL, files=LOWERS) == 300
+    assert limit(tmp_path, "Type=oneshot", CALL, files={path: NAMED[path]}) is None
+
+
+def test_runuser_runs_a_command_as_who_is_named(tmp_path: Path) -> None:
+    lower = "/usr/bin/nvidia-smi -pl 200"
+    assert limit(tmp_path, "Type=oneshot", CALL, f"ExecStart=/usr/sbin/runuser -u root -- {lower}") == 200
+    assert limit(tmp_path, "Type=oneshot", CALL, f"ExecStart=/usr/sbin/runuser -u ada -- {lower}") is None
+
+
+def test_a_script_may_send_what_it_says_to_a_process(tmp_path: Path) -> None:
+    script = {"/opt/gpu/log.sh": "#!/bin/bash\nexec > >(tee -a /var/log/gpu.log) 2>&1\nnvidia-smi -pl 300\n"}
+    assert limit(tmp_path, "Type=oneshot", "ExecStart=/opt/gpu/log.sh", files=script) == 300

@@ -70,6 +70,7 @@ RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
 INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")
 RUN_LEVELS = tuple(f"/etc/rc{level}.d" for level in "S2345") + tuple(f"/etc/rc.d/rc{level}.d" for level in "2345")
 SYSTEM_CRONTABS = ("/etc/crontab", "/etc/anacrontab")
+CRON_UNITS = ("cron.service", "crond.service", "cronie.service")
 CRON_FOLDER = "/etc/cron.d"
 USER_CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")
 SYSCTL = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
@@ -155,6 +156,12 @@ HOME_FOLDERS: Mapping[str, str] = {
     ".config/autostart": "the desktop starts it at a login",
     ".config/systemd/user": "systemd starts it for a user, not as root",
 }
+_DESKTOPS = ("hypr", "i3", "sway", "river", "niri", "labwc", "openbox", "bspwm", "awesome", "lxsession", "qtile")
+HOME_TEXTS: Mapping[str, str] = {
+    ".config/gamemode.ini": "GameMode runs it when a game begins or ends",
+    **{f".config/{name}": "the desktop runs it at a login, or by a key" for name in _DESKTOPS},
+}
+"""Files and folders below a home of which the same is true as of TEXTS."""
 AUTOSTART = "/etc/xdg/autostart"
 USER_UNITS = "/etc/systemd/user"
 UDEV = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
@@ -180,5 +187,7 @@ SCRIPTS: Mapping[str, int] = {
 SCRIPT_NAMES = re.compile(r"(\.(?:ba)?sh|\.py)$|^[^.]+$|gpu|nvidia")
 DEAD_NAMES = re.compile(r"(?:~|\.(?:bak|old|orig|save|disabled|dpkg-\w+|rpm\w+|ucf-\w+|swp))$")
 """Copies that nothing reads."""
+NAMED_SCRIPTS = re.compile(r"[\w.+@-]+\.(?:sh|bash|py)\b|(?<=/)[\w.+@-]+(?=[\"'\s]|$)")
+"""Names of files in a text that may be commands."""
 COMPOSE = re.compile(r"(?:^|[-_.])compose[\w.-]*\.ya?ml$|^Dockerfile")
 SEARCH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")

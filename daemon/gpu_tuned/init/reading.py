@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from gpu_tuned.init import programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
-from gpu_tuned.init.places import EVERYWHERE, MANAGED, PACKAGES, SEARCH, STORES
+from gpu_tuned.init.places import EVERYWHERE, MANAGED, NAMED_SCRIPTS, PACKAGES, SEARCH, STORES
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.shell_commands import command
 from gpu_tuned.init.shell_nodes import Simple, Word
@@ -16,6 +16,8 @@ from gpu_tuned.init.shell_scripts import script, shell_of, text_of
 from gpu_tuned.init.shell_seen import Seen
 from gpu_tuned.init.shell_state import Here, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
+
+COPY = Doubt(Kind.NOT_STARTED, "it is a copy that nothing reads")
 
 
 class HostFiles:
@@ -158,6 +160,10 @@ class Reading:
         script(walk, Text(where), arguments, here, 1)
         self.add(walk.seen, passive=passive)
         return True
+
+    def names_scripts(self, text: str) -> None:
+        """A configuration of another program names files that it may run."""
+        self.perhaps |= set(NAMED_SCRIPTS.findall(text))
 
     def scan_lines(self, path: str, doubt: Doubt, kind: FileKind = FileKind.OTHER) -> bool:
         """Options of nvidia-smi that stand in a text of another kind."""

@@ -7,21 +7,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
-from gpu_tuned.init import numa, places, programs, scan_units, tables
-from gpu_tuned.init.commands import CALLED, SHELLS
+from gpu_tuned.init import numa, places, programs, scan_cron, scan_hooks, scan_units
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
-from gpu_tuned.init.reading import Reading
+from gpu_tuned.init.reading import COPY, Reading
 from gpu_tuned.init.rooted import Rooted
-from gpu_tuned.init.shell_scripts import shell_of
 from gpu_tuned.init.shell_values import Text
 from gpu_tuned.init.starts import Units
 
 PERHAPS = Doubt(Kind.BRANCH, "something that starts runs a file of this name, which may be this one")
 BY_HAND = Doubt(Kind.NOT_STARTED, "nothing runs it by itself")
 DEAD = Doubt(Kind.NOT_STARTED, "nothing comes to this line")
-COPY = Doubt(Kind.NOT_STARTED, "it is a copy that nothing reads")
 
 
 def scan(files: Rooted) -> Scan:
@@ -29,12 +25,9 @@ def scan(files: Rooted) -> Scan:
     reading = Reading(files)
     units = Units(files)
     scan_units.read(reading, units)
-    _boot_scripts(reading)
-    _crontabs(reading)
-    _hooks(reading)
-    _texts(reading)
-    _slurm(reading)
-    _events(reading)
+    _boot_scripts(reading, units)
+    scan_cron.crontabs(reading, units)
+    scan_hooks.read(reading)
     _sysctl(reading)
     scan_units.by_commands(reading, units)
     _rivals(reading)
@@ -86,11 +79,13 @@ def _numbered(effects: list[Effect]) -> list[Effect]:
     ]
 
 
-def _boot_scripts(reading: Reading) -> None:
+def _boot_scripts(reading: Reading, units: Units) -> None:
     for path in places.RC_LOCAL:
         where = reading.files.resolve(path)
         if where and where not in reading.read:
             doubt = None if reading.files.executable(path) else Doubt(Kind.NOT_STARTED, "it may not be executed")
+            if units.masked("rc-local.service"):
+                doubt = Doubt(Kind.NOT_STARTED, "rc-local.service is masked")
             reading.run_script(path, doubt, (Text("start"),) if "/rc.d/" not in path else ())
     linked = {
         reading.files.resolve(f"{folder}/{name}")
@@ -108,145 +103,11 @@ def _boot_scripts(reading: Reading) -> None:
             level = re.search(r"^#\s*Default-Start:\s*(\S.*)$", text, re.MULTILINE)
             # Without a link its header alone starts nothing; a copy that lost its modes may have lost its links.
             starts = where in linked or bool(level and reading.files.bare(path) and not links)
+            native = f"{path.rpartition('/')[2]}.service"
+            if units.masked(native) or native in units.every():
+                starts = False  # systemd has its own unit for it
             if starts or "nvidia-smi" in text:
                 reading.run_script(path, None if starts else BY_HAND, (Text("start"),), passive=not starts)
-
-
-def _crontabs(reading: Reading) -> None:
-    tabs = [(path, True, "") for path in places.SYSTEM_CRONTABS]
-    tabs += [(path, True, "") for path in reading.files.walk(places.CRON_FOLDER, 0)]
-    for folder in places.USER_CRONTABS:
-        tabs += [(path, False, path.rpartition("/")[2]) for path in reading.files.walk(folder, 0)]
-    for path, with_user, owner in tabs:
-        where = reading.files.resolve(path)
-        text = reading.files.text(path)
-        # cron passes over files in cron.d with a dot in their names.
-        dead = places.DEAD_NAMES.search(path) or (
-            path.startswith(places.CRON_FOLDER) and "." in path.rpartition("/")[2]
-        )
-        if text is None or where is None or where in reading.read:
-            continue
-        reading.read.add(where)
-        known = {name: Text(value) for name, value in tables.assignments(text).items()}
-        shell = known["SHELL"].text.rpartition("/")[2] if "SHELL" in known else "sh"
-        odd = _odd(reading, path, text, shell, system=with_user)
-        for job in tables.jobs(text, with_user=with_user):
-            doubt = None if job.at_boot else Doubt(Kind.TIMER, "cron runs it at times, not only at boot")
-            doubt = COPY if dead else doubt or odd
-            root = (job.user or owner) in ("root", "")
-            walk = reading.walk(f"{where}:{job.line}", known)
-            count = len(walk.seen.effects)
-            reading.run_text(
-                walk, job.command, reading.here(where, known, doubt, root=root), job.line, bash=shell == "bash"
-            )
-            if len(walk.seen.effects) > count:
-                reading.file(where, FileKind.TABLE)
-                if doubt and not dead:
-                    reading.writer(where, "timer", f"cron runs line {job.line} at times")
-            reading.add(walk.seen, passive=bool(dead))
-
-
-def _odd(reading: Reading, path: str, text: str, shell: str, *, system: bool) -> Doubt | None:
-    """Why cron may not run what a crontab says."""
-    if shell not in SHELLS:
-        return Doubt(Kind.BRANCH, f"its jobs are run by {shell}, which is no shell that is understood here")
-    if system and reading.files.writable_by_others(path):
-        return Doubt(Kind.BRANCH, "cron passes over a crontab that others than root may write")
-    if not text.endswith("\n"):
-        return Doubt(Kind.BRANCH, "cron may pass over a crontab whose last line has no end")
-    return None
-
-
-def _hooks(reading: Reading) -> None:
-    for hook in places.HOOKS:
-        for path in reading.files.walk(hook.folder, hook.depth):
-            _hook(reading, path, hook.when, "timer" if hook.timer else "hook")
-    for path, when in places.HOOK_FILES.items():
-        _hook(reading, path, when, "hook")
-    for user in reading.files.names("/home"):
-        for name in places.HOME_HOOKS:
-            _hook(reading, f"/home/{user}/{name}", "a login of this user runs it", "hook")
-        for folder, when in places.HOME_FOLDERS.items():
-            for path in reading.files.walk(f"/home/{user}/{folder}", 1):
-                _hook(reading, path, when, "hook")
-    for path in [*reading.files.walk(places.AUTOSTART, 0), *reading.files.walk(places.USER_UNITS, 1)]:
-        _hook(reading, path, "a login starts it", "hook")
-
-
-def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
-    where = reading.files.resolve(path)
-    text = reading.files.text(path)
-    if where is None or text is None or where in reading.read:
-        return
-    doubt = COPY if places.DEAD_NAMES.search(path) else Doubt(Kind.TIMER if kind == "timer" else Kind.HOOK, when)
-    before = len(reading.effects)
-    if path.endswith((".desktop", ".service", ".timer")):
-        for line, command in tables.desktop_commands(text):
-            walk = reading.walk(f"{where}:{line}")
-            reading.run_text(walk, command, reading.here(where, {}, doubt, root=False), line)
-            reading.add(walk.seen)
-        if not path.endswith(".desktop"):
-            reading.scan_lines(where, doubt)
-    elif shell_of(text) is not None and (text.startswith("#!") or "nvidia-smi" in text):
-        reading.run_script(path, doubt)
-    elif text.startswith("#!"):
-        reading.program(where, doubt, where)
-    if len(reading.effects) > before and doubt is not COPY:
-        reading.file(where, FileKind.OTHER)
-        reading.writer(where, kind, when)
-
-
-def _texts(reading: Reading) -> None:
-    """Configurations of programs that run commands."""
-    found = [(path, when) for folder, when in places.TEXTS.items() for path in reading.files.walk(folder, 2)]
-    for path, when in [*found, *places.TEXT_FILES.items()]:
-        text = reading.files.text(path) or ""
-        if not CALLED.search(text):
-            continue
-        where = reading.files.resolve(path) or path
-        doubt = COPY if places.DEAD_NAMES.search(path) else Doubt(Kind.HOOK, when)
-        if reading.scan_lines(where, doubt) and doubt is not COPY:
-            reading.writer(where, "hook", when)
-
-
-def _slurm(reading: Reading) -> None:
-    for path in places.SLURM:
-        where, text = reading.files.resolve(path), reading.files.text(path)
-        for number, row in enumerate((text or "").split("\n"), 1):
-            if where and (found := places.SLURM_CLOCKS.match(row)):
-                doubt = Doubt(Kind.HOOK, "Slurm sets it for every job that asks for nothing else")
-                reading.effects.append(Effect(where, number, row.strip(), None, None, None, doubt, start=where))
-                reading.file(where, FileKind.OTHER)
-                reading.writer(where, "hook", "Slurm sets GPU clocks for jobs (GpuFreqDef)")
-            elif found := places.SLURM_SCRIPTS.match(row):
-                for script in _globbed(reading, found[2]):
-                    _hook(reading, script, f"Slurm runs it with every job ({found[1]} in {path})", "hook")
-
-
-def _globbed(reading: Reading, pattern: str) -> list[str]:
-    if not re.search(r"[*?\[]", pattern):
-        return [pattern]
-    folder, _, names = pattern.rpartition("/")
-    return [f"{folder}/{name}" for name in reading.files.names(folder) if fnmatchcase(name, names)]
-
-
-def _events(reading: Reading) -> None:
-    """udev's rules, and commands in the kernel modules' options."""
-    doubt = Doubt(Kind.HOOK, "udev runs it when a device appears")
-    for path in [path for folder in places.UDEV for path in reading.files.walk(folder, 0) if path.endswith(".rules")]:
-        where, text = reading.files.resolve(path), reading.files.text(path)
-        reading.units += [(name, doubt) for name in tables.udev_wants(text or "")]
-        for line, command in tables.udev_commands(text or ""):
-            walk = reading.walk(f"{where}:{line}")
-            reading.run_text(walk, command, reading.here(where or path, {}, doubt), line)
-            if walk.seen.effects or walk.seen.programs:
-                reading.file(where or path, FileKind.OTHER)
-                reading.writer(where or path, "hook", doubt.why)
-            reading.add(walk.seen)
-    doubt = Doubt(Kind.HOOK, "modprobe runs it when the module is loaded")
-    for path in [path for folder in places.MODPROBE for path in reading.files.walk(folder, 0)]:
-        if "nvidia-smi" in (reading.files.text(path) or "") and reading.scan_lines(path, doubt):
-            reading.writer(path, "hook", doubt.why)
 
 
 def _sysctl(reading: Reading) -> None:
@@ -285,12 +146,14 @@ def _rivals(reading: Reading) -> None:
 def _by_hand(reading: Reading) -> None:
     """Scripts that lie around, and that nothing was seen to start."""
     for folder, depth in places.SCRIPTS.items():
-        for path in reading.files.walk(folder, depth):
+        # What a container is made of names scripts that lie beside it.
+        for path in sorted(reading.files.walk(folder, depth), key=lambda each: not places.COMPOSE.search(each)):
             name = path.rpartition("/")[2]
             where = reading.files.resolve(path)
             if where is None or where in reading.read:
                 continue
             if places.COMPOSE.search(name):
+                reading.names_scripts(reading.files.text(where) or "")
                 if reading.scan_lines(where, Doubt(Kind.PROGRAM, "a container does it, when it is started")):
                     reading.writer(where, "program", "a container sets GPUs when it is started")
                 continue

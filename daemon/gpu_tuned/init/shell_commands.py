@@ -186,7 +186,9 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
         at = next((n for n, word in enumerate(rest) if word.text in ("-c", "--command")), None)
         text = rest[at + 1] if at is not None and at + 1 < len(rest) else None
         users = [user for user in users if text is None or user != text.text]
-        here = replace(here, root=here.root and users in ([], ["root"]))
+        here = replace(here, root=here.root and users[:1] in ([], ["root"]))
+        if name == "runuser" and (run := _command_of_runuser(words)):
+            return external(walk, run, here, node)
         return OPEN if text is None else text_of(walk, text, (), here, node, "", bash=False)
     while rest and rest[0].text.startswith(("-", "+")):
         option = rest.pop(0).text
@@ -205,6 +207,13 @@ def _shell(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
             walk.seen.say(here, node.first, replace(each, doubt=Doubt(Kind.UNREADABLE, "a here-document is run")))
         return OPEN
     return script(walk, rest[0], tuple(rest[1:]), here, node.first, name, flags)
+
+
+def _command_of_runuser(words: Sequence[Text]) -> Sequence[Text]:
+    """What follows in `runuser -u USER [--] COMMAND`; () where it is called as su is."""
+    at = next((n for n, word in enumerate(words) if word.text in ("-u", "--user")), None)
+    rest = [] if at is None else list(words[at + 2 :])
+    return rest[1:] if rest and rest[0].text == "--" else rest
 
 
 def numa_pipe(walk: Walk, pipeline: Pipeline, here: Here) -> Status | None:

@@ -156,7 +156,7 @@ def may_end(words: Sequence[Word], line: int, here: Here) -> None:
         for part in word.parts:
             if part.kind == "var" and (why := _without_value(part, here)):
                 here.doubt_rest("script", f"{why}: the script ends in line {line} where {part.text} is not set")
-            elif part.kind == "sub" and part.op != "commands":
+            elif part.kind == "sub" and part.op not in ("commands", "process"):
                 _calculated(part, line, here)
                 forget_changed(part.text, here.variables)
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 @dataclass(slots=True)
 class Part:
     """A piece of a word. `kind`: "text" (literal), "var" (`text` is its name, `op` what follows it in the braces),
-    "sub" (what only a running shell can work out; `text` is its source, `op` "commands" or "arithmetic" where it is
-    one of these). `quoted`: not split, not expanded."""
+    "sub" (what only a running shell can work out; `text` is its source, `op` "commands" for `$( )`, "process" for
+    `<( )`, or "arithmetic"). `quoted`: not split, not expanded."""
 
     kind: str
     text: str

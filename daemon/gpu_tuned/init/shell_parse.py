@@ -32,7 +32,7 @@ def parse(text: str, *, bash: bool = True) -> List:
     for token in parser.tokens:  # a shell reads what is substituted before it runs anything
         for word in (token.word, *(token.word.array or ())) if token.word else ():
             for part in word.parts:
-                if part.op == "commands":
+                if part.op in ("commands", "process"):
                     parse(part.text, bash=bash)
     return body
 

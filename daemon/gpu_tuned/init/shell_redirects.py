@@ -35,6 +35,8 @@ def _one_name(part: Part) -> bool:
 def _opened(walk: Walk, redirect: Redirect, here: Here) -> bool:
     if redirect.op in _TEXT:
         return True
+    if [part.op for part in redirect.target.parts] == ["process"]:
+        return True
     target = one(redirect.target, here.variables)
     path, whole = target.text, target.known
     if redirect.op in _COPY and (path.isdigit() or path == "-"):

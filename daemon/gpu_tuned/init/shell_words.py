@@ -63,7 +63,7 @@ class WordReader:
             elif self.text.startswith(("<(", ">("), self.at):
                 self._only_bash("<(")
                 self.at += 1
-                word.parts.append(Part("sub", self.substitution(), op="commands"))
+                word.parts.append(Part("sub", self.substitution(), op="process"))
             elif char in _ENDS:
                 break
             else:

@@ -69,7 +69,7 @@ class Units:
         for folder in dict.fromkeys((f"{kind}.d", *_prefixes(name), f"{template}.d", f"{name}.d")):
             for path in reversed(UNIT_PATHS):
                 for file in self.files.names(f"{path}/{folder}"):
-                    if file.endswith(".conf"):
+                    if file.endswith(".conf") and not path.startswith("/run/"):  # which is empty after a boot
                         drop_ins[file] = f"{path}/{folder}/{file}"
         for file in sorted(drop_ins):
             where = self.files.resolve(drop_ins[file])
