@@ -35,6 +35,8 @@ RETRY_FIRST_S = 30.0
 QUIET_MIN_S = 60.0
 """A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
+GOES_ON = "; it goes on changing, and is told of again when it stays"
+NO_DIGITS = dict.fromkeys(map(ord, "0123456789."))
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
 TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = "restored on request"
@@ -155,21 +157,42 @@ def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
 
 
 def _refuse(track: Track, why: str, moment: Moment) -> Step:
-    said = track.state is State.REFUSED and track.message == why
+    # A required setting is tried at every look, and what the driver says of it may have another number each time.
+    said = track.state is State.REFUSED and _but_for_numbers(track.message) == _but_for_numbers(why)
     notes = () if said else (Note(EventKind.REFUSED, None, why),)
     return Step(enter(track, State.REFUSED, why, moment), notes=notes)
 
 
+def _but_for_numbers(words: str | None) -> str:
+    return (words or "").translate(NO_DIGITS)
+
+
 def _watched(track: Track, wish: Wish, before: Track, found: Value | None, moment: Moment) -> Step:
-    """Somebody else's setting, or observe mode: told once when it differs and at every change, never written."""
+    """Somebody else's setting, or observe mode: told when it differs and when it changes, never written. What goes on
+    changing is told of once more when it stays."""
     fits, message = _fits(track, wish, before)
-    notes: tuple[Note, ...] = ()
+    track, words = enter(_with(track, fits=fits), State.WATCHED, message, moment), None
     if found is not None and found != before.observed:
-        if before.state is State.WATCHED and before.observed is not None:
-            notes = (Note(EventKind.WATCHED_CHANGED, found),)
-        elif fits is False:
-            notes = (Note(EventKind.WATCHED_DIFFERS, found),)
-    return Step(enter(_with(track, fits=fits), State.WATCHED, message, moment), notes=notes)
+        if before.state is not State.WATCHED or before.observed is None:
+            return Step(track, notes=(Note(EventKind.WATCHED_DIFFERS, found),) if fits is False else ())
+        track = _counted(track, moment)
+        words = {CONTEST_AFTER: GOES_ON}.get(track.in_row, "" if track.in_row < CONTEST_AFTER else None)
+    elif track.in_row >= CONTEST_AFTER and moment.mono - (track.last_drift or 0.0) >= QUIET_MIN_S:
+        track, words = replace(track, in_row=0), "; it stays now"
+    notes = () if words is None else (Note(EventKind.WATCHED_CHANGED, found, detail={"times": words}),)
+    return Step(track, notes=notes)
+
+
+def _counted(track: Track, moment: Moment) -> Track:
+    """One more time that somebody changed it, in the present row or in a new one."""
+    near = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
+    goes_on = near or track.state is State.CONTESTED
+    return replace(
+        track,
+        in_row=track.in_row + 1 if goes_on else 1,
+        row_began=track.row_began if goes_on else moment.mono,
+        last_drift=moment.mono,
+    )
 
 
 def _fits(track: Track, wish: Wish, before: Track) -> tuple[bool | None, str | None]:
@@ -209,15 +232,7 @@ def _revert(  # noqa: PLR0913 - a part of `look`, which knows all of this
     track: Track, wish: Wish, found: Value | None, default: Value | None, poll_interval_s: float, moment: Moment
 ) -> tuple[Track, tuple[Note, ...]]:
     """Something that was ours is not so any more, seen for the first time: counted, classed, paced."""
-    near = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
-    goes_on = near or track.state is State.CONTESTED
-    track = replace(
-        track,
-        open=True,
-        in_row=track.in_row + 1 if goes_on else 1,
-        row_began=track.row_began if goes_on else moment.mono,
-        last_drift=moment.mono,
-    )
+    track = replace(_counted(track, moment), open=True)
     readable = wish.setting.readable
     if readable:
         cause = FACTORY_DEFAULT if found == default else SOMEBODYS_VALUE

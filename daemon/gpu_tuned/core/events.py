@@ -114,7 +114,7 @@ class EventKind(Enum):
         "watched_changed",
         "b816941ccb354b249e0dec5c3561d3e0",
         Priority.NOTICE,
-        "{where}{setting} is now {found}; watched, not written",
+        "{where}{setting} is now {found}; watched, not written{times}",
     )
     WATCHED_DIFFERS = (
         "watched_differs",

@@ -18,6 +18,10 @@ Judge = Callable[[Policy], str | None]
 """Says why a policy does not fit the boards at hand (the power budget), or None."""
 
 
+TOLD_AGAIN_S = 600.0
+"""How long a policy that does not suit the boards now and then is told of once."""
+
+
 class PolicyState(str, Enum):
     """RESTRICTED: the policy in force never suited the boards at hand, and no other is known, so of it only required
     limits that lower are written. LAST_GOOD: not the one of the files."""
@@ -49,6 +53,7 @@ class PolicyInForce:
         self.refused: tuple[str, ...] = ()
         self.misfit: str | None = None
         self.loaded_at: float | None = None
+        self._unsuited_again_s = float("-inf")
         self._sources: Mapping[str, Any] | None = None
         self._of_files = False
         self.fitted = False
@@ -141,14 +146,17 @@ class PolicyInForce:
         return self.policy is not policy or self.restricted != before
 
     def _misfits(self, problem: str, kept: str) -> None:
-        """Told once for as long as it lasts: its watts may be others at every look."""
-        if self.misfit is None:
+        """Told once for as long as it lasts, its watts may be others at every look; and where it comes and goes, not
+        each time."""
+        now_s = self._clock.monotonic()
+        if self.misfit is None and now_s >= self._unsuited_again_s:
+            self._unsuited_again_s = now_s + TOLD_AGAIN_S
             self._say(Event(EventKind.POLICY_UNSUITED, self._clock.now(), cause=problem, detail={"kept": kept}))
         self.misfit = problem
 
     def _adopt(self, policy: Policy, sources: Mapping[str, Any], *, of_files: bool) -> None:
         self.policy, self._sources, self._of_files = policy, sources, of_files
-        self.fitted, self.misfit = False, None
+        self.fitted, self.misfit, self._unsuited_again_s = False, None, float("-inf")
         self.loaded_at = self._clock.now()
         if of_files:
             self.refused = ()

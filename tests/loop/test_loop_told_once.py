@@ -1,0 +1,59 @@
+"""What goes on and on is told a few times, and not at each look."""
+
+from __future__ import annotations
+
+from gpu_tuned.core.errors import DriverRefused
+from gpu_tuned.core.events import message
+from gpu_tuned.core.model import Setting
+from tests.loop.stage import Stage, policy
+
+
+def said(stage: Stage, kind: str) -> list[str]:
+    return [message(event) for event in stage.heard.events if event.kind.word == kind]
+
+
+def flip(stage: Stage, times: int) -> None:
+    for turn in range(times):
+        stage.stranger(500 + turn % 2 * 100)
+        stage.turn()
+
+
+def test_a_watched_setting_that_goes_on_changing_is_told_of_again_when_it_stays() -> None:
+    stage = Stage(policy("power_limit_w = 450", 'watch = ["power_limit_w"]')).turn(2)
+    flip(stage, 300)
+    told = said(stage, "watched_changed")
+    assert len(told) == 3
+    assert told[2].endswith("it goes on changing, and is told of again when it stays")
+    stage.turn(40)
+    assert said(stage, "watched_changed")[3:] == [
+        "NVIDIA H200 0000:01:00.0: power limit is now 600 W; watched, not written; it stays now"
+    ]
+    stage.turn(400)
+    stage.stranger(450)
+    stage.turn()
+    assert said(stage, "watched_changed")[4:] == [
+        "NVIDIA H200 0000:01:00.0: power limit is now 450 W; watched, not written"
+    ]
+
+
+def test_a_required_setting_that_is_refused_with_another_number_each_time_is_told_of_once() -> None:
+    stage = Stage(policy("power_limit_w = 450", 'required = ["power_limit_w"]')).turn(2)
+    for turn in range(100):
+        stage.stranger(600)
+        stage.gpu.refuses[Setting.POWER_LIMIT] = DriverRefused(f"it reads {598 + turn} W")
+        stage.turn()
+    assert len(said(stage, "refused")) == 1
+    stage.gpu.refuses[Setting.POWER_LIMIT] = DriverRefused("not permitted")
+    stage.turn()
+    assert len(said(stage, "refused")) == 2
+
+
+def test_a_policy_that_does_not_suit_the_boards_now_and_then_is_told_of_now_and_then() -> None:
+    stage = Stage(policy("persistence_mode = true", host="gpu_power_budget_w = 600"))
+    stage.stranger(500)
+    stage.turn(2)
+    for turn in range(300):
+        stage.stranger(700 if turn % 2 else 450)
+        stage.turn()
+        assert (stage.exit_code == 1) == bool(turn % 2), "status says what is so, each time"
+    assert 1 <= len(said(stage, "policy_unsuited")) <= 2
