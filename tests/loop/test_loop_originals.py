@@ -205,3 +205,32 @@ def test_what_the_driver_made_of_a_goal_is_known_after_a_restart() -> None:
     stage.start()
     stage.turn(2)
     assert (len(stage.gpu.writes), stage.row()["state"], stage.row()["accepted"]) == (writes, "held", 450)
+
+
+def test_what_was_restored_is_taken_up_by_apply_and_not_by_a_reload_of_the_same_rules() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.ask("restore")
+    stage.ask("reload")
+    assert (stage.limit_w(), stage.row()["state"]) == (700, "restored")
+    stage.ask("apply")
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    stage.ask("restore")
+    stage.load(policy("power_limit_w = 400"))
+    assert (stage.limit_w(), stage.row()["state"]) == (400, "held"), "another rule begins anew"
+
+
+def test_a_restore_without_an_original_does_not_say_that_nothing_was_ours() -> None:
+    """Found at 900 W, which the board does not allow: there is nothing that could be put back."""
+    stage = Stage(policy("power_limit_w = 450"))
+    stage.kernel.boot = "another"
+    stage.stranger(900)
+    stage.start()
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (450, None)
+    answer = stage.ask("restore")
+    assert answer.error == "DriverTrouble"
+    assert "power limit: what was found at first could not be read, or the board does not allow it" in str(
+        answer.parameters
+    )
+    assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
+    assert "restore_failed" in stage.said()

@@ -319,9 +319,14 @@ def _left_alone(track: Track, why: str, moment: Moment) -> Track:
 
 
 def taken_up(track: Track, moment: Moment) -> Track:
-    """What was handed back is the policy's again, and no pause counts."""
-    if track.restored is not None:
-        track = enter(replace(track, restored=None, observed=None), State.WAITING, NOT_LOOKED_AT, moment)
+    """What was handed back is the policy's again."""
+    if track.restored is None:
+        return track
+    return enter(replace(track, restored=None, observed=None), State.WAITING, NOT_LOOKED_AT, moment)
+
+
+def hurried(track: Track) -> Track:
+    """No pause counts."""
     return _with(track, next_write=0.0)
 
 

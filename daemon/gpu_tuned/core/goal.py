@@ -59,7 +59,7 @@ def original(setting: Setting, found: Found) -> Goal:
     if not setting.readable:
         return UNLOCKED
     if found.original is None:
-        return Pending("what was found at first is not known: it could not be read")
+        return Pending("what was found at first is not known: it could not be read, or the board does not allow it")
     return found.original
 
 

@@ -65,7 +65,9 @@ class Commands:
         return f"driver {driver.state.value}: {driver.message or 'it was not asked yet'}"
 
     def _apply(self, parameters: Mapping[str, Any]) -> Reply | Answer:
-        self._take_up()
+        moment = self._supervisor.inventory.moment()
+        self._hurry()
+        self._supervisor.inventory.update(lambda state: transitions.taken_up(state, moment))
         done = self._done("observed, nothing is written" if self._supervisor.observing else "applied")
 
         def reply() -> Answer:
@@ -76,18 +78,17 @@ class Commands:
 
         return reply
 
-    def _take_up(self) -> None:
-        """What was handed back by a restore is the policy's again, and nothing waits for a pause."""
-        moment = self._supervisor.inventory.moment()
+    def _hurry(self) -> None:
+        """Nothing waits for a pause."""
         self._supervisor.hurry()
-        self._supervisor.inventory.update(lambda state: transitions.hurried(state, moment))
+        self._supervisor.inventory.update(transitions.hurried)
 
     def _reload(self, parameters: Mapping[str, Any]) -> Reply | Answer:
         try:
             self._supervisor.reload_policy()
         except PolicyError as error:
             return Answer({"problems": list(error.problems)}, "PolicyRefused")
-        self._take_up()
+        self._hurry()
         policy = self._supervisor.in_force.policy
         return self._done(f"policy {policy.digest if policy else ''} in force")
 

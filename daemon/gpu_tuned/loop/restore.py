@@ -15,6 +15,8 @@ from gpu_tuned.core.settings import ROWS
 from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.ports import Clock, Device, Say
 
+NOT_KNOWN = "what was found at first could not be read, or the board does not allow it; the value stays"
+
 
 class Restorer:
     """Writes originals. Belongs to the loop thread."""
@@ -27,9 +29,17 @@ class Restorer:
         """Put settings back to what was found at first; nothing where nothing of ours was ever in force. Afterwards
         they are left alone until somebody asks to apply. What was done and what failed is added in words."""
         for setting in settings:
-            original = state.original(setting)
+            original, track = state.original(setting), state.tracks.get(setting)
             if original is not None and original.written:
                 self._one(self._inventory.now(state), setting, original, done, failed)
+            elif original is None and track is not None and track.before is not None:
+                self._cannot(state, setting, failed)
+
+    def _cannot(self, state: GpuState, setting: Setting, failed: list[str]) -> None:
+        """A value of ours is in force, and there is nothing to put back in its place."""
+        failed.append(f"{state.gpu.pci} {setting.label}: {NOT_KNOWN}".strip())
+        gpu = None if state.gpu is HOST else state.gpu
+        self._say(Event(EventKind.RESTORE_FAILED, self._clock.now(), gpu, setting, cause=NOT_KNOWN))
 
     def _one(self, state: GpuState, setting: Setting, original: Original, done: list[str], failed: list[str]) -> None:
         where = f"{state.gpu.pci} " if state.gpu.pci else ""

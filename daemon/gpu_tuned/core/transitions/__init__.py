@@ -6,7 +6,7 @@ result; nobody else makes one. One setting's own part of a transition is core/dr
 
 from gpu_tuned.core.transitions.looks import looked, told_xid, with_telemetry
 from gpu_tuned.core.transitions.presence import away, bound, described, host, met, slept, unlisted
-from gpu_tuned.core.transitions.wishes import found_before, hurried, wished
+from gpu_tuned.core.transitions.wishes import found_before, hurried, taken_up, wished
 from gpu_tuned.core.transitions.writes import about_to_write, handed_back, not_put_back, not_written, unsaved, wrote
 
 __all__ = [
@@ -23,6 +23,7 @@ __all__ = [
     "not_put_back",
     "not_written",
     "slept",
+    "taken_up",
     "told_xid",
     "unlisted",
     "unsaved",

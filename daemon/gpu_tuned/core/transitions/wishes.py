@@ -48,8 +48,13 @@ def _lower(one: PowerLimit, other: Value) -> bool:
     return isinstance(other, PowerLimit) and one.limit_mw < other.limit_mw
 
 
-def hurried(state: GpuState, moment: Moment) -> GpuState:
-    """Somebody asked to apply now: no pause counts, and what was handed back is the policy's again."""
+def hurried(state: GpuState) -> GpuState:
+    """Somebody cannot wait: no pause counts."""
+    return replace(state, tracks={s: drift.hurried(track) for s, track in state.tracks.items()})
+
+
+def taken_up(state: GpuState, moment: Moment) -> GpuState:
+    """Somebody asked to apply: what was handed back is the policy's again."""
     return replace(state, tracks={s: drift.taken_up(track, moment) for s, track in state.tracks.items()})
 
 
