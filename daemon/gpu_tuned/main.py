@@ -95,7 +95,7 @@ def offline_plan(config: str | None) -> PlanReply:
     Raises PolicyError, and DriverError where no board can be looked at."""
     from gpu_tuned.composition import CONFIG
 
-    document = _looked_once(config or CONFIG)
+    document = _looked_once(CONFIG if config is None else config)
     return {**document["plan"](), "mode": "offline"}
 
 

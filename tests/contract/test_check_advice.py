@@ -85,3 +85,10 @@ def test_status_tells_it_when_asked(nvsim: MakeHost, tmp_path: Path) -> None:
     assert "[idle-power]" not in plain.stdout
     assert "[idle-power]" in advised.stdout
     assert "[memory-lock]" not in advised.stdout
+
+
+def test_an_empty_name_is_not_the_installed_policy(nvsim):
+    """A shell variable that is empty must not have another file planned than was meant."""
+    done = ask(nvsim("rtx-5090-575"), "plan", "--config", "")
+    assert done.returncode == 2
+    assert "is a directory" in done.stderr

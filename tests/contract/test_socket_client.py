@@ -162,6 +162,10 @@ def test_where_no_daemon_is_the_message_names_the_path_and_what_to_do(tmp_path: 
     with pytest.raises(NotReachable, match="nobody listens") as error:
         client.call(path, "Status")
     assert path in str(error.value)
+    for other in (tmp_path / "file", tmp_path):
+        (tmp_path / "file").touch()
+        with pytest.raises(NotReachable, match="is no socket"):
+            client.call(str(other), "Status")
     with pytest.raises(NotReachable, match="path too long"):
         client.call("/" + "x" * 200, "Status")
     assert error.value.exit_code == 3

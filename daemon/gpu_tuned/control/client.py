@@ -203,6 +203,8 @@ class _Connection:
                     f"this user may not connect to {path}: look at the modes of the socket and of its folder"
                 ) from None
             except ConnectionRefusedError:
+                if not _is_socket(path):
+                    raise NotReachable(f"no daemon: {path} is no socket; name its socket (--socket)") from None
                 raise NotReachable(
                     f"no daemon: nobody listens on {path}, which an ended one left behind; start it (systemctl start "
                     "gpu-tuned)"
@@ -266,3 +268,13 @@ class _Connection:
         return NotReachable(
             f"the daemon at {self._path} did not answer within {self._timeout_s:g} s; see journalctl -u gpu-tuned"
         )
+
+
+def _is_socket(path: str) -> bool:
+    import os
+    import stat
+
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:
+        return True  # it was one a moment ago
