@@ -10,6 +10,7 @@ from gpu_tuned.core.errors import DriverAbsent, GpuLost
 from gpu_tuned.core.gpu_state import Presence
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.which import Names, meant
+from gpu_tuned.ctl.verify import compare
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -311,3 +312,10 @@ def test_a_rule_for_a_gpu_that_is_not_here_is_in_the_services_status_line_too() 
     assert stage.exit_code == 1
     assert "1 of 1 settings in order" in stage.service.line
     assert stage.service.line.endswith("a rule matches no GPU")
+
+
+def test_what_is_in_order_has_no_problems_for_programs_either() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.ask("release")
+    report = compare(stage.mailbox.document)
+    assert (stage.exit_code, report["in_order"], report["problems"], report["differs"]) == (0, True, [], [])
