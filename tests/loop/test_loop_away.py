@@ -319,3 +319,16 @@ def test_what_is_in_order_has_no_problems_for_programs_either() -> None:
     stage.ask("release")
     report = compare(stage.mailbox.document)
     assert (stage.exit_code, report["in_order"], report["problems"], report["differs"]) == (0, True, [], [])
+
+
+def test_whether_a_released_gpu_is_demanded_is_told_of_its_rows_as_of_itself() -> None:
+    """A rule by address comes and goes while it is released; the others stay the same."""
+    plain = policy("power_limit_w = 450")
+    named = plain + '[[gpu]]\nmatch = { pci = "0000:01:00.0" }\npersistence_mode = true\n'
+    stage = Stage(plain).turn(2)
+    stage.ask("release")
+    for text, in_order in ((plain, True), (named, False), (plain, True)):
+        stage.load(text)
+        assert stage.gpu_row()["in_order"] is in_order
+        assert stage.row()["in_order"] is in_order
+        assert compare(stage.mailbox.document)["in_order"] is in_order

@@ -144,7 +144,8 @@ class Publisher:
         known = self._rows.get(key)
         if known is not None and known[0] is track and known[2] == short:
             before = known[1]
-            if (before.presence, before.why, before.since) == (state.presence, state.why, state.since):
+            same = before.presence is state.presence and before.named == state.named
+            if same and (before.why, before.since) == (state.why, state.since):
                 return known[3]
         row = status.setting_row(setting, track, state, short=short)
         self._rows[key] = (track, state, short, row)
