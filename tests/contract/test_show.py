@@ -19,6 +19,8 @@ from gpu_tuned.core.errors import DriverTrouble, NotReachable
 from gpu_tuned.ctl.every import repeat
 from gpu_tuned.ctl.options import Options
 from tests.conftest import MakeHost
+from tests.contract.test_daemon_settings import FAST, rule
+from tests.daemon import Daemon
 from tests.golden.fake_daemon import fake_daemon
 from tests.golden.kept import document
 from tests.init_host import put
@@ -180,3 +182,17 @@ def test_every_wants_a_unit(tmp_path: Path) -> None:
     )
     assert done.returncode == 2
     assert "90s" in done.stderr
+
+
+def test_a_gpu_that_is_away_is_told_as_away_and_the_one_that_is_left_with_its_wishes(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "h200")
+    with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
+        daemon.turns(1)
+        host.run("lose", "0")
+        daemon.until(lambda: daemon.status()["gpus"][0]["state"] == "lost", "lost")
+        done = daemon.ctl("show", "0")
+        assert done.returncode == 5
+        assert "NVIDIA H200 0000:01:00.0 is lost: the GPU is lost" in done.stderr
+        done = daemon.ctl("show")
+        assert "NVIDIA H200 0000:01:00.0 is lost" in done.stderr
+        assert "held; from gpu-tuned.toml gpu[0]" in done.stdout

@@ -7,7 +7,7 @@ import sys
 import time
 
 from gpu_tuned.control import client
-from gpu_tuned.core.errors import DriverError, NotReachable
+from gpu_tuned.core.errors import DriverError, DriverTrouble, NotReachable
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import of_board
 from gpu_tuned.ctl.render.full import estimated, history
@@ -43,6 +43,8 @@ _NAMES = 13  # columns of a name below the table
 
 def run(options: Options) -> int:
     told, trouble = _told(options)
+    if told is not None and told["state"] != "ok":
+        raise DriverTrouble(_away(told))
     shown = options.looks.show(told["uuid"] if told else options.gpu, told)
     if options.json:
         json.dump(shown, sys.stdout, indent=2)
@@ -62,7 +64,14 @@ def _told(options: Options) -> tuple[Gpu | None, str]:
         return None, "no daemon answers: what is wished and what was put back is not known"
     if options.gpu is not None:
         return one_gpu(document["gpus"], options.gpu), ""
-    return (document["gpus"][0], "") if len(document["gpus"]) == 1 else (None, "")
+    here = [gpu for gpu in document["gpus"] if gpu["state"] == "ok"]
+    if len(here) != 1:
+        return (document["gpus"][0] if len(document["gpus"]) == 1 else None), ""
+    return here[0], "; ".join(_away(gpu) for gpu in document["gpus"] if gpu is not here[0])
+
+
+def _away(gpu: Gpu) -> str:
+    return f"{gpu['name']} {gpu['pci']} is {gpu['state']}: {gpu['message'] or 'it cannot be looked at'}"
 
 
 def page(shown: Json, colour: Colour, now: float) -> list[str]:
