@@ -57,3 +57,15 @@ def test_a_policy_that_does_not_suit_the_boards_now_and_then_is_told_of_now_and_
         stage.turn()
         assert (stage.exit_code == 1) == bool(turn % 2), "status says what is so, each time"
     assert 1 <= len(said(stage, "policy_unsuited")) <= 2
+
+
+def test_a_wall_clock_that_jumps_back_has_nothing_dear_read_at_each_look() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.stranger(600)
+    stage.turn()
+    now = stage.clock.now
+    stage.clock.now = lambda: now() - 86400.0  # type: ignore[method-assign]
+    stage.turn()
+    looks = len(stage.gpus.looks)
+    stage.turn(20)
+    assert sum(look.counters for _, look in stage.gpus.looks[looks:]) == 2

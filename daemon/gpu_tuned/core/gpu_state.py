@@ -48,9 +48,11 @@ ON_PURPOSE = (Presence.ASLEEP, Presence.UNBOUND, Presence.RELEASED)
 
 @dataclass(frozen=True, slots=True)
 class PutBack:
-    """The last thing of this GPU that was put right. `at`: wall clock, seconds."""
+    """The last thing of this GPU that was put right. `at`: wall clock, seconds; `mono`: the same instant where no
+    clock jumps."""
 
     at: float
+    mono: float
     setting: Setting
     found: Value | None
     cause: str | None

@@ -247,7 +247,7 @@ class Supervisor:
         due = due or (track is not None and not track.in_order)
         # What was just put right may have been lost with the driver's initialisation, which the counters tell.
         last = state.last_put_back
-        put_right = last is not None and last.at >= state.looked.wall
+        put_right = last is not None and last.mono >= state.looked.mono
         counters = turn % COUNTERS_EVERY == 0 or put_right or self.reconciler.counters_due(state.gpu.uuid)
         return Look(application_clocks=wished and due, counters=counters)
 

@@ -36,7 +36,7 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     if not track.open:
         return change
     found = None if isinstance(track.observed, Unread) else track.observed
-    last = PutBack(moment.wall, setting, found, track.message)
+    last = PutBack(moment.wall, moment.mono, setting, found, track.message)
     return replace(change, state=replace(change.state, last_put_back=last))
 
 
