@@ -53,6 +53,17 @@ def sysroot() -> str:
     return os.environ.get("GPU_TUNED_SYSROOT", "/")
 
 
+def root_of(asked: str | None) -> str:
+    """Below which folder a host's files lie: `--root` of a verb, or None for this host's. Raises UsageError."""
+    if asked is None:
+        return sysroot()
+    if not os.path.isdir(asked):
+        from gpu_tuned.core.errors import UsageError
+
+        raise UsageError(f"--root {asked or repr(asked)}: there is no such folder")
+    return asked
+
+
 def writer_lock() -> str:
     """What the one process holds that writes to this driver."""
     return os.path.join(sysroot(), "run/gpu-tuned/writer.lock")

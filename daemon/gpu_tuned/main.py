@@ -123,10 +123,10 @@ def first_policy(root: str | None, *, write: bool, replace: bool) -> dict[str, A
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.nvml import Nvml
-    from gpu_tuned.composition import CONFIG, sysroot
+    from gpu_tuned.composition import CONFIG, root_of
     from gpu_tuned.init.first import make
 
-    where = root or sysroot()
+    where = root_of(root)
 
     def parse(text: str) -> Policy:
         return policy_file.load_text(text, Path(CONFIG))
@@ -167,9 +167,9 @@ class _Looks:
 
     def examine(self, root: str | None, container: str | None) -> Diagnosis:
         from gpu_tuned import looks
-        from gpu_tuned.composition import sysroot
+        from gpu_tuned.composition import root_of
 
-        where = root or sysroot()
+        where = root_of(root)
         if container is not None:
             return looks.inside(container)
         return looks.host(where, self._installed(where))

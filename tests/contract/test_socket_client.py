@@ -171,6 +171,20 @@ def test_where_no_daemon_is_the_message_names_the_path_and_what_to_do(tmp_path: 
     assert error.value.exit_code == 3
 
 
+@pytest.mark.parametrize(
+    ("path", "why"),
+    [
+        ("/dev/null", "no daemon: /dev/null is no socket; name the daemon's (--socket, GPU_TUNED_SOCKET)"),
+        ("/", "no daemon: / is no socket; name the daemon's (--socket, GPU_TUNED_SOCKET)"),
+        ("", "cannot connect to '': Invalid argument"),
+    ],
+)
+def test_what_is_no_socket_was_left_behind_by_no_daemon(path: str, why: str) -> None:
+    with pytest.raises(NotReachable) as error:
+        client.call(path, "Status")
+    assert str(error.value) == why
+
+
 def test_a_full_queue_is_waited_for_and_then_called_late(tmp_path: Path) -> None:
     path = str(tmp_path / "sock")
     with socket.socket(socket.AF_UNIX) as listener:

@@ -17,6 +17,7 @@ from gpu_tuned.ctl import doctor
 from gpu_tuned.ctl.render.text import WIDTH, Colour
 from gpu_tuned.doctor.examine import examine
 from gpu_tuned.doctor.inside import examine_inside
+from gpu_tuned.doctor.say import Check
 from tests.contract.test_doctor import SCHEMA
 from tests.doctor_views import DESKTOP, RACK, SANDBOX, busy, device, gpu, h100, unit
 from tests.golden.kept import compare
@@ -81,6 +82,17 @@ def test_page(name: str) -> None:
 
 def test_fix() -> None:
     compare("doctor_fix", doctor.script(diagnosis("ill")))
+
+
+def test_fix_says_what_it_could_not_see() -> None:
+    """A host that could not be looked at is not one with nothing to do."""
+    unseen = Diagnosis((Check("xid", "Xid errors").unknown("no log"), Check("acs", "ACS").unknown("no root")), 0.1)
+    assert doctor.script(unseen) == [
+        "# Nothing wrong was seen.",
+        "",
+        "# 2 checks could not see enough: gpu-tunedctl doctor says why.",
+    ]
+    assert doctor.script(Diagnosis((Check("xid", "Xid errors").ok("none"),), 0.1)) == ["# Nothing wrong was seen."]
 
 
 @pytest.mark.parametrize("name", ["ill", "eight", "container"])

@@ -122,3 +122,18 @@ def test_a_cdi_file_is_written_and_said(tmp_path: Any, capsys: pytest.CaptureFix
     assert "--device gputuned.io/environment=vllm" in out
     assert "wins over the image's ENV and over -e" in out
     assert 'kind: "gputuned.io/environment"' in path.read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("--folder", "/etc/x"), "--folder says where --write puts it; without --write nothing is written"),
+        (("--format", "cdi", "--write", "--folder", ""), "--folder: an empty name is no folder"),
+        (("--format", "cdi", "--write", "--bare"), "--bare is for what is printed; --write keeps the comments"),
+    ],
+)
+def test_an_option_of_show_that_would_do_nothing_is_refused(
+    words: tuple[str, ...], why: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert env("show", "vllm", *words) == 2
+    assert capsys.readouterr() == ("", f"gpu-tunedctl: {why}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -363,6 +364,51 @@ def test_a_chain_of_anchors_that_is_too_long_is_unreadable_and_no_traceback(tmp_
     result = run.of_files(shipped(), [str(path)])
     assert result.findings == ()
     assert len(result.unreadable) <= 1
+
+
+def test_a_device_or_a_pipe_is_not_opened_whoever_names_it(tmp_path: Path) -> None:
+    """A pipe could wait for ever, a device never end, and some do a thing when they are opened."""
+    pipe = tmp_path / "pipe.env"
+    os.mkfifo(pipe)
+    result = run.of_files(shipped(), [str(pipe), "/dev/zero"])
+    assert result.unreadable == (f"{pipe}: is no regular file", "/dev/zero: is no regular file")
+    for named in ("/dev/zero", "pipe.env"):
+        found = findings(tmp_path, compose_yaml=f"services: {{a: {{image: 'x:1', env_file: {named}}}}}\n")
+        assert found == []
+
+
+def test_what_a_shell_makes_of_a_command_is_read(tmp_path: Path) -> None:
+    """`<(command)` is a pipe below /dev/fd."""
+    end, mouth = os.pipe()
+    try:
+        os.write(mouth, b"VLLM_USE_V1=1\n")
+        os.close(mouth)
+        result = run.of_files(shipped(), [f"/dev/fd/{end}"])
+    finally:
+        os.close(end)
+    assert result.unreadable == ()
+    assert [one.name for one in result.findings] == ["VLLM_USE_V1"]
+
+
+def test_the_null_device_is_an_empty_file(tmp_path: Path) -> None:
+    result = run.of_files(shipped(), ["/dev/null"])
+    assert (result.findings, result.unreadable) == ((), ())
+
+
+def test_a_file_is_not_read_beyond_what_any_of_them_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gpu_tuned.environment.audit.files._MOST_BYTES", 1 << 20)
+    (tmp_path / "a.env").write_bytes(b"A=1\n" * (1 << 18))
+    (tmp_path / "b.env").write_bytes(b"A=1\n" * (1 << 18) + b"\n")
+    result = run.of_files(shipped(), [str(tmp_path)])
+    assert result.unreadable == (f"{tmp_path / 'b.env'}: is larger than 1 MiB",)
+
+
+def test_a_folder_without_anything_to_audit_is_not_audited(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("VLLM_USE_V1=1\n")
+    result = run.of_files(shipped(), [str(tmp_path)])
+    assert result.audited == 0
+    (why,) = result.unreadable
+    assert why == f"{tmp_path}: nothing in it has the name of a file that is audited; name the files"
 
 
 def test_without_pyyaml_its_package_is_named_and_the_rest_is_audited(

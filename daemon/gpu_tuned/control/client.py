@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import _socket
 import json
+import os
+import stat
 import time
 
 from gpu_tuned.core.errors import (
@@ -105,6 +107,13 @@ def _replies(connection: _Connection, path: str) -> Iterator[WatchReply]:
                 yield parameters
     finally:
         connection.close()
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except OSError:  # gone meanwhile
+        return True
 
 
 def _request(method: str, parameters: Mapping[str, Any] | None, *, more: bool = False) -> bytes:
@@ -204,7 +213,9 @@ class _Connection:
                 ) from None
             except ConnectionRefusedError:
                 if not _is_socket(path):
-                    raise NotReachable(f"no daemon: {path} is no socket; name its socket (--socket)") from None
+                    raise NotReachable(
+                        f"no daemon: {path} is no socket; name the daemon's (--socket, GPU_TUNED_SOCKET)"
+                    ) from None
                 raise NotReachable(
                     f"no daemon: nobody listens on {path}, which an ended one left behind; start it (systemctl start "
                     "gpu-tuned)"
@@ -212,7 +223,7 @@ class _Connection:
             except TimeoutError:
                 raise self._late() from None
             except OSError as error:  # a path too long among others
-                raise NotReachable(f"cannot connect to {path}: {error}") from None
+                raise NotReachable(f"cannot connect to {path or repr(path)}: {error.strerror or error}") from None
 
     def patient(self) -> None:
         """No time limit from here on."""

@@ -7,6 +7,7 @@ import re
 import sys
 
 from gpu_tuned.core.verdict import Verdict
+from gpu_tuned.core.words import counted
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
 
@@ -142,4 +143,9 @@ def script(found: Diagnosis) -> list[str]:
             lines += ["", *wrap(f"{finding.verdict.value}: {finding.title}: {finding.seen}", "# ", "#   ")]
             lines += wrap(finding.advice, "# ", "# ") if finding.advice else []
             lines += [clean(command) for command in finding.commands] or ["# no command does this"]
-    return lines if len(lines) > 1 else ["# nothing to do"]
+    if len(lines) == 1:
+        lines = ["# Nothing wrong was seen."]
+    unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in found.findings)
+    if unknown:
+        lines += ["", f"# {counted(unknown, 'check')} could not see enough: gpu-tunedctl doctor says why."]
+    return lines

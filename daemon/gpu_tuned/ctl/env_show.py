@@ -45,17 +45,23 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--bare", action="store_true", help="without comments")
     parser.add_argument("--write", action="store_true", help="with --format cdi: put it in place, for --device")
-    parser.add_argument("--folder", metavar="DIR", default=CDI_FOLDER, help=f"where --write puts it ({CDI_FOLDER})")
+    parser.add_argument("--folder", metavar="DIR", help=f"where --write puts it ({CDI_FOLDER})")
 
 
 def run(options: Options) -> int:
     environment = options.looks.environment()
     if not options.write:
+        if options.folder is not None:
+            raise UsageError("--folder says where --write puts it; without --write nothing is written")
         sys.stdout.write(environment.show(options.profile, options.format, bare=options.bare))
         return verdict.IN_ORDER
     if options.format != "cdi":
         raise UsageError(f"--write is for --format cdi; for {options.format}, redirect the output to your file")
-    written = environment.write_cdi(options.profile, options.folder)
+    if options.bare:
+        raise UsageError("--bare is for what is printed; --write keeps the comments")
+    if options.folder == "":
+        raise UsageError("--folder: an empty name is no folder")
+    written = environment.write_cdi(options.profile, options.folder or CDI_FOLDER)
     say([f"wrote {written['path']}", ""])
     say([f"  docker run --device nvidia.com/gpu=all --device {written['device']} ...", ""])
     say(wrap(WINS))

@@ -49,7 +49,7 @@ class Options:
     profile: str
     format: str
     bare: bool
-    folder: str
+    folder: str | None
     paths: list[str]
     reader: str | None
     pid: list[int]

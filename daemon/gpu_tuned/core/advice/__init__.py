@@ -3,7 +3,8 @@
 The catalogue is data and pure conditions. Nothing here refuses a wish: what cannot be is `goal`'s business, and what
 the owner has read and lives with he silences by id (`accept`).
 
-`advise(Case(board, wishes, found, around), accepted)` is what `plan` and `status` would call for one GPU.
+`advise` is asked of one GPU (`show`), `advise_policy` of a policy on all boards (`plan`, the daemon's `status`), and
+`advise_offline` of a policy where no board is known (`check`).
 """
 
 from gpu_tuned.core.advice.case import Advice, Around, Case, Hazard, Severity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import posixpath
 import re
+import stat
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
@@ -13,6 +14,8 @@ from gpu_tuned.environment.audit.model import Reader, Reading, Unreadable
 from gpu_tuned.environment.audit.readers import dockerfile, envfile, unit
 
 _MOST_BYTES = 64 << 20
+_SHELLS_PIPES = ("/dev/fd/", "/proc/self/fd/", "/dev/stdin")
+"""Where a shell puts what a command prints, `<(command)`: such a pipe has somebody who writes."""
 _MOST_BESIDE = 100
 """Files of the same folder that are looked at for who reads an env file."""
 _SKIPPED = frozenset({".git", "node_modules", ".venv", "venv", "__pycache__", "site-packages", ".tox"})
@@ -54,14 +57,25 @@ class Files:
 
 def _read(path: str) -> bytes:
     try:
-        if not os.path.isfile(path) and os.path.exists(path) and not path.startswith("/dev/"):
-            raise Unreadable(path, "no file")
-        if os.path.isfile(path) and os.path.getsize(path) > _MOST_BYTES:
-            raise Unreadable(path, f"more than {_MOST_BYTES >> 20} MiB")
-        return Path(path).read_bytes()
+        if not _may_be_opened(path):
+            raise Unreadable(path, "is no regular file")
+        with Path(path).open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreadable(path, why) from None
+    if len(data) > _MOST_BYTES:
+        raise Unreadable(path, f"is larger than {_MOST_BYTES >> 20} MiB")
+    return data
+
+
+def _may_be_opened(path: str) -> bool:
+    """Anybody's Compose file or unit may name a pipe that nobody writes to, or a device: /dev/zero never ends, and
+    /dev/watchdog counts from when it is opened."""
+    status = os.stat(path)
+    if stat.S_ISFIFO(status.st_mode):
+        return path.startswith(_SHELLS_PIPES)
+    return stat.S_ISREG(status.st_mode) or os.path.samestat(status, os.stat(os.devnull))
 
 
 def _decoded(path: str, data: bytes) -> str:
@@ -172,17 +186,16 @@ def beside(path: str, files: Files) -> Iterator[str]:
             yield where
 
 
-def expand(paths: list[str]) -> Iterator[tuple[str, bool]]:
+def expand(path: str) -> Iterator[tuple[str, bool]]:
     """The files meant, and whether they were named: a folder stands for what in it has a name of one of the kinds."""
-    for path in paths:
-        if path != "-" and os.path.isdir(path):
-            for folder, folders, names in os.walk(path):
-                folders[:] = sorted(set(folders) - _SKIPPED)
-                for name in sorted(names):
-                    if _by_name(name) or (name.endswith(".conf") and folder.endswith((".service.d", ".container.d"))):
-                        yield posixpath.join(folder, name), False
-        else:
-            yield path, True
+    if path == "-" or not os.path.isdir(path):
+        yield path, True
+        return
+    for folder, folders, names in os.walk(path):
+        folders[:] = sorted(set(folders) - _SKIPPED)
+        for name in sorted(names):
+            if _by_name(name) or (name.endswith(".conf") and folder.endswith((".service.d", ".container.d"))):
+                yield posixpath.join(folder, name), False
 
 
 def _by_name(name: str) -> bool:

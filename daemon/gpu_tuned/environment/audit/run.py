@@ -63,10 +63,14 @@ def of_files(
     if standard_input is not None:
         audit.texts.put("-", standard_input)
     wanted: dict[str, bool] = {}
-    for path, named in files.expand(paths):
-        path = posixpath.normpath(path)
-        wanted[path] = named or wanted.get(path, False)
-        audit.named.setdefault(files.identity(path), path)
+    for asked in paths:
+        meant = list(files.expand(asked))
+        if not meant:
+            audit.unreadable.append(f"{asked}: nothing in it has the name of a file that is audited; name the files")
+        for path, named in meant:
+            path = posixpath.normpath(path)
+            wanted[path] = named or wanted.get(path, False)
+            audit.named.setdefault(files.identity(path), path)
     late: list[str] = []
     for path, named in wanted.items():
         try:
