@@ -236,6 +236,10 @@ def test_a_limit_that_may_stay_is_no_less_likely_than_the_one_that_follows(tmp_p
     assert limit(tmp_path, f"nvidia-smi -pl 200\n{text}") is None
 
 
+def test_what_runs_beside_the_script_may_come_last(tmp_path: Path) -> None:
+    assert limit(tmp_path, "(sleep 9; pgrep x && nvidia-smi -pl 200) &\nnvidia-smi -pl 300") is None
+
+
 def test_a_script_that_may_not_be_executed_fails_whatever_its_last_command(tmp_path: Path) -> None:
     put(tmp_path, "/opt/part.sh", "#!/bin/sh\ntrue\n", 0o644)
     assert limit(tmp_path, "/opt/part.sh && nvidia-smi -pl 300") is None
