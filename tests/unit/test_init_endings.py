@@ -160,6 +160,10 @@ NOT_RUN = [
     "(sleep 30; nvidia-smi -pl 300) & pkill sleep",
 ]
 RUN = [
+    "{ nvidia-smi -pl 300; } > /dev/null 2>&1",
+    "f() { nvidia-smi -pl 300; } >> /var/log/gpu.log 2>&1\nf",
+    "for g in 0 1; do nvidia-smi -i $g -pl 300; done > /dev/null 2>&1 < /dev/null",
+    "W=300\nsh -c 'case'\nnvidia-smi -pl $W",
     'nvidia-smi -pl 300 >> "/var/log/gpu-$(date +%F).log" 2>&1',
     "mkdir -p /var/log/gpu\nnvidia-smi -pl 300 > /var/log/gpu/log",
     'set -- -pl 300\nnvidia-smi "$@"',
@@ -176,6 +180,8 @@ MAY_STAY = [
 ]
 """Behind a limit of 200 W, and perhaps not come to."""
 SETS_AS_WELL = [
+    '. "$LIB/gpu.sh"',
+    'eval "$SETUP"',
     "trap cleanup EXIT\ncleanup() { nvidia-smi -pl 200; }",
     "trap 'nvidia-smi -pl 200' ERR",
     "trap 'nvidia-smi -pl 200' DEBUG",
