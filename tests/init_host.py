@@ -163,9 +163,8 @@ def pull(root: Path, name: str, folder: str = "multi-user.target.wants") -> None
 def limit_of(root: Path, files: Mapping[str, str]) -> object:
     """The power limit that is taken over of these files; those that a shell may run are executable."""
     for path, content in files.items():
-        put(
-            root, path, content, 0o644 if "cron" in path or path.endswith((".service", ".timer", ".rules")) else 0o755
-        )
+        table = "cron" in path or path.endswith((".service", ".timer", ".rules"))
+        put(root, path, content, 0o644 if table else 0o755)
     return look(root, machine()).taken.get(("0", "power_limit_w"))
 
 

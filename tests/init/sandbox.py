@@ -254,8 +254,11 @@ class Sandbox:
     def _serve(self, channel: socket.socket, case: _Case) -> None:
         with channel:
             asked = b""
-            while chunk := channel.recv(65536):
-                asked += chunk
+            with suppress(ConnectionResetError):
+                while chunk := channel.recv(65536):
+                    asked += chunk
+            if not asked:
+                return  # it was killed before it could ask
             name, *words = asked.decode("utf-8", "surrogateescape").split("\0")[:-1]
             words = [word.replace(f"{self.root}/", "/") for word in words]
             status, output = self._reply(name, words, case)
