@@ -119,6 +119,15 @@ def test_a_script_is_found_in_the_folder_where_it_is_run(tmp_path: Path, case: s
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, "ExecStart=/opt/gpu/main.sh", files=files) == watts
 
 
+def test_the_folder_of_a_script_that_is_run_by_its_name_alone_is_that_of_then(tmp_path: Path) -> None:
+    files = {
+        **LOWERS,
+        "/opt/gpu/main.sh": "#!/bin/sh\ncd /opt/gpu\nsh other.sh\n",
+        "/opt/gpu/other.sh": '#!/bin/sh\ncd /tmp\n"$(dirname "$0")/low.sh"\n',
+    }
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, "ExecStart=/opt/gpu/main.sh", files=files) is None
+
+
 @pytest.mark.parametrize(
     "command",
     ["/usr/bin/python3 fan.py", "/opt/venv/bin/python -m fan", "/usr/bin/python3 $APP/fan.py"],

@@ -134,7 +134,7 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
     if beside:
         place = here.aside() if unit.listed("ExecStartPost") else here.fork()
     first = command.words[0].text if command.words else ""
-    runs = not first.startswith("/") or reading.files.begins_as_program(first)
+    runs = not first.startswith("/") or reading.begins_as_program(first)
     if not runs:
         bare = f"{first} does not begin with #!, so that systemd cannot run it"
         place = place.fork(place.way.doubted(Kind.BRANCH, bare))

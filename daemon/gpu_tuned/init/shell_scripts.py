@@ -188,7 +188,7 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
         inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
-        if path.text == where:
+        if as_written.text == where:
             inner.variables.single["0"] = path
     inner.bash = shell == "bash"
     if not source:
