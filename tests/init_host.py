@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -150,3 +151,25 @@ def unit(root: Path, name: str, *lines: str, enabled: bool = True, kind: str = "
     if enabled:
         enable(root, name)
     return path
+
+
+def pull(root: Path, name: str, folder: str = "multi-user.target.wants") -> None:
+    """Let something pull a unit in, if it does not yet."""
+    path = f"/etc/systemd/system/{folder}/{name}"
+    if not (root / path.lstrip("/")).is_symlink():
+        link(root, path, f"/etc/systemd/system/{name}")
+
+
+def limit_of(root: Path, files: Mapping[str, str]) -> object:
+    """The power limit that is taken over of these files; those that a shell may run are executable."""
+    for path, content in files.items():
+        table = "cron" in path or path.endswith((".service", ".timer", ".rules"))
+        put(root, path, content, 0o644 if table else 0o755)
+    return look(root, machine()).taken.get(("0", "power_limit_w"))
+
+
+def limit_of_unit(root: Path, *lines: str, unit: str = "", files: Mapping[str, str] = {}) -> object:
+    """The same of one enabled unit besides, with these lines in its section [Service] and one in [Unit]."""
+    put(root, "/etc/systemd/system/gpu.service", "\n".join(["[Unit]", unit, "", "[Service]", *lines, ""]))
+    pull(root, "gpu.service")
+    return limit_of(root, files)

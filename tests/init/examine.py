@@ -101,7 +101,7 @@ class Examiner:
         now: list[Mapping[str, object]] = [
             {**factory(model(board)), "persistence_mode": False} for board in layout.boards
         ]
-        answer = self.subject.ask(layout, now)
+        answer = self.subject.ask(layout, now, place="at-rest")
         verdict.wrong += [f"by the text: {why}" for why in judge.wrong(layout, real, answer.taken)]
         verdict.contested += [f"by the text: {why}" for why in judge.contested(layout, real, answer.held, now)]
 

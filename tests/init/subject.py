@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 from collections.abc import Mapping
@@ -30,29 +31,36 @@ class Answer:
 
 
 class Subject:
-    """Three simulated hosts for all layouts of one session. A context manager."""
+    """Simulated hosts for all layouts of one session: two of each kind, so that what is in force on one need not be
+    set anew for each question. A context manager."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.hosts: dict[tuple[str, ...], Nvsim] = {}
+        self.hosts: dict[tuple[tuple[str, ...], str], Nvsim] = {}
+        self.in_force: dict[tuple[tuple[str, ...], str, int], list[str]] = {}
         self.boards: dict[tuple[str, ...], tuple[Board, ...]] = {}
         self.stack = ExitStack()
 
     def __enter__(self) -> Subject:
-        for number, boards in enumerate(HOSTS):
-            host = Nvsim.create(self.folder / f"nvsim{number}", *described(boards))
+        for (number, boards), place in itertools.product(enumerate(HOSTS), ("booted", "at-rest")):
+            host = Nvsim.create(self.folder / f"nvsim{number}{place}", *described(boards))
             self.stack.enter_context(host.client())  # without one, settings are gone at once
-            self.hosts[boards] = host
+            self.hosts[boards, place] = host
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stack.close()
 
-    def ask(self, layout: Layout, now: list[Mapping[str, object]], *, write: bool = False) -> Answer:
-        """What it makes of the layout while these settings are in force."""
-        host = self.hosts[layout.boards]
+    def ask(
+        self, layout: Layout, now: list[Mapping[str, object]], *, write: bool = False, place: str = "booted"
+    ) -> Answer:
+        """What it makes of the layout while these settings are in force. `place`: which of the two hosts is asked."""
+        host = self.hosts[layout.boards, place]
         for gpu, settings in enumerate(now):
-            host.run("set", gpu, *_words(settings))
+            words = _words(settings)
+            if self.in_force.get((layout.boards, place, gpu)) != words:
+                host.run("set", gpu, *words)
+                self.in_force[layout.boards, place, gpu] = words
         root = self.folder / "root"
         shutil.rmtree(root, ignore_errors=True)
         for path, text in layout.files.items():

@@ -160,6 +160,10 @@ NOT_RUN = [
     "(sleep 30; nvidia-smi -pl 300) & pkill sleep",
 ]
 RUN = [
+    "{ nvidia-smi -pl 300; } > /dev/null 2>&1",
+    "f() { nvidia-smi -pl 300; } >> /var/log/gpu.log 2>&1\nf",
+    "for g in 0 1; do nvidia-smi -i $g -pl 300; done > /dev/null 2>&1 < /dev/null",
+    "W=300\nsh -c 'case'\nnvidia-smi -pl $W",
     'nvidia-smi -pl 300 >> "/var/log/gpu-$(date +%F).log" 2>&1',
     "mkdir -p /var/log/gpu\nnvidia-smi -pl 300 > /var/log/gpu/log",
     'set -- -pl 300\nnvidia-smi "$@"',
@@ -176,6 +180,8 @@ MAY_STAY = [
 ]
 """Behind a limit of 200 W, and perhaps not come to."""
 SETS_AS_WELL = [
+    '. "$LIB/gpu.sh"',
+    'eval "$SETUP"',
     "trap cleanup EXIT\ncleanup() { nvidia-smi -pl 200; }",
     "trap 'nvidia-smi -pl 200' ERR",
     "trap 'nvidia-smi -pl 200' DEBUG",
@@ -234,6 +240,10 @@ def test_a_call_that_the_shell_runs_every_time(tmp_path: Path, text: str) -> Non
 @pytest.mark.parametrize("text", MAY_STAY)
 def test_a_limit_that_may_stay_is_no_less_likely_than_the_one_that_follows(tmp_path: Path, text: str) -> None:
     assert limit(tmp_path, f"nvidia-smi -pl 200\n{text}") is None
+
+
+def test_what_runs_beside_the_script_may_come_last(tmp_path: Path) -> None:
+    assert limit(tmp_path, "(sleep 9; pgrep x && nvidia-smi -pl 200) &\nnvidia-smi -pl 300") is None
 
 
 def test_a_script_that_may_not_be_executed_fails_whatever_its_last_command(tmp_path: Path) -> None:

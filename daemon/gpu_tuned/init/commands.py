@@ -62,6 +62,10 @@ SURE: Mapping[str, re.Pattern[str]] = {
 
 FOR_EVER: Mapping[str, re.Pattern[str]] = {
     "sleep": re.compile(r"inf(?:inity)?"),
+    "watch": re.compile(r".*", re.DOTALL),
+    "udevadm": re.compile(r"monitor.*", re.DOTALL),
+    "journalctl": re.compile(r"(?:.* )?(?:-\w*f\w*|--follow)(?: .*)?", re.DOTALL),
+    "dmesg": re.compile(r"(?:.* )?(?:-\w*w\w*|--follow)(?: .*)?", re.DOTALL),
     "tail": re.compile(r"(?!.*--pid).*(?:^| )(?:-\w*[fF]\w*|--follow\S*)(?: .*|$)"),
     "nvidia-smi": re.compile(
         r"(?:dmon|pmon)(?!.*(?: -c ?\S| --count)).*|(?:.* )?(?:-l|-lms|--loop(?:-ms)?)(?:[ =].*|$)", re.DOTALL

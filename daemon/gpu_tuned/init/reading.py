@@ -142,6 +142,12 @@ class Reading:
         walk.seen.reached.add((here.file, line))
         return text_of(walk, Text(text), (), here, node, "", bash=bash)
 
+    def begins_as_program(self, path: str) -> bool:
+        """Whether the kernel can run a file: a text has to name its interpreter. What is no text is not looked at."""
+        where = self.files.resolve(path)
+        text = self.files.text(where) if where else None
+        return text is None or text.startswith(("#!", "\x7f"))
+
     def run_script(
         self, path: str, doubt: Doubt | None, arguments: tuple[Text, ...] = (), *, passive: bool = False
     ) -> bool:
@@ -154,7 +160,7 @@ class Reading:
             self.program(where, doubt, where)
             return True
         walk = self.walk(where)
-        if doubt is None and not self.files.begins_as_program(where):
+        if doubt is None and not self.begins_as_program(where):
             doubt = Doubt(Kind.BRANCH, "it does not begin with #!, so that it may not be run")
         here = self.here(where, {}, doubt)
         script(walk, Text(where), arguments, here, 1)

@@ -242,12 +242,6 @@ class Rooted:
         mode = self._mode(path)
         return bool(mode & 0o111) or not mode & 0o200
 
-    def begins_as_program(self, path: str) -> bool:
-        """Whether the kernel can run a file: a text has to name its interpreter. What is no text is not looked at."""
-        where = self.resolve(path)
-        text = self.text(where) if where else None
-        return text is None or text.startswith(("#!", "\x7f"))
-
     def writable_by_others(self, path: str) -> bool:
         """Whether its group or everybody may write to a file."""
         return bool(self._mode(path) & 0o022)

@@ -14,7 +14,7 @@ from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_seen import Seen
-from gpu_tuned.init.shell_state import OPEN, Here
+from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Variables, many
 from gpu_tuned.init.starts import Start, Units
 from gpu_tuned.init.unit_doubts import doubt_of
@@ -84,11 +84,12 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     here = reading.here(unit.file, known, doubt, root=root)
     folder = unit.last("WorkingDirectory").lstrip("-") or "/"
     here.folder = folder if folder.startswith("/") else None
+    stays = False
     for command in commands(unit, STARTING, known):
         if not here.left:
             here.root, here.errexit = root or command.privileged, not command.may_fail
-            _run(reading, walk, unit, command, here)
-    begun, stays = len(walk.seen.effects), here.left == "never"
+            stays |= _run(reading, walk, unit, command, here)
+    begun = len(walk.seen.effects)
     stop = Doubt(Kind.STOP, "it runs when the unit stops, and undoes what it set")
     ended = begun
     for command in commands(unit, STOPPING, known):
@@ -113,8 +114,12 @@ def _undo(seen: Seen, begun: int, ended: int) -> None:
     seen.effects[begun:ended] = [replace(effect, undone=True) for effect in seen.effects[begun:ended]]
 
 
-def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> None:
-    """One command of a unit, and what its failure would mean for those after it."""
+_NOT_WAITED_FOR = frozenset({"simple", "exec", "idle"})
+"""Types of services that have started when their command has: what follows runs beside it."""
+
+
+def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> bool:
+    """One command of a unit, and what its failure would mean for those after it. Whether it goes on for ever."""
     here.file = command.entry.file
     line = command.entry.first
     if command.words is None:
@@ -122,24 +127,30 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
             why = Doubt(Kind.UNREADABLE, "its quotes do not end where the line ends")
             for said in nvidia_smi.mentioned(command.entry.value):
                 walk.seen.say(here, line, replace(said, doubt=why))
-        return
-    place = here
-    first = command.words[0].text if command.words else ""
-    if first.startswith("/") and not reading.files.begins_as_program(first):
-        bare = f"{first} does not begin with #!, so that systemd cannot run it"
-        place = here.fork(here.way.doubted(Kind.BRANCH, bare))
-    status = reading.run(walk, command.words, place, line)
+        return False
     kind = unit.last("Type") or "simple"
-    if (here.left == "never" and command.key == "ExecStart" and kind != "oneshot") or here.left == "exit":
+    beside = command.key == "ExecStart" and kind in _NOT_WAITED_FOR
+    place = here
+    if beside:
+        place = here.aside() if unit.listed("ExecStartPost") else here.fork()
+    first = command.words[0].text if command.words else ""
+    runs = not first.startswith("/") or reading.begins_as_program(first)
+    if not runs:
+        bare = f"{first} does not begin with #!, so that systemd cannot run it"
+        place = place.fork(place.way.doubted(Kind.BRANCH, bare))
+    status = reading.run(walk, command.words, place, line)
+    for_ever = place.left == "never"
+    if beside:
+        return for_ever
+    if here.left == "exit" or (for_ever and command.key == "ExecStart" and kind != "oneshot"):
         here.left = ""
-    if place is not here:
-        status = OPEN
-    if command.may_fail or (command.key == "ExecStart" and kind in ("simple", "exec", "idle")):
-        return
-    if status.ok is None:
+    if command.may_fail:
+        return for_ever
+    if status.ok is None or not runs:
         here.doubt_rest("script", f"{command.key}= in line {line} may fail, and what follows it is not run then")
     elif status.needs:
         here.add_flow("script", here.way.needing(status.needs))
+    return for_ever
 
 
 def _files(reading: Reading, units: Units, unit: Unit, start: Start, seen: Seen) -> None:

@@ -36,6 +36,7 @@ def _eval(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     if body is None:
         text_of(walk, text, (), here.fork(), node, "", bash=here.bash)
         here.variables.forget_all()
+        walk.seen.doubt_from(0, f"what `eval` in line {node.first} runs is not known, and may set it as well")
         here.doubt_rest("script", f"what `eval` in line {node.first} runs is put together while it runs")
         return OPEN
     shift_lines(body, node.first)

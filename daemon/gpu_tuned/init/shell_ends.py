@@ -14,7 +14,7 @@ from gpu_tuned.init.shell_nodes import NotUnderstood, Part, Simple, Word
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_scripts import text_of
 from gpu_tuned.init.shell_seen import Handler
-from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status
+from gpu_tuned.init.shell_state import BAD, GOOD, OPEN, Here, Status, Way
 from gpu_tuned.init.shell_tests import NAMES, forget_changed
 from gpu_tuned.init.shell_values import A_NUMBER, MAYBE_UNSET, Text
 
@@ -222,5 +222,6 @@ def document_may_end(node: Simple, here: Here) -> None:
 
 
 def waits(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    """Without a number it succeeds; otherwise it ends as what it waits for did."""
+    """Without a number it succeeds; otherwise it ends as what it waits for did. That may go on for ever."""
+    here.add_flow("start", Way(passed=frozenset([walk.steps])))
     return OPEN if words else GOOD

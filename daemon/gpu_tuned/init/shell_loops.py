@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 
 def for_(walk: Walk, command: For, here: Here) -> Status:
+    """A loop over words; where these are not known, once, with doubt."""
     values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
     shell_commands.substituted(walk, command.words or (), here, command.first)
     shell_ends.may_end(command.words or (), command.first, here)
@@ -50,6 +51,7 @@ def for_(walk: Walk, command: For, here: Here) -> Status:
 
 
 def while_(walk: Walk, command: While, here: Here) -> Status:
+    """A loop for ever, one that waits for a command to succeed, or one of which nobody knows how often it runs."""
     changing = [*command.condition, *command.body]
     shell_tests.forget_assigned(changing, here)
     looked = here.flow.get("script", Way()).passed

@@ -160,11 +160,6 @@ class Parser:
         node, start = Simple([], [], [], first=first, last=first), self.at
         while True:
             token = self.peek()
-            digits = token.word.plain if token.word and self.peek(1).touches else None
-            if digits and digits.isdigit() and self.peek(1).text in REDIRECTS:
-                self.take()
-                self._redirect(node.redirects, digits)
-                continue
             if self._redirect(node.redirects):
                 continue
             if token.word is None:
@@ -183,7 +178,12 @@ class Parser:
         node.last = max(max(token.line, token.last) for token in self.tokens[start : self.at])
         return node
 
-    def _redirect(self, into: list[Redirect], number: str = "") -> bool:
+    def _redirect(self, into: list[Redirect]) -> bool:
+        """Take a redirection, with the number that touches it; False where none stands here."""
+        word, number, touched = self.peek().word, "", self.peek(1)
+        if word is not None and touched.touches and touched.text in REDIRECTS and (word.plain or "").isdigit():
+            number = word.plain or ""
+            self.take()
         token = self.peek()
         if token.word is not None or token.text not in REDIRECTS:
             return False

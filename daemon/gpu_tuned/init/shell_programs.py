@@ -54,6 +54,7 @@ def run(walk: Walk, words: Sequence[Text], here: Here, place: Here, node: Simple
     walk.seen.units += [(unit, place.reached().doubt) for unit in _started(name, words)]
     walk.seen.others.add((here.file, line))
     if name in RUNNERS or name in ELSEWHERE:
+        may_go_on(walk, place)
         return through(walk, words, place, node)
     if name in MUTE:
         if name == "mkdir":
@@ -62,6 +63,11 @@ def run(walk: Walk, words: Sequence[Text], here: Here, place: Here, node: Simple
             shell_ends.killed_by_name(walk, words, here, line)
         return OPEN
     return _file(walk, words, place, node)
+
+
+def may_go_on(walk: Walk, here: Here) -> None:
+    """A program may be a server: what follows comes when that has ended, if ever."""
+    here.add_flow("start", Way(passed=frozenset([walk.steps])))
 
 
 def _started(name: str, words: Sequence[Text]) -> list[str]:
@@ -115,8 +121,7 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     if path is None or not path.startswith("/") or walk.files.script(path) is None:
         if "/" in named and not named.startswith("/"):
             walk.seen.perhaps.add(named.rpartition("/")[2])
-        # It may be a server: what follows comes when that has ended.
-        here.add_flow("start", Way(passed=frozenset([walk.steps])))
+        may_go_on(walk, here)
         if SERVES.search(" ".join(word.text for word in words)):
             here.doubt_rest("start", f"what line {node.first} starts may go on for ever")
         return through(walk, words, here, node)

@@ -15,7 +15,7 @@ from gpu_tuned.init.nvidia_smi import shown
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_seen import Program
-from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Status, joined
+from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Status, Way, joined
 from gpu_tuned.init.shell_values import Text, Variables
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def _not_understood(walk: Walk, text: str, here: Here, line: int, problem: str) 
         walk.seen.say(
             here, line, replace(each, doubt=Doubt(Kind.UNREADABLE, f"the shell text is not understood: {problem}"))
         )
-    here.variables.forget_all()
+    here.add_flow("start", Way(passed=frozenset([walk.steps])))  # it may go on for ever
     return OPEN
 
 
@@ -160,6 +160,8 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         if source:
             here.variables.forget_all()
             absent = as_written.known and as_written.text.startswith("/")
+            if not absent:
+                walk.seen.doubt_from(0, f"what line {line} takes in is not known, and may set it as well")
             if not absent or not (here.bash or here.way.doubt):
                 why = "may end the script or change what a command is" if not absent else "has to be there"
                 here.doubt_rest("script", f"{shown([path.text])}, which line {line} takes in, {why}")
@@ -186,7 +188,7 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         # Without arguments it may be called with some elsewhere, and by hand: what they decide stays open.
         inner = child(here, where, arguments or None, flags, Variables(dict(walk.environment)))
         inner.calls = (*here.calls, where)
-        if path.text == where:
+        if as_written.text == where:
             inner.variables.single["0"] = path
     inner.bash = shell == "bash"
     if not source:
@@ -225,7 +227,9 @@ def _lines(walk: Walk, text: str, inner: Here, here: Here, problem: NotUnderstoo
                 walk.seen.say(inner, number, replace(each, doubt=why))
             for path in _PATH.findall(row) if not row.startswith("#!") else ():
                 script(walk, Text(path), (), inner.fork(inner.way.doubted(why.kind, why.why)), number)
-    here.variables.forget_all()
+    if inner.within == "source":
+        here.variables.forget_all()
+    here.add_flow("start", Way(passed=frozenset([walk.steps])))  # it may go on for ever
     return OPEN
 
 

@@ -81,7 +81,8 @@ class Units:
 
     def masked(self, name: str) -> bool:
         """Whether a unit of this name is a link to /dev/null, or empty."""
-        return any(self.files.there(f"{path}/{name}") for path in UNIT_PATHS) and self.load(name) is None
+        found = next((f"{path}/{name}" for path in UNIT_PATHS if self.files.there(f"{path}/{name}")), None)
+        return found is not None and (self.files.target(found) == "/dev/null" or self.files.text(found) == "")
 
     def names(self, folder: str) -> list[str]:
         if folder not in self._folders:
@@ -121,6 +122,7 @@ class Units:
         self._pull(set(SLEEP_TARGETS), sleeping, found)
         self._pull_timers(found)
         self._pull_by_others(found)
+        self._pull_timers(found)
         return {name: start for name, start in found.items() if name.endswith(SERVICE)}
 
     def _pull(self, owners: set[str], doubt: Doubt | None, found: dict[str, Start]) -> None:
@@ -172,7 +174,7 @@ class Units:
                 doubt = Doubt(Kind.TIMER, f"{name} decides when it runs")
             else:
                 doubt = None
-            found[service] = Start(service, doubt, timer=name)
+            found[service] = Start(service, found[name].doubt or doubt, timer=name)
 
     def needed_by(self, name: str) -> str:
         """Who needs this unit, as a sentence; "" for nobody."""

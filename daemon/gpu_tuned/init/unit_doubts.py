@@ -38,11 +38,8 @@ def _refused(unit: Unit) -> Iterator[Doubt]:
     started = len(unit.listed("ExecStart"))
     if unit.file and kind != "oneshot" and started > 1:
         yield Doubt(Kind.NOT_STARTED, f"systemd refuses it: more than one ExecStart= needs Type=oneshot, not {kind}")
-    if (
-        unit.file
-        and not started
-        and not (unit.listed("ExecStop") and unit.last("RemainAfterExit").lower() not in OFF)
-    ):
+    only_stops = unit.listed("ExecStop") and unit.last("RemainAfterExit").lower() not in OFF
+    if unit.file and not started and not only_stops:
         yield Doubt(Kind.NOT_STARTED, "systemd refuses it: it has no ExecStart= in its section [Service]")
 
 
