@@ -31,7 +31,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_a_folder_stands_for_its_units_quadlets_and_their_drop_ins(folder: Path) -> None:
-    found = [(Path(path).relative_to(folder).as_posix(), named) for path, named in files.expand([str(folder)])]
+    found = [(Path(path).relative_to(folder).as_posix(), named) for path, named in files.expand(str(folder))]
     assert sorted(found) == [
         ("a.container", False),
         ("a.container.d/10-env.conf", False),

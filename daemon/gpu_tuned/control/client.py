@@ -279,13 +279,3 @@ class _Connection:
         return NotReachable(
             f"the daemon at {self._path} did not answer within {self._timeout_s:g} s; see journalctl -u gpu-tuned"
         )
-
-
-def _is_socket(path: str) -> bool:
-    import os
-    import stat
-
-    try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
-    except OSError:
-        return True  # it was one a moment ago
