@@ -95,8 +95,16 @@ def test_a_restore_does_not_raise_what_somebody_lowered() -> None:
     answer = stage.ask("restore")
     assert stage.limit_w() == 300 and "left at 300 W, which somebody else set" in answer.parameters["message"]
     assert "not_restored" in stage.said() and "restored" not in stage.said()
-    told = "nothing had to be put back; `gpu-tunedctl apply` takes it up again"
+    told = "nothing had to be put back; nothing is enforced there until `gpu-tunedctl apply`"
     assert stage.ask("restore").parameters["message"] == told
+
+
+def test_a_restore_speaks_of_what_it_was_asked_for_alone() -> None:
+    """GPU 0 was handed back before; of GPU 1 no policy speaks, so `apply` has nothing to take up there."""
+    stage = Stage(RULE, board(0), board(1)).turn(2)
+    first, second = stage.gpus.gpus
+    assert "takes it up again" in stage.ask("restore", gpu=first).parameters["message"]
+    assert stage.ask("restore", gpu=second).parameters["message"] == "nothing had to be put back"
 
 
 def test_what_was_put_back_on_request_stays_so_when_mig_comes_and_goes() -> None:

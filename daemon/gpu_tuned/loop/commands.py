@@ -111,11 +111,13 @@ class Commands:
         done, failed = supervisor.restore(states, of_gpus, host_too=host_too)
         if failed:
             return Answer({"message": f"not restored: {'; '.join(failed)}"}, "DriverTrouble")
-        text = f"restored: {'; '.join(done)}" if done else "nothing had to be put back"
-        tracks = [*supervisor.inventory.host.tracks.values()]
-        tracks += [track for state in supervisor.inventory.states.values() for track in state.tracks.values()]
+        text, until = f"restored: {'; '.join(done)}", TAKES_UP
+        if not done:
+            text, until = "nothing had to be put back", "nothing is enforced there until `gpu-tunedctl apply`"
+        asked = [supervisor.inventory.now(state) for state in states] + [supervisor.inventory.host] * host_too
+        tracks = [track for state in asked for setting, track in state.tracks.items() if setting in settings]
         if any(track.state is State.RESTORED and track.wish is not None for track in tracks):
-            text += f"; {TAKES_UP}"
+            text += f"; {until}"
         return Answer({"format": FORMAT, "message": text, "in_order": True})
 
     def _release(self, parameters: Mapping[str, Any]) -> Reply | Answer:
