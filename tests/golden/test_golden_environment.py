@@ -11,6 +11,7 @@ import pytest
 
 from gpu_tuned.ctl.env import SUBVERBS
 from gpu_tuned.ctl.main import run
+from gpu_tuned.ctl.render import findings
 from tests.golden.kept import OfEnv, compare
 
 
@@ -137,3 +138,15 @@ def test_an_option_of_show_that_would_do_nothing_is_refused(
 ) -> None:
     assert env("show", "vllm", *words) == 2
     assert capsys.readouterr() == ("", f"gpu-tunedctl: {why}\n")
+
+
+@pytest.mark.parametrize(
+    ("unreadable", "line"),
+    [
+        ([], "nothing was audited: the driver lists no process on the GPUs"),
+        (["a: is no regular file"], "nothing was audited: 1 could not be read"),
+    ],
+)
+def test_an_audit_of_nothing_found_nothing_of_anything(unreadable: list[str], line: str) -> None:
+    found = {"findings": [], "where": [], "unreadable": unreadable, "files": 0, "processes": 0, "hidden": 0}
+    assert findings.text(found) == f"{line}\n"

@@ -48,14 +48,13 @@ def _one(finding: Json) -> list[str]:
 
 def _count(found: Json) -> str:
     number = len(found["findings"])
-    places = []
-    if found["files"] or not found["processes"]:
-        places.append(counted(found["files"], "file"))
-    if found["processes"]:
-        places.append(counted(found["processes"], "process"))
+    unread = f"{len(found['unreadable'])} could not be read" if found["unreadable"] else ""
+    kinds = (("file", found["files"]), ("process", found["processes"]))
+    places = [counted(looked_at, kind) for kind, looked_at in kinds if looked_at]
+    if not places:
+        return f"nothing was audited: {unread or 'the driver lists no process on the GPUs'}"
     what = f"{counted(number, 'finding') if number else 'nothing found'} in {' and '.join(places)}"
-    if found["unreadable"]:
-        what += f", {len(found['unreadable'])} could not be read"
+    what += f", {unread}" if unread else ""
     hints = found["hidden"]
     return what + (f"; {counted(hints, 'hint')} more with --all" if hints else "")
 
