@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from gpu_tuned.core.errors import DriverAbsent, GpuLost
+from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverTrouble, GpuLost
 from gpu_tuned.core.gpu_state import Presence
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.which import Names, meant
@@ -332,3 +332,20 @@ def test_whether_a_released_gpu_is_demanded_is_told_of_its_rows_as_of_itself() -
         assert stage.gpu_row()["in_order"] is in_order
         assert stage.row()["in_order"] is in_order
         assert compare(stage.mailbox.document)["in_order"] is in_order
+
+
+@pytest.mark.parametrize(
+    "error", [DriverAbsent("not loaded"), DriverMismatch("of two versions"), DriverTrouble("not ready")]
+)
+def test_apply_asks_a_driver_again_that_did_not_answer(error: DriverError) -> None:
+    """Also in the middle of a pause, and says nothing of before."""
+    stage = Stage(CAP).turn(2)
+    stage.gpus.absent = error
+    stage.ask("release")
+    stage.ask("resume")
+    stage.turn(20)
+    assert stage.mailbox.document["driver"]["state"] != "ok"
+    stage.gpus.absent = None
+    answer = stage.ask("apply")
+    assert (answer.error, answer.parameters["message"]) == (None, "applied")
+    assert stage.exit_code == 0

@@ -36,6 +36,14 @@ def test_a_watched_setting_that_goes_on_changing_is_told_of_again_when_it_stays(
     ]
 
 
+def test_what_changes_every_ninety_seconds_does_not_stay_in_between() -> None:
+    stage = Stage(policy("power_limit_w = 450", 'watch = ["power_limit_w"]')).turn(2)
+    for turn in range(40):
+        stage.stranger(500 + turn % 2 * 100)
+        stage.turn(45)
+    assert len(said(stage, "watched_changed")) == 3
+
+
 def test_a_required_setting_that_is_refused_with_another_number_each_time_is_told_of_once() -> None:
     stage = Stage(policy("power_limit_w = 450", 'required = ["power_limit_w"]')).turn(2)
     for turn in range(100):

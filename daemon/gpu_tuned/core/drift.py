@@ -177,10 +177,15 @@ def _watched(track: Track, wish: Wish, before: Track, found: Value | None, momen
             return Step(track, notes=(Note(EventKind.WATCHED_DIFFERS, found),) if fits is False else ())
         track = _counted(track, moment)
         words = {CONTEST_AFTER: GOES_ON}.get(track.in_row, "" if track.in_row < CONTEST_AFTER else None)
-    elif track.in_row >= CONTEST_AFTER and moment.mono - (track.last_drift or 0.0) >= QUIET_MIN_S:
+    elif track.in_row >= CONTEST_AFTER and _quiet(track, moment, 2 * (track.every_s or 0.0)):
         track, words = replace(track, in_row=0), "; it stays now"
     notes = () if words is None else (Note(EventKind.WATCHED_CHANGED, found, detail={"times": words}),)
     return Step(track, notes=notes)
+
+
+def _quiet(track: Track, moment: Moment, least_s: float) -> bool:
+    """Whether nobody has changed it for long enough."""
+    return track.last_drift is None or moment.mono - track.last_drift >= max(QUIET_MIN_S, least_s)
 
 
 def _counted(track: Track, moment: Moment) -> Track:
@@ -221,8 +226,7 @@ def _agrees(track: Track, state: State, moment: Moment) -> Step:
         # Of a lock only the clocks can say so.
         calm = _with(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
         return Step(enter(calm, state, track.message if track.state is state else None, moment))
-    quiet_s = max(QUIET_MIN_S, 2 * (track.every_s or 0.0), 2 * track.pause_s)
-    if track.last_drift is not None and moment.mono - track.last_drift < quiet_s:
+    if not _quiet(track, moment, max(2 * (track.every_s or 0.0), 2 * track.pause_s)):
         return Step(track)
     calm = _with(track, in_row=0, pause_s=0.0, next_write=0.0)
     return Step(enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))

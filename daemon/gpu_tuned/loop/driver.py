@@ -101,6 +101,7 @@ class Driver:
 
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing is asked for again at once."""
+        self._retry.end()
         self._missing.reset()
         self._reattach.end()
         self.boards.hurry()
