@@ -38,6 +38,7 @@ def test_bytes_and_line_ends_survive(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        "f() { nvidia-smi -pl 300; }\nset -e\nf\necho done",  # what calls it would find no such command
         "nvidia-smi -pl 300; reboot",
         "! nvidia-smi -pl 300",
         "nvidia-smi -pl 300 && exit 0\n/opt/notify",

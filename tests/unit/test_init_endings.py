@@ -54,6 +54,14 @@ BEHIND = {
         "f() { while nvidia-smi -pl 200; do pgrep x && return; sleep 5; done; }\nf\nnvidia-smi -pl 300",
         None,
     ),
+    "an error leaves everything that the shell is in": (
+        "f() { while true; do readonly X=1; nvidia-smi -pl 200; sleep 5; done; }\nf\nnvidia-smi -pl 300",
+        None,
+    ),
+    "a word that is no number does so too": (
+        "while true; do X=$((MODE + 1)); nvidia-smi -pl 200; sleep 5; done\nnvidia-smi -pl 300",
+        None,
+    ),
     "it is tried until it succeeds": (
         "while true; do nvidia-smi -pm 1 && break; sleep 1; done\nnvidia-smi -pl 300",
         300,
@@ -81,6 +89,9 @@ ENDS = [
     "trap 'exit 1' ERR\npgrep x",
     "set -e\ntrue && false",
     "set -e\npgrep x && false",
+    "set -e\n{ true; } > /run/nothing/log",
+    "set -e\nfor x in 1; do :; done < /etc/nothing",
+    "set -e\nlocal x=1",
     "set -e\npgrep x || false",
     "set -u\nX=1\nunset X\necho $X",
     "set -u\npgrep x && X=1\necho $X",

@@ -12,7 +12,7 @@ from enum import Enum
 from gpu_tuned.init.commands import IDLE, PREFIXES, SHELLS
 from gpu_tuned.init.decision import Decision
 from gpu_tuned.init.model import Effect, File, FileKind, Kind, Scan
-from gpu_tuned.init.shell_nodes import AndOr, Command, Group, NotUnderstood, Simple, While
+from gpu_tuned.init.shell_nodes import AndOr, Command, Function, Group, NotUnderstood, Simple, While
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_tests import bodies, commands
 from gpu_tuned.init.units import entries
@@ -156,6 +156,8 @@ def _gather(body: Sequence[AndOr | Command], covered: set[int], groups: list[tup
         if any(isinstance(item, AndOr) and _negated(item, covered) for item in row):
             return False
         compound = any(not isinstance(each, Simple) for each in inner)
+        if any(isinstance(each, Function) and each.first == each.last for each in inner):
+            return False  # what calls it would find no such command
         if (
             all(_goes(each, covered) for each in inner)
             and (not compound or last == row[0].first)

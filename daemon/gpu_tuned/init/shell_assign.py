@@ -47,7 +47,7 @@ def _mind(word: Word, here: Here) -> None:
     if name in _SHELL_S_OWN:
         here.doubt_rest("script", f"{name} changes what a shell does")
     if found and name in here.variables.readonly:
-        here.doubt_rest("script", f"{name} is read-only, and line {word.line} cannot change it")
+        here.may_abandon(f"{name} is read-only, and line {word.line} cannot change it")
 
 
 def assigned(word: Word, variables: Variables, before: Variables | None = None, *, integer: bool = False) -> None:
@@ -111,7 +111,7 @@ def declare(verb: str, walk: Walk, words: Sequence[Text], here: Here, node: Simp
     local = in_function and verb in ("local", "declare", "typeset")
     for word in node.words[1:]:
         if local and word.parts and word.parts[0].text.partition("=")[0] in here.variables.readonly:
-            here.doubt_rest("script", f"line {word.line} cannot change what is read-only")
+            here.may_abandon(f"line {word.line} cannot change what is read-only")
         elif not local:
             _mind(word, here)
         assigned(word, here.variables, before, integer="i" in options)
@@ -129,7 +129,7 @@ def declare(verb: str, walk: Walk, words: Sequence[Text], here: Here, node: Simp
             here.variables.forget(own[0])
     if "n" in options:
         here.doubt_rest("script", f"a name that line {node.first} declares stands for another one")
-    return GOOD
+    return BAD if verb == "local" and not in_function else GOOD
 
 
 def changing(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:

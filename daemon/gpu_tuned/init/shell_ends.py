@@ -195,9 +195,9 @@ def _calculated(part: Part, line: int, here: Here) -> None:
         elif held is None and name in SET_BY_BASH:
             continue
         elif held is None or (held != A_NUMBER and not re.fullmatch(r"0|-?[1-9][0-9]*|", held.text)):
-            here.doubt_rest("script", f"line {line} calculates with {name}, which may be no number")
+            here.may_abandon(f"line {line} calculates with {name}, which may be no number")
     if part.op == "arithmetic" and ("$(" in part.text[3:] or "`" in part.text):
-        here.doubt_rest("script", f"line {line} calculates with what a command says, which may be no number")
+        here.may_abandon(f"line {line} calculates with what a command says, which may be no number")
     if here.nounset and part.op != "arithmetic" and part.text.startswith("!"):
         here.doubt_rest("script", f"`set -u`: the script may end in line {line}")
 

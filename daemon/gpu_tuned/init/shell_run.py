@@ -39,10 +39,6 @@ DEEPEST = 60
 CONDITION = "a condition decides whether it runs"
 
 
-def _subshell(command: Command) -> bool:
-    return isinstance(command, Group) and command.subshell
-
-
 class Walk:
     """One reading of one start: from the command that is started down to everything that it runs."""
 
@@ -90,8 +86,7 @@ class Walk:
                 continue
             status, last = self._further(status, pipeline, here, wanted=operator == "&&", tested=tested)
         # A loop or a condition ends the script by what fails inside it, not by how it ends itself.
-        ends = chain[-1][1].commands
-        inside = isinstance(ends[-1], (Group, If, For, While, Case)) and len(ends) == 1 and not _subshell(ends[-1])
+        inside = len(chain[-1][1].commands) == 1 and self._ends_inside(chain[-1][1].commands[0], here)
         if here.errexit and not here.tested and not here.left and not inside and not chain[-1][1].negated:
             if last.ok is None:
                 here.doubt_rest("script", f"`set -e`: line {item.last} may end the script before it")
@@ -100,6 +95,12 @@ class Walk:
             elif not last.ok:
                 here.left, here.code = "exit", last
         return status
+
+    def _ends_inside(self, command: Command, here: Here) -> bool:
+        """Whether `set -e` acts on what fails inside a command, and not on how it ends itself."""
+        if isinstance(command, Group) and command.subshell:
+            return False
+        return isinstance(command, (Group, If, For, While, Case)) and opened(self, command.redirects, here)
 
     def _has(self, path: str) -> bool:
         """Whether a file of settings lies there for a script to take in."""

@@ -194,6 +194,12 @@ class Here:
             if each in self.flow and self.flow[each].unless - before.get(each, Way()).unless:
                 self.doubt_rest(each, "it is reached where something before it ends early")
 
+    def may_abandon(self, why: str) -> None:
+        """An error after which bash leaves everything that it is in and goes on with the next command of the script,
+        and other shells end."""
+        for level in ("loop", "function", "script"):
+            self.doubt_rest(level, why)
+
     def doubt_rest(self, level: str, why: str, kind: Kind = Kind.BRANCH) -> None:
         """What follows in the loop, the function or the script may not be reached."""
         self.add_flow(level, Way(Doubt(kind, why)))

@@ -164,6 +164,10 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
                         here.forget_functions(word.plain)
                 if first == "let":
                     forget_changed(" ".join(word.plain or "" for word in node.words[1:]), variables)
+            elif first == "readonly" or (first in ("declare", "typeset") and _options(node) & {"r"}):
+                variables.readonly |= {
+                    (word.parts[0].text if word.parts else "").partition("=")[0] for word in node.words[1:]
+                }
             elif first in ("eval", ".", "source"):
                 variables.forget_all()
                 here.forget_functions()
@@ -177,6 +181,10 @@ def forget_assigned(body: Sequence[AndOr | Command], here: Here, seen: frozenset
                 here.nounset = here.nounset or bool(re.search(r"-[a-z]*u|-o\s*nounset", options))
             for part in (part for word in node.words for part in word.parts if part.kind == "sub"):
                 forget_changed(part.text, variables)
+
+
+def _options(node: Simple) -> set[str]:
+    return {letter for word in node.words[1:] if (word.plain or "").startswith("-") for letter in word.plain or ""}
 
 
 def forget_changed(source: str, variables: Variables) -> None:
