@@ -186,14 +186,15 @@ def test_a_default_that_is_wished_as_well_is_the_original_of_a_new_initialisatio
 
 
 def test_a_new_binding_is_remembered_although_the_same_was_found_under_it() -> None:
-    stage = Stage(policy("power_limit_w = 450")).turn(2)
-    stage.ask("restore")
+    """Also where nothing was written, and so nothing else is there to be saved."""
+    stage = Stage(policy("power_limit_w = 450", daemon='mode = "observe"')).turn(2)
     stage.kernel.bindings[stage.gpu.board.gpu.pci] = "anew"
     stage.gpu.reinitialise()
     stage.turn(2)
     assert stage.row()["original"] == 700
     stage.stranger(552)
     stage.start()
+    stage.load(policy("power_limit_w = 450"))
     stage.turn(2)
     assert (stage.row()["original"], stage.limit_w()) == (700, 450)
 
