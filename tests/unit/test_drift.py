@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from gpu_tuned.core import drift, lock_drift
+from gpu_tuned.core.contest import IN_A_ROW_S
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Refusal
 from gpu_tuned.core.lock_proof import Proof, Verdict
@@ -138,7 +139,7 @@ def test_reverts_far_apart_are_no_contest():
     story = Story()
     story.look()
     for _ in range(10):
-        story.now += drift.IN_A_ROW_S
+        story.now += IN_A_ROW_S
         story.look(RIVAL)
         story.look()
     assert story.track.state is State.HELD

@@ -15,34 +15,26 @@ Pure: the moment is passed in, what shall be written is handed back, what shall 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
+from gpu_tuned.core.contest import CONTEST_AFTER, once_more, quiet
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
 from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
 from gpu_tuned.core.originals import Accepted
-from gpu_tuned.core.track import Left, Moment, Note, State, Step, Track
-from gpu_tuned.core.wish import Wish, target_text
+from gpu_tuned.core.track import Left, Moment, Note, State, Step, Track, changed, enter
+from gpu_tuned.core.watched import NOT_LOOKED_AT, watched
+from gpu_tuned.core.wish import Wish
 
-CONTEST_AFTER = 3
-"""Reverts in a row after which the daemon slows down."""
-IN_A_ROW_S = 600.0
-"""Two reverts further apart than this are two stories: a rival run by cron once a minute is one."""
 PAUSE_MAX_S = 600.0
 """The longest pause between two writes of a contested or refused setting."""
 RETRY_FIRST_S = 30.0
 """The first pause before a write that the driver refused is tried again."""
-QUIET_MIN_S = 60.0
-"""A contest is over when the value stayed for this long, for two rhythms of the rival and two pauses of ours."""
 
-GOES_ON = "; it goes on changing, and is told of again when it stays"
 NO_DIGITS = dict.fromkeys(map(ord, "0123456789."))
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
 TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = "restored on request"
 SOMEBODYS_VALUE = "somebody's value"
-NOT_LOOKED_AT = "not looked at yet"
-UNREADABLE = "not known: no driver call can read it, and the clocks under load have not shown it"
 LEFT = "no rule speaks of it any more; the value stays"
 LEFT_UNREAD = "no rule speaks of it any more; it was requested, and not taken back"
 
@@ -55,7 +47,7 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     """Give the setting its wish and what that means here. A goal that changes in any way (value, rule, watched or
     not, required) begins the setting's life anew: what is known of it by then was true of another goal."""
     if goal == track.goal and _same(track.wish, wish):
-        return _with(track, wish=wish)
+        return changed(track, wish=wish)
     lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
     if wish is None:
         return replace(lasts, left=_ours(track) or track.left)
@@ -102,7 +94,7 @@ def look(
     """Hold one reading against the wish. `reading` None: not read in this pass, so the last one still stands."""
     seen = track.observed if reading is None else reading
     found = None if isinstance(seen, Unread) else seen
-    before, track = track, _with(track, observed=seen)
+    before, track = track, changed(track, observed=seen)
     if track.met is None and found is not None:
         track = replace(track, met=found)
     wish, goal = track.wish, track.goal
@@ -115,7 +107,7 @@ def look(
     if isinstance(goal, Refusal):
         return _refuse(track, str(goal), moment)
     if wish.watched:
-        return _watched(track, wish, before, found, moment)
+        return watched(track, wish, before, found, moment)
     if seen is None or goal is None:
         return Step(enter(track, State.WAITING, NOT_LOOKED_AT, moment))
     readable = wish.setting.readable
@@ -133,24 +125,10 @@ def look(
     return Step(track, goal if due else None, notes)
 
 
-def _with(track: Track, **changes: Any) -> Track:
-    """The track with these values; the same object where it has them already, as at almost every look: copying one
-    costs ten times as much as comparing."""
-    for name, value in changes.items():
-        if getattr(track, name) != value:
-            return replace(track, **changes)
-    return track
-
-
-def enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
-    since = track.since if track.state is state else moment.wall
-    return _with(track, state=state, since=since, message=message)
-
-
 def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
     left = track.left
     if left is None or found not in (None, left.value):  # somebody set another since, so nothing of ours stays
-        return Step(enter(_with(track, left=None), State.UNMANAGED, track.restored, moment))
+        return Step(enter(changed(track, left=None), State.UNMANAGED, track.restored, moment))
     detail = {"found": f"{text(left.value)}, as far as is known"} if found is None else {}
     notes = (Note(EventKind.UNMANAGED, found, detail=detail),) if track.state is not State.UNMANAGED else ()
     return Step(enter(track, State.UNMANAGED, LEFT_UNREAD if found is None else LEFT, moment), notes=notes)
@@ -167,68 +145,16 @@ def _but_for_numbers(words: str | None) -> str:
     return (words or "").translate(NO_DIGITS)
 
 
-def _watched(track: Track, wish: Wish, before: Track, found: Value | None, moment: Moment) -> Step:
-    """Somebody else's setting, or observe mode: told when it differs and when it changes, never written. What goes on
-    changing is told of once more when it stays."""
-    fits, message = _fits(track, wish, before)
-    track, words = enter(_with(track, fits=fits), State.WATCHED, message, moment), None
-    if found is not None and found != before.observed:
-        if before.state is not State.WATCHED or before.observed is None:
-            return Step(track, notes=(Note(EventKind.WATCHED_DIFFERS, found),) if fits is False else ())
-        track = _counted(track, moment)
-        words = {CONTEST_AFTER: GOES_ON}.get(track.in_row, "" if track.in_row < CONTEST_AFTER else None)
-    elif track.in_row >= CONTEST_AFTER and _quiet(track, moment, 2 * (track.every_s or 0.0)):
-        track, words = replace(track, in_row=0), "; it stays now"
-    notes = () if words is None else (Note(EventKind.WATCHED_CHANGED, found, detail={"times": words}),)
-    return Step(track, notes=notes)
-
-
-def _quiet(track: Track, moment: Moment, least_s: float) -> bool:
-    """Whether nobody has changed it for long enough."""
-    return track.last_drift is None or moment.mono - track.last_drift >= max(QUIET_MIN_S, least_s)
-
-
-def _counted(track: Track, moment: Moment) -> Track:
-    """One more time that somebody changed it, in the present row or in a new one."""
-    near = track.last_drift is not None and moment.mono - track.last_drift <= IN_A_ROW_S
-    goes_on = near or track.state is State.CONTESTED
-    return replace(
-        track,
-        in_row=track.in_row + 1 if goes_on else 1,
-        row_began=track.row_began if goes_on else moment.mono,
-        last_drift=moment.mono,
-    )
-
-
-def _fits(track: Track, wish: Wish, before: Track) -> tuple[bool | None, str | None]:
-    """Whether what is watched is as wished (None: not known), and why not."""
-    seen, goal = track.observed, track.goal
-    if wish.target is None:  # nothing is wished of it: it is reported, whatever it is
-        return True, f"cannot be read: {seen.why}" if isinstance(seen, Unread) and wish.setting.readable else None
-    if goal is None or isinstance(goal, Refusal):
-        return None, NOT_LOOKED_AT
-    if not wish.setting.readable:
-        told = before.state is State.WATCHED and before.goal == goal and before.wish == wish
-        return (before.fits, before.message) if told else (None, UNREADABLE)
-    if seen is None:
-        return None, NOT_LOOKED_AT
-    if isinstance(seen, Unread):
-        return None, f"cannot be read: {seen.why}"
-    if satisfies(wish, goal, seen):
-        return True, None
-    return False, f"{text(seen)} found, {target_text(wish.target)} wished; watched, not written"
-
-
 def _agrees(track: Track, state: State, moment: Moment) -> Step:
-    track = _with(track, ours=True, open=False)
+    track = changed(track, ours=True, open=False)
     if track.state is not State.CONTESTED:
         # A pause ends with the failure that it was for: what is as wished now has cured it.
         # Of a lock only the clocks can say so.
-        calm = _with(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
+        calm = changed(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
         return Step(enter(calm, state, track.message if track.state is state else None, moment))
-    if not _quiet(track, moment, max(2 * (track.every_s or 0.0), 2 * track.pause_s)):
+    if not quiet(track, moment, max(2 * (track.every_s or 0.0), 2 * track.pause_s)):
         return Step(track)
-    calm = _with(track, in_row=0, pause_s=0.0, next_write=0.0)
+    calm = changed(track, in_row=0, pause_s=0.0, next_write=0.0)
     return Step(enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
 
 
@@ -236,7 +162,7 @@ def _revert(  # noqa: PLR0913 - a part of `look`, which knows all of this
     track: Track, wish: Wish, found: Value | None, default: Value | None, poll_interval_s: float, moment: Moment
 ) -> tuple[Track, tuple[Note, ...]]:
     """Something that was ours is not so any more, seen for the first time: counted, classed, paced."""
-    track = replace(_counted(track, moment), open=True)
+    track = replace(once_more(track, moment), open=True)
     readable = wish.setting.readable
     if readable:
         cause = FACTORY_DEFAULT if found == default else SOMEBODYS_VALUE
@@ -331,7 +257,7 @@ def taken_up(track: Track, moment: Moment) -> Track:
 
 def hurried(track: Track) -> Track:
     """No pause counts."""
-    return _with(track, next_write=0.0)
+    return changed(track, next_write=0.0)
 
 
 def fresh(track: Track) -> Track:

@@ -8,19 +8,20 @@ from dataclasses import replace
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.lock_proof import Proof, Verdict
-from gpu_tuned.core.track import Moment, Note, State, Step, Track
+from gpu_tuned.core.track import Moment, Note, State, Step, Track, enter
+from gpu_tuned.core.watched import UNREADABLE
 
 
 def forget(track: Track, cause: str, moment: Moment, *, hushed: bool = False) -> Step:
     """A lock counts as lost because something beside it was; not held against a rival. `hushed`: not said, for what
     was lost beside it is contested, and that was."""
     if track.state is State.WATCHED:
-        return Step(replace(track, fits=None, message=drift.UNREADABLE, confirmed_at=None))
+        return Step(replace(track, fits=None, message=UNREADABLE, confirmed_at=None))
     if track.accepted is None:
         return Step(track)
     track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0, hushed=hushed)
     notes = () if hushed else (Note(EventKind.LOCK_LOST, cause=cause),)
-    return Step(drift.enter(track, State.DRIFTED, cause, moment), notes=notes)
+    return Step(enter(track, State.DRIFTED, cause, moment), notes=notes)
 
 
 def judge(track: Track, verdict: Verdict, moment: Moment) -> Step:

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gpu_tuned.core.drift import NOT_LOOKED_AT
 from gpu_tuned.core.gpu_state import GpuState, Presence
 from gpu_tuned.core.model import Gpu, Setting, Value, wire
 from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
 from gpu_tuned.core.settings import from_wire
 from gpu_tuned.core.track import Left, Moment, State, Track
+from gpu_tuned.core.watched import NOT_LOOKED_AT
 
 SEEN_BEFORE = "seen earlier in this boot; the driver does not list it now"
 

@@ -1,9 +1,9 @@
-"""Everything known of one setting on one GPU. Changed by the transitions of drift.py and lock_drift.py alone."""
+"""Everything known of one setting on one GPU. Changed by drift.py, watched.py and lock_drift.py alone."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import Any
 
@@ -124,3 +124,17 @@ class Step:
     track: Track
     write: Value | None = None
     notes: tuple[Note, ...] = ()
+
+
+def changed(track: Track, **changes: Any) -> Track:
+    """The track with these values; the same object where it has them already, as at almost every look: copying one
+    costs ten times as much as comparing."""
+    for name, value in changes.items():
+        if getattr(track, name) != value:
+            return replace(track, **changes)
+    return track
+
+
+def enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
+    since = track.since if track.state is state else moment.wall
+    return changed(track, state=state, since=since, message=message)
