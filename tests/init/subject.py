@@ -37,6 +37,7 @@ class Subject:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.hosts: dict[tuple[tuple[str, ...], str], Nvsim] = {}
+        self.env: dict[tuple[tuple[str, ...], str], dict[str, str]] = {}
         self.in_force: dict[tuple[tuple[str, ...], str, int], list[str]] = {}
         self.boards: dict[tuple[str, ...], tuple[Board, ...]] = {}
         self.stack = ExitStack()
@@ -46,6 +47,7 @@ class Subject:
             host = Nvsim.create(self.folder / f"nvsim{number}{place}", *described(boards))
             self.stack.enter_context(host.client())  # without one, settings are gone at once
             self.hosts[boards, place] = host
+            self.env[boards, place] = host.simulator_env
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,7 +77,7 @@ class Subject:
             link = root / path.lstrip("/")
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to(target)
-        os.environ.update(host.simulator_env)
+        os.environ.update(self.env[layout.boards, place])
         os.environ["NVSIM_CAP_SYS_ADMIN"] = "1"
         return self._first(layout, root, write)
 
