@@ -55,11 +55,11 @@ BEHIND = {
         None,
     ),
     "an error leaves everything that the shell is in": (
-        "f() { while true; do readonly X=1; nvidia-smi -pl 200; sleep 5; done; }\nf\nnvidia-smi -pl 300",
+        "f() { while true; do nvidia-smi -pl 200; readonly X=1; sleep 5; done; }\nf\nnvidia-smi -pl 300",
         None,
     ),
     "a word that is no number does so too": (
-        "while true; do X=$((MODE + 1)); nvidia-smi -pl 200; sleep 5; done\nnvidia-smi -pl 300",
+        "while true; do nvidia-smi -pl 200; X=$((MODE + 1)); sleep 5; done\nnvidia-smi -pl 300",
         None,
     ),
     "it is tried until it succeeds": (
