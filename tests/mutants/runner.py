@@ -74,8 +74,7 @@ def copy_of(package: Path, mutant: Mutant | None = None) -> Iterator[Path]:
     """A folder that holds a copy of `package`, broken as `mutant` says; for PYTHONPATH."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
         copy = Path(folder) / package.name
-        # Without bytecode: a broken module must not meet the bytecode of the sound one.
-        shutil.copytree(package, copy, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(package, copy)
         if mutant:
             try:
                 for edit in mutant.edits:
@@ -98,13 +97,19 @@ def _apply(edit: Edit, package: Path) -> None:
     except SyntaxError as error:
         raise OutOfDate(f"{edit.file} does not compile: {error}") from None
     file.write_text(broken)
+    for sound in file.parent.glob(f"__pycache__/{file.stem}.*.pyc"):  # which the broken module must not meet
+        sound.unlink()
 
 
 def run_tests(tests: Sequence[str], python_path: Path, root: Path = TOP) -> subprocess.CompletedProcess[str]:
     # This may itself run under pytest and its plug-ins, which must not speak to the inner run.
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("PYTEST_", "COV_"))}
     environment["PYTHONPATH"] = str(python_path)
-    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
+    # Hypothesis' own plug-in alone would take longer to be imported than most of these tests take to run.
+    environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    plugins = ("pytest_timeout", "xdist.plugin", "no:cacheprovider")
+    named = [word for plugin in plugins for word in ("-p", plugin)]
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", *named, *tests]
     return subprocess.run(
         command, cwd=root, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL
     )
