@@ -11,10 +11,8 @@ from gpu_tuned import __version__
 from gpu_tuned.core import budget, in_order, status
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.gpu_state import GpuState
-from gpu_tuned.core.model import Setting
 from gpu_tuned.core.plan import Wishes as WishesOf
 from gpu_tuned.core.plan import plan_of
-from gpu_tuned.core.track import Track
 from gpu_tuned.loop.inventory import key_of
 from gpu_tuned.loop.world import World
 
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
     from gpu_tuned.loop.supervisor import Supervisor
     from gpu_tuned.ports import Document
 
-    Row = tuple[Track, GpuState, bool, SettingRow]
+    Rows = tuple[GpuState, bool, list[SettingRow]]
 
 
 class Publisher:
@@ -38,7 +36,7 @@ class Publisher:
     def __init__(self, world: World, supervisor: Supervisor) -> None:
         self._world, self._supervisor = world, supervisor
         self._started_at = world.clock.now()
-        self._rows: dict[tuple[str, Setting], Row] = {}
+        self._rows: dict[str, Rows] = {}
         self._planned: tuple[object, PlanReply] | None = None
         self._published: Document | None = None
 
@@ -131,25 +129,22 @@ class Publisher:
         }
 
     def _gpu_row(self, state: GpuState, *, short: bool) -> GpuRow:
-        rows = [
-            self._row(state, setting, track, short=short)
-            for setting in Setting
-            if (track := state.tracks.get(setting)) is not None and in_order.shown(setting, track, state)
-        ]
-        return status.gpu_row(state, rows, self._supervisor.reconciler.throttle_row(state), short=short)
+        throttle = self._supervisor.reconciler.throttle_row(state)
+        return status.gpu_row(state, self._rows_of(state, short=short), throttle, short=short)
 
-    def _row(self, state: GpuState, setting: Setting, track: Track, *, short: bool) -> SettingRow:
-        """The row of the document before, where nothing it is made of was replaced since: documents never change."""
-        key = (key_of(state), setting)
+    def _rows_of(self, state: GpuState, *, short: bool) -> list[SettingRow]:
+        """Those of the document before, where nothing that they are made of was replaced since, as nearly always:
+        documents never change."""
+        key = key_of(state)
         known = self._rows.get(key)
-        if known is not None and known[0] is track and known[2] == short:
-            before = known[1]
-            same = before.presence is state.presence and before.named == state.named
-            if same and (before.why, before.since) == (state.why, state.since):
-                return known[3]
-        row = status.setting_row(setting, track, state, short=short)
-        self._rows[key] = (track, state, short, row)
-        return row
+        if known is not None and known[1] == short:
+            before = known[0]
+            same = before.tracks is state.tracks and before.board is state.board  # any wish makes the tracks anew
+            if same and (before.presence, before.why, before.since) == (state.presence, state.why, state.since):
+                return known[2]
+        rows = status.rows(state, short=short)
+        self._rows[key] = (state, short, rows)
+        return rows
 
     def _policy_row(self) -> PolicyRow:
         supervisor, in_force = self._supervisor, self._supervisor.in_force
