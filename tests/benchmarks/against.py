@@ -1,8 +1,9 @@
 """This version against an earlier one, both measured in the same run, in turn or at the same time.
 
     .venv/bin/python -m tests.benchmarks.against ../earlier/.venv/bin
+    .venv/bin/python -m tests.benchmarks.against ../earlier/.venv/bin at-rest     # or memory, or start
 
-Its argument is the folder of the other version's `gpu-tuned` and `gpu-tunedctl`: in a checkout of it, after
+Its first argument is the folder of the other version's `gpu-tuned` and `gpu-tunedctl`: in a checkout of it, after
 packaging/test was run there once. Exit: 0 printed, 2 usage, or not the simulated driver.
 """
 
@@ -14,6 +15,7 @@ import sys
 import time
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Protocol
 
 from tests.benchmarks import measure
 from tests.benchmarks.__main__ import page
@@ -24,6 +26,10 @@ from tests.marker import NotTheSimulator, require_simulator
 from tests.nvsim import SIMULATOR, build
 
 BOTH = ("this", "other")
+
+
+class Part(Protocol):
+    def __call__(self, kinds: dict[str, type[Daemon]], *, quick: bool) -> list[Row]: ...
 
 
 def daemons(other: Path) -> dict[str, type[Daemon]]:
@@ -37,7 +43,8 @@ def row(what: str, unit: str, found: dict[str, list[float]], places: int = 1) ->
     return Row(what, unit, found["this"], peers=[Peer("the other version", found["other"])], places=places)
 
 
-def memory(kinds: dict[str, type[Daemon]], passes: int) -> list[Row]:
+def memory(kinds: dict[str, type[Daemon]], *, quick: bool) -> list[Row]:
+    passes = 50 if quick else 300
     found: dict[str, list[float]] = {which: [] for which in BOTH}
     for which in BOTH * 3:
         with measure.workspace() as folder:
@@ -47,8 +54,9 @@ def memory(kinds: dict[str, type[Daemon]], passes: int) -> list[Row]:
     return [row("resident memory as a service, 8 GPUs, in use", "MB", found)]
 
 
-def at_rest(kinds: dict[str, type[Daemon]], length_s: float, runs: int) -> list[Row]:
+def at_rest(kinds: dict[str, type[Daemon]], *, quick: bool) -> list[Row]:
     """Both run all along: the same spans of time for their processor time, `status` in turn."""
+    length_s, runs = (10.0, 3) if quick else (120.0, 30)
     shares: dict[str, list[float]] = {which: [] for which in BOTH}
     took: dict[str, list[float]] = {which: [] for which in BOTH}
     with ExitStack() as stack:
@@ -71,12 +79,13 @@ def at_rest(kinds: dict[str, type[Daemon]], length_s: float, runs: int) -> list[
                 spent = measure.seconds(command, running[which].env, ok=(0, 1))
                 took[which] += [1000 * spent] if run else []  # the first one reads from disk
     return [
-        row("processor time at the default interval, 8 GPUs", "% of a core", shares, 2),
+        row("processor time at the default interval, 8 GPUs", "% of a core", shares, 3),
         row("`gpu-tunedctl status`, 8 GPUs", "ms", took, 0),
     ]
 
 
-def start(kinds: dict[str, type[Daemon]], runs: int) -> list[Row]:
+def start(kinds: dict[str, type[Daemon]], *, quick: bool) -> list[Row]:
+    runs = 3 if quick else 15
     took: dict[str, list[float]] = {which: [] for which in BOTH}
     for run in range(runs + 1):
         for which in BOTH if run % 2 else BOTH[::-1]:
@@ -89,11 +98,17 @@ def start(kinds: dict[str, type[Daemon]], runs: int) -> list[Row]:
     return [row("processor time from start to READY=1, 8 GPUs", "s", took, 2)]
 
 
+PARTS: dict[str, Part] = {"memory": memory, "at-rest": at_rest, "start": start}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.against", description=__doc__.splitlines()[0])
     parser.add_argument("bin", type=Path, help="the folder of the other version's commands")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"{', '.join(PARTS)}; all by default")
     parser.add_argument("--quick", action="store_true", help="fewer runs: figures to look at, not to quote")
     options = parser.parse_args()
+    if unknown := [part for part in options.parts if part not in PARTS]:
+        parser.error(f"unknown: {', '.join(unknown)}; known: {', '.join(PARTS)}")
     build()
     os.environ["LD_LIBRARY_PATH"] = f"{SIMULATOR / 'build'}:{os.environ.get('LD_LIBRARY_PATH', '')}".rstrip(":")
     try:
@@ -102,8 +117,10 @@ def main() -> int:
         print(refusal, file=sys.stderr)
         return 2
     kinds, quick = daemons(options.bin.resolve()), options.quick
-    rows = [*memory(kinds, 50 if quick else 300), *at_rest(kinds, 10 if quick else 120, 3 if quick else 30)]
-    print(page(Report([*rows, *start(kinds, 3 if quick else 15)])))
+    rows: list[Row] = []
+    for part in options.parts or PARTS:
+        rows += PARTS[part](kinds, quick=quick)
+    print(page(Report(rows)))
     return 0
 
 
