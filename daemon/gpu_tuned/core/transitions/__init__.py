@@ -1,7 +1,7 @@
 """Every way in which what is known of a GPU changes.
 
 A transition is pure: it takes a state and gives the next one, with what is to be written and told. The loop holds the
-result; nobody else makes one. One setting's own part of a transition is core/drift.py's.
+result; nobody else makes one. One setting's own part is core/drift.py's, with watched.py and lock_drift.py beside it.
 """
 
 from gpu_tuned.core.transitions.looks import looked, told_xid, with_telemetry
