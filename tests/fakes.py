@@ -298,12 +298,16 @@ class FakeMailbox:
     """`ports.Mailbox` whose document is at hand, and whose commands a test lays down."""
 
     def __init__(self) -> None:
-        self.document: Any = None
+        self.lay_out: Callable[[], Any] = lambda: None
         self.said: list[Mapping[str, Any]] = []
         self.commands: list[Command] = []
 
-    def publish(self, document: Mapping[str, Any]) -> None:
-        self.document = document
+    def publish(self, document: Callable[[], Any]) -> None:
+        self.lay_out = document
+
+    @property
+    def document(self) -> Any:
+        return self.lay_out()
 
     def say(self, event: Mapping[str, Any]) -> None:
         self.said.append(event)

@@ -204,8 +204,8 @@ class Command(Protocol):
 class Mailbox(Protocol):
     """Where the loop meets the control socket: it lays down what is known and takes up what is asked."""
 
-    def publish(self, document: Document) -> None:
-        """Replace the status document; the caller never changes it afterwards."""
+    def publish(self, document: Callable[[], Document]) -> None:
+        """Replace the status document, which is laid out where and when somebody asks for it."""
 
     def say(self, event: Mapping[str, Any]) -> None: ...
     def take(self) -> Command | None:

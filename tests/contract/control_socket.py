@@ -92,7 +92,7 @@ class Served:
         self.asked = threading.Event()
         self.mailbox = Mailbox(self.asked.set, monotonic=clock)
         if published:
-            self.mailbox.publish(document())
+            self.mailbox.publish(document)
         self.server = Server(
             self.mailbox,
             None if inherited else self.path,

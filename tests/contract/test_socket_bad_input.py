@@ -113,11 +113,11 @@ def test_a_document_that_cannot_be_sent_is_reported_and_ends_nothing() -> None:
     with Served() as served:
         good = served.mailbox.document
         assert good is not None
-        served.mailbox.publish({**good, "host": float("nan")})  # type: ignore[typeddict-item]
+        served.mailbox.publish(lambda: {**good, "host": float("nan")})  # type: ignore[typeddict-item]
         with served.connect() as client:
             client.ask("Status")
             assert client.reply() is None
-        served.mailbox.publish(good)
+        served.mailbox.publish(lambda: good)
         with served.connect() as client:
             client.ask("Status")
             assert client.reply() is not None

@@ -64,7 +64,7 @@ def test_a_call_returns_the_parameters() -> None:
 
 def test_a_large_reply_comes_whole() -> None:
     with Served() as served:
-        served.mailbox.publish(document(gpus=200))
+        served.mailbox.publish(lambda: document(gpus=200))
         assert len(client.call(served.path, "Status")["gpus"]) == 200
 
 

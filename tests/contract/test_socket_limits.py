@@ -75,7 +75,7 @@ def test_a_watcher_may_listen_for_ever() -> None:
 def test_a_client_that_never_reads_is_dropped_and_bounded() -> None:
     clock = Time()
     with Served(clock=clock) as served:
-        served.mailbox.publish(document(gpus=8))
+        served.mailbox.publish(lambda: document(gpus=8))
         with served.connect() as client:
             client.sock.setblocking(False)
             sent = blocked = 0
@@ -105,7 +105,7 @@ def test_a_client_that_never_reads_is_dropped_and_bounded() -> None:
 
 def test_a_client_that_reads_slowly_gets_everything() -> None:
     with Served() as served:
-        served.mailbox.publish(document(gpus=8))
+        served.mailbox.publish(lambda: document(gpus=8))
         with served.connect() as client:
             client.send(STATUS * 300)
             for _ in range(300):
@@ -205,7 +205,7 @@ def test_what_all_clients_send_is_bounded_and_the_largest_goes_first() -> None:
 
 def test_one_reply_at_a_time_is_made_for_a_client_that_does_not_read() -> None:
     with Served() as served:
-        served.mailbox.publish(document(gpus=8))
+        served.mailbox.publish(lambda: document(gpus=8))
         with served.connect() as client:
             client.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
             client.send(STATUS * 400)
@@ -288,7 +288,7 @@ def crowd(served: Served) -> list[Raw]:
 
 def test_among_200_clients_that_all_ask_status_comes_within_100_ms() -> None:
     with Served() as served:
-        served.mailbox.publish(document(gpus=8))
+        served.mailbox.publish(lambda: document(gpus=8))
         clients = crowd(served)
         for client in clients:
             client.send(STATUS * 5)

@@ -39,9 +39,8 @@ def test_a_reply_that_is_not_as_the_file_says_is_found() -> None:
 
 def test_status_is_the_published_document_without_the_plan(served: Served) -> None:
     with served.connect() as client:
-        for sequence in (2, 3):
-            published = document(gpus=8, sequence=sequence)
-            served.mailbox.publish(published)
+        for published in (document(gpus=8, sequence=2), document(gpus=8, sequence=3)):
+            served.mailbox.publish(published.copy)
             client.ask("Status")
             reply = client.reply()
             assert reply is not None
@@ -68,7 +67,7 @@ def test_a_plan_is_of_the_files_as_they_lie_when_it_is_asked_for(served: Served)
             raise files["plan"]
         return files["plan"]
 
-    served.mailbox.publish(document() | {"plan": plan})
+    served.mailbox.publish(lambda: document() | {"plan": plan})
     with served.connect() as client:
         for told, made in (("first", {**empty, "notes": ["first"]}), ("second", {**empty, "notes": ["second"]})):
             files["plan"] = made
@@ -96,7 +95,7 @@ def test_before_the_first_document_reading_says_so() -> None:
 def test_who_comes_a_moment_before_the_first_document_gets_it() -> None:
     with Served(published=False) as served, served.connect() as client:
         client.ask("Status")
-        served.mailbox.publish(document())
+        served.mailbox.publish(document)
         held_to_the_file("Status", client.reply())
 
 

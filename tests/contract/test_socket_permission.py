@@ -94,7 +94,7 @@ def test_a_member_of_the_group_may(primary: bool) -> None:
         found["policy"]["required"] = []
         for row in found["gpus"][0]["settings"]:
             row["required"] = False
-        served.mailbox.publish(found)
+        served.mailbox.publish(lambda: found)
         gid, groups = (member.gr_gid, ()) if primary else (NOBODY, (NOBODY, member.gr_gid))
         replies = call_as(served, WRITING, NOBODY, gid, groups)
         assert [r["parameters"]["message"] for r in replies] == [method.lower() for method in WRITING]
@@ -126,7 +126,7 @@ def test_what_is_required_is_let_go_of_by_root_alone() -> None:
         found = document(gpus=2)
         for row in found["gpus"][1]["settings"]:
             row["required"] = False
-        served.mailbox.publish(found)
+        served.mailbox.publish(lambda: found)
         told = [release_or_restore(reply) for reply in call_as(served, list(calls), NOBODY, member.gr_gid)]
         why = "root: the policy marks NVIDIA GeForce RTX 5090 0000:01:00.0 power limit (20-psu.toml "
         assert told == [why + "gpu[0].power_limit_w) as required" if w == "root" else w for w in calls.values()]
@@ -141,7 +141,7 @@ def test_what_is_required_is_not_released_either_while_no_gpu_can_be_seen() -> N
     with Served(group=member.gr_name) as served, served.answering(lambda name, _: Answer({"message": name})):
         found = document(gpus=0)
         found["policy"]["required"] = ["20-psu.toml gpu[0].power_limit_w"]
-        served.mailbox.publish(found)
+        served.mailbox.publish(lambda: found)
         (reply,) = call_as(served, ["Release"], NOBODY, member.gr_gid)
         assert reply["parameters"]["needed"] == "root: the policy marks 20-psu.toml gpu[0].power_limit_w as required"
 

@@ -29,7 +29,7 @@ BOARD = Gpu("GPU-5b1c9f2e-8d3a-4c1f-9a57-0e6b2d4f7c11", "0000:01:00.0", "NVIDIA 
 ROOT = Peer(1, 0, frozenset())
 
 _mailbox = Mailbox()
-_mailbox.publish(document())
+_mailbox.publish(document)
 _responder = Responder(_mailbox, Access("gpu-tuned-no-such-group"))
 _folder = tempfile.TemporaryDirectory(prefix="gpu-tuned-fuzz-")
 

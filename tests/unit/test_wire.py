@@ -44,7 +44,7 @@ def test_every_word_of_the_interface_file_reaches_both(make: ModuleType) -> None
 MISSPELLED = {
     "core/status.py": ('"power_limit_w": in_watts', '"power_limits_w": in_watts'),
     "core/plan.py": ('"nearest": wire(', '"nearst": wire('),
-    "loop/publish.py": ('"gpus_here": here', '"gpu_here": here'),
+    "loop/snapshot.py": ('"gpus_here": host.here', '"gpu_here": host.here'),
     "core/throttle/meter.py": ('row["uncounted_s"]', 'row["uncountd_s"]'),
     "control/methods.py": ('"throttle": gpu["throttle"]', '"throttle": gpu["throtle"]'),
     "ctl/verdict.py": ('if not gpu["in_order"]', 'if not gpu["in_oder"]'),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.ports import Command
@@ -45,7 +45,7 @@ class NoService:
 class NobodyAsks:
     """`ports.Mailbox` without a socket."""
 
-    def publish(self, document: Document) -> None: ...
+    def publish(self, document: Callable[[], Document]) -> None: ...
     def say(self, event: Mapping[str, Any]) -> None: ...
     def take(self) -> Command | None:
         return None

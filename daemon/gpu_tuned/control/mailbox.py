@@ -59,6 +59,22 @@ class Command:
         self._reply(answer)
 
 
+class _Published:
+    """A document that is laid out once, for whoever asks first."""
+
+    __slots__ = ("_document", "_lay_out")
+
+    def __init__(self, lay_out: Callable[[], Document]) -> None:
+        self._lay_out = lay_out
+        self._document: Document | None = None
+
+    @property
+    def document(self) -> Document:
+        if self._document is None:
+            self._document = self._lay_out()
+        return self._document
+
+
 def stuck(busy: Busy | None, now_s: float) -> bool:
     """Whether the loop has been inside the driver for too long, `now_s` being the monotonic clock."""
     return busy is not None and now_s - busy.monotonic_s > NOT_ANSWERING_AFTER_S
@@ -112,7 +128,7 @@ class Mailbox:
     ) -> None:
         self._on_command, self._stalls, self._monotonic, self._wall = on_command, stalls, monotonic, wall
         self._lock = Lock()
-        self._document: Document | None = None
+        self._latest: _Published | None = None
         self.published = Event()
         self._busy: Busy | None = None
         self._told: tuple[tuple[Any, ...], Document] | None = None
@@ -125,9 +141,10 @@ class Mailbox:
 
     # The loop's side
 
-    def publish(self, document: Document) -> None:
-        """Replace the status document; the caller never changes it afterwards."""
-        self._document = document
+    def publish(self, document: Callable[[], Document]) -> None:
+        """Replace the status document. It is laid out when somebody asks for it, in the thread of whoever does and
+        once, so `document` is made of what never changes."""
+        self._latest = _Published(document)
         self.published.set()
 
     def say(self, event: Mapping[str, Any]) -> None:
@@ -156,11 +173,12 @@ class Mailbox:
     @property
     def document(self) -> Document | None:
         """The last document as it was published; None before the first."""
-        return self._document
+        latest = self._latest
+        return None if latest is None else latest.document
 
     def document_now(self) -> Document | None:
         """The last document as it must be told now. The same object as long as it says the same."""
-        document, busy, stalls = self._document, self._busy, tuple(self._stalls())
+        document, busy, stalls = self.document, self._busy, tuple(self._stalls())
         now_s = self._monotonic()
         if document is None or not (stalls or stuck(busy, now_s)):
             return document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
@@ -16,6 +16,7 @@ from gpu_tuned.core.model import (
     GPU_SETTINGS,
     NO_INDEX,
     ClockLock,
+    Gpu,
     PowerLimit,
     Reading,
     Setting,
@@ -36,8 +37,8 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import Gpu as GpuRow
     from gpu_tuned.core.wire import Policy as PolicyRow
     from gpu_tuned.core.wire import Setting as SettingRow
-    from gpu_tuned.core.wire import StatusReply, Throttling
     from gpu_tuned.core.wire import Telemetry as TelemetryRow
+    from gpu_tuned.core.wire import Throttling
 
 FORMAT = 1
 BUSY_PERCENT = 5
@@ -213,9 +214,9 @@ def mode(*, observing: bool) -> str:
     return "observe" if observing else "enforce"
 
 
-def policy_row(policy: Policy | None, states: Mapping[str, GpuState], standing: Standing, *, met: bool) -> PolicyRow:
-    """The document's `policy`. `met`: the driver was, so it is known what a rule matches."""
-    known = [state.gpu for state in states.values()]
+def policy_row(policy: Policy | None, known: Sequence[Gpu], standing: Standing, *, met: bool) -> PolicyRow:
+    """The document's `policy`. `known`: every GPU of which anything is. `met`: the driver was, so it is known what a
+    rule matches."""
     unmatched = policy.unmatched(known) if policy and (known or met) else ()
     budget_mw = policy.gpu_power_budget_mw if policy else None
     return {
@@ -264,26 +265,29 @@ class Standing:
     pending: str | None
 
 
-def one_line(document: StatusReply) -> str:
-    """STATUS= for the service manager: how many settings are as wished. ASCII. Never "held": some cannot be read."""
-    if document["policy"]["state"] == "none":
+def one_line(
+    policy: PolicyRow, driver: tuple[str, str | None], missing: str | None, gpus: Sequence[Sequence[SettingRow]]
+) -> str:
+    """STATUS= for the service manager: how many settings are as wished. ASCII. Never "held": some cannot be read.
+
+    `driver`: its state and message; `missing`: why the number of GPUs is not in order; `gpus`: the rows of each."""
+    if policy["state"] == "none":
         return "No policy in force: nothing is written"
-    settings = [row for gpu in document["gpus"] for row in gpu["settings"] if row["origin"] is not None]
+    settings = [row for rows in gpus for row in rows if row["origin"] is not None]
     good = sum(row["in_order"] for row in settings)
-    where = f"{good} of {len(settings)} settings in order on {counted(len(document['gpus']), 'GPU')}"
+    where = f"{good} of {len(settings)} settings in order on {counted(len(gpus), 'GPU')}"
     unread = sum(row["state"] == "requested" for row in settings)
     where += f", {unread} of them requested: no driver call can read a clock lock" if unread else ""
-    if document["host"]["message"]:
-        where = f"{document['host']['message']}; {where}"
-    driver = document["driver"]
-    if driver["state"] != "ok":
-        where = f"driver {driver['state']}: {driver['message'] or 'it was not asked yet'}; {where}"
-    policy = document["policy"]
+    if missing:
+        where = f"{missing}; {where}"
+    state, message = driver
+    if state != "ok":
+        where = f"driver {state}: {message or 'it was not asked yet'}; {where}"
     if policy["misfit"]:
         where += "; the policy does not suit the boards"
     if any(rule["fails"] for rule in policy["unmatched"]):
         where += "; a rule matches no GPU"
     if policy["error"] not in (None, policy["misfit"]):
         where += "; newest policy file refused, the one before is in force"
-    how = "observing, " if document["policy"]["mode"] == "observe" else ""
+    how = "observing, " if policy["mode"] == "observe" else ""
     return (how + where).encode("ascii", "replace").decode()

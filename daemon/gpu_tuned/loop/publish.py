@@ -1,26 +1,23 @@
-"""Turns what the loop knows into the published document, a value that nobody changes afterwards, and makes the plan
-for whoever asks."""
+"""Lays down what the loop knows after each turn, from which the status document is made for whoever asks, and makes
+the plan for whoever asks."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from gpu_tuned import __version__
 from gpu_tuned.core import budget, in_order, status
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.plan import Wishes as WishesOf
 from gpu_tuned.core.plan import plan_of
 from gpu_tuned.loop.inventory import key_of
+from gpu_tuned.loop.snapshot import DriverSeen, GpuSeen, HostSeen, Snapshot
 from gpu_tuned.loop.world import World
 
 if TYPE_CHECKING:
     from gpu_tuned.core.advice import Advice
     from gpu_tuned.core.policy import Policy
-    from gpu_tuned.core.wire import Driver as DriverRow
-    from gpu_tuned.core.wire import Gpu as GpuRow
     from gpu_tuned.core.wire import PlanReply
     from gpu_tuned.core.wire import Policy as PolicyRow
     from gpu_tuned.core.wire import Setting as SettingRow
@@ -38,20 +35,23 @@ class Publisher:
         self._started_at = world.clock.now()
         self._rows: dict[str, Rows] = {}
         self._planned: tuple[object, PlanReply] | None = None
-        self._published: Document | None = None
+        self._policy: tuple[object, PolicyRow] | None = None
+        self._line: tuple[object, str] | None = None
+        self._published: Snapshot | None = None
 
     def publish(self) -> str:
         """Lay down what is known now; returns the one line for the service manager."""
-        document = self._published = self._document()
-        self._world.mailbox.publish(document)
-        line = status.one_line(document)
+        self._supervisor.in_force.notice_change()
+        snapshot = self._published = self._snapshot()
+        self._world.mailbox.publish(snapshot.document)
+        line = self._line_of(snapshot)
         self._world.service.status(line)
         return line
 
     @property
     def document(self) -> Document:
-        """The last one that was published; before that, one of this moment."""
-        return self._published if self._published is not None else self._document()
+        """What was published last; before that, what is known at this moment."""
+        return (self._published or self._snapshot()).document()
 
     def plan(self) -> PlanReply:
         """What the policy files, as they lie on the disk now, would have written. Raises PolicyError."""
@@ -93,48 +93,47 @@ class Publisher:
             state.gpu.uuid: {s: track.observed for s, track in state.tracks.items() if track.observed is not None}
             for state in here
         }
-        around = Around(driver=self._driver_row()["library"], laptop=self._world.kernel.on_battery_host())
+        around = Around(driver=self._world.gpus.driver_version(), laptop=self._world.kernel.on_battery_host())
         return advise_policy(policy, [state.board for state in here if state.board is not None], found, around)
 
-    def _document(self) -> Document:
-        """The whole status document; "plan" beside it is served by its own method."""
+    def _snapshot(self) -> Snapshot:
         supervisor, policy = self._supervisor, self._supervisor.in_force.policy
-        states = supervisor.inventory.states
+        states, driver = supervisor.inventory.states, supervisor.driver
         here, missing = in_order.counted(policy, states)
-        short = missing is not None
-        own = status.rows(supervisor.inventory.host)
-        return {
-            "format": status.FORMAT,
-            "policy": self._policy_row(),
-            "driver": self._driver_row(),
-            "gpus": [self._gpu_row(state, short=short) for state in states.values()],
-            "host": {
-                "name": os.uname().nodename,
-                # How many GPUs there are is known once the driver was met.
-                "in_order": all(row["in_order"] for row in own) and not (short and supervisor.driver.counts),
-                "message": missing if supervisor.driver.counts else None,
-                "gpus_here": here,
-                "gpus_wanted": policy.gpus if policy else None,
-                "settings": own,
-                "daemon_version": __version__,
-                "pid": os.getpid(),
-                "started_at": status.timestamp(self._started_at),
-                "seen_at": status.timestamp(supervisor.answered_at),
-                "poll_interval_s": supervisor.interval_s,
-                "sequence": supervisor.turns,
-                "rivals": supervisor.rivals.rows,
-                "stalled": [],  # the loop does not know of it; whoever answers does
-            },
-            "plan": self.plan,
-        }
+        short, throttle_row = missing is not None, supervisor.reconciler.throttle_row
+        return Snapshot(
+            policy=self._policy_row(),
+            driver=DriverSeen(
+                driver.state.value, driver.loaded, self._world.gpus.driver_version(), driver.message, driver.counts
+            ),
+            gpus=tuple(
+                GpuSeen(state, self._rows_of(state, short=short), throttle_row(state)) for state in states.values()
+            ),
+            host=HostSeen(
+                self._rows_of(supervisor.inventory.host, short=False),
+                here,
+                policy.gpus if policy else None,
+                missing,
+                supervisor.rivals.rows,
+            ),
+            started_at=self._started_at,
+            seen_at=supervisor.answered_at,
+            poll_interval_s=supervisor.interval_s,
+            turn=supervisor.turns,
+            installed=self._world.kernel.driver_installed,
+            plan=self.plan,
+        )
 
-    def _gpu_row(self, state: GpuState, *, short: bool) -> GpuRow:
-        throttle = self._supervisor.reconciler.throttle_row(state)
-        return status.gpu_row(state, self._rows_of(state, short=short), throttle, short=short)
+    def _line_of(self, snapshot: Snapshot) -> str:
+        """That of the snapshot before, where it says the same."""
+        says = snapshot.in_one_line
+        if self._line is None or self._line[0] != says:
+            self._line = (says, status.one_line(*says))
+        return self._line[1]
 
     def _rows_of(self, state: GpuState, *, short: bool) -> list[SettingRow]:
-        """Those of the document before, where nothing that they are made of was replaced since, as nearly always:
-        documents never change."""
+        """Those of the snapshot before, where nothing that they are made of was replaced since, as nearly always:
+        rows never change."""
         key = key_of(state)
         known = self._rows.get(key)
         if known is not None and known[1] == short:
@@ -147,8 +146,8 @@ class Publisher:
         return rows
 
     def _policy_row(self) -> PolicyRow:
+        """That of the snapshot before, where nothing that it is made of is another."""
         supervisor, in_force = self._supervisor, self._supervisor.in_force
-        in_force.notice_change()
         standing = status.Standing(
             in_force.state.value,
             supervisor.observing,
@@ -157,16 +156,8 @@ class Publisher:
             in_force.misfit,
             in_force.pending.digest if in_force.pending else None,
         )
-        return status.policy_row(in_force.policy, supervisor.inventory.states, standing, met=supervisor.driver.counts)
-
-    def _driver_row(self) -> DriverRow:
-        driver, kernel = self._supervisor.driver, self._world.kernel
-        return {
-            "state": driver.state.value,
-            "loaded": driver.loaded,
-            "installed": kernel.driver_installed(),
-            "library": self._world.gpus.driver_version(),
-            "message": driver.message,
-            "answered_at": status.timestamp(self._supervisor.answered_at),
-            "not_answering_since": None,
-        }
+        gpus, met = [state.gpu for state in supervisor.inventory.states.values()], supervisor.driver.counts
+        made_of = (in_force.policy, standing, gpus, met)
+        if self._policy is None or self._policy[0] != made_of:
+            self._policy = (made_of, status.policy_row(in_force.policy, gpus, standing, met=met))
+        return self._policy[1]

@@ -130,7 +130,7 @@ class Meter:
     def settle(self) -> None:
         """The bits are all that will ever be known of the time since the last count."""
         for stretch in self._waiting:
-            self._windows(stretch.account).add(stretch.from_s, stretch.to_s, stretch.ns)
+            self._add(stretch.account, stretch.from_s, stretch.to_s, stretch.ns)
         self._waiting = []
 
     def rebase(self) -> None:
@@ -218,16 +218,18 @@ class Meter:
         self._waiting.append(_Stretch(from_s, to_s, ns, account))
         if len(self._waiting) > MOST_STRETCHES:
             oldest = self._waiting.pop(0)
-            self._windows(oldest.account).add(oldest.from_s, oldest.to_s, oldest.ns)
+            self._add(oldest.account, oldest.from_s, oldest.to_s, oldest.ns)
             self._booked_ns += oldest.ns
 
     def _book(self, from_s: float, to_s: float, ns: int, before: Capping) -> None:
         """Put what was counted where the bits were seen, and what they did not see in between."""
+        if ns <= 0:  # as nearly always: most reasons never happen
+            return
         shares = {a: sum(s.ns for s in self._waiting if s.account is a) for a in {s.account for s in self._waiting}}
         seen_ns, left_ns = sum(shares.values()), ns
         for stretch in self._waiting:
             part_ns = min(left_ns, stretch.ns * min(ns, seen_ns) // seen_ns)
-            self._windows(stretch.account).add(stretch.from_s, stretch.to_s, part_ns)
+            self._add(stretch.account, stretch.from_s, stretch.to_s, part_ns)
             left_ns -= part_ns
         # An idle GPU that is capped shows it at each look; what no look saw belongs to whoever limited then.
         weights: dict[Account, float] = {a: float(share) for a, share in shares.items()} or self._exposed_s
@@ -250,10 +252,14 @@ class Meter:
         left_ns = ns
         for start_s, end_s in gaps[:-1]:
             part_ns = int(ns * (end_s - start_s) / free_s)
-            self._windows(account).add(start_s, end_s, part_ns)
+            self._add(account, start_s, end_s, part_ns)
             left_ns -= part_ns
         if gaps:
-            self._windows(account).add(*gaps[-1], left_ns)
+            self._add(account, *gaps[-1], left_ns)
+
+    def _add(self, account: Account, from_s: float, to_s: float, ns: int) -> None:
+        if ns > 0:
+            self._windows(account).add(from_s, to_s, ns)
 
     def _windows(self, account: Account) -> Windows:
         return self._accounts.setdefault(account, Windows())
