@@ -148,9 +148,11 @@ def with_originals(state: GpuState, seen: Seen, moment: Moment, *, late: bool) -
 
 def _begun(track: Track | None, reading: Reading) -> bool:
     """Whether nothing more of its beginning can be learned from this reading."""
+    if isinstance(reading, Unread) and reading is not NO_GETTER:
+        return True
     if track is None or track.original is None:
         return False
-    return track.met is not None or isinstance(reading, Unread)
+    return track.met is not None or reading is NO_GETTER
 
 
 def default_of(state: GpuState, setting: Setting) -> Value | None:
