@@ -1,8 +1,9 @@
 """What each method of io.gputuned.Control answers; the interface file beside this one says it to clients.
 
-Parsing of interface files, dispatch and org.varlink.service are the varlink library's. What is
-only read, Status, Plan and Throttle, is answered from an encoding made once for each published document; a plan's
-as well once for each change of the policy files.
+Parsing of interface files, dispatch and org.varlink.service are the varlink library's, which costs more at a start
+than all else here and is imported by the first call that needs it. What is only read, Status, Plan and Throttle, does
+not: it is answered from an encoding made once for each published document; a plan's as well once for each change of
+the policy files.
 """
 
 from __future__ import annotations
@@ -10,10 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import varlink
 
 from gpu_tuned import __version__
 from gpu_tuned.control.framing import decode, encode
@@ -40,9 +40,16 @@ def error_reply(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {"error": name if "." in name else f"{INTERFACE}.{name}", "parameters": dict(parameters)}
 
 
-def _error(name: str, **parameters: Any) -> Exception:
-    error: Exception = varlink.VarlinkError(error_reply(name, parameters))
-    return error
+class _Refused(Exception):
+    """A method's own answer, where it is an error. `reply`: what its caller is sent."""
+
+    def __init__(self, reply: dict[str, Any]) -> None:
+        super().__init__(reply)
+        self.reply = reply
+
+
+def _error(name: str, **parameters: Any) -> _Refused:
+    return _Refused(error_reply(name, parameters))
 
 
 def _invalid(parameter: str) -> dict[str, Any]:
@@ -147,7 +154,7 @@ class _Control:
                 raise _error("NotPermitted", method=method, needed=f"root: {required}")
         for name, value in parameters.items():
             if not _makes_sense(value):
-                raise varlink.InvalidParameter(name)
+                raise _Refused(_invalid(name))
         since = self._mailbox.not_answering_since()
         if since is not None:
             raise _error("NotAnswering", since=since)
@@ -170,14 +177,6 @@ class Responder:
 
     def __init__(self, mailbox: Mailbox, access: Access) -> None:
         self._control = _Control(mailbox, access)
-        self._service = varlink.Service(
-            vendor="gpu-tuned",
-            product="gpu-tuned",
-            version=__version__,
-            url="",
-            interface_dir=str(Path(__file__).parent),
-        )
-        self._service.interface(INTERFACE)(lambda: self._control)
         self._mailbox = mailbox
         self._encoded: dict[str, tuple[object, Mapping[str, Any], bytes]] = {}
 
@@ -198,11 +197,27 @@ class Responder:
             call.command = None  # nobody waits for its answer
         return call
 
+    @cached_property
+    def _service(self) -> Any:
+        import varlink
+
+        service = varlink.Service(
+            vendor="gpu-tuned",
+            product="gpu-tuned",
+            version=__version__,
+            url="",
+            interface_dir=str(Path(__file__).parent),
+        )
+        service.interface(INTERFACE)(lambda: self._control)
+        return service
+
     def _through_library(self, message: bytes, call: Call) -> bytes | None:
         try:
             for reply in self._service.handle(message, _request=call):
                 # The library names a parameter of a wrong type by its own path to it.
                 return bytes(reply).replace(b'"parameter": "server.call.', b'"parameter": "') + b"\0"
+        except _Refused as refused:
+            return encode(refused.reply)
         except OverflowError:  # an integer too large for a float; for_s is the only float there is
             return encode(_invalid("for_s"))
         return None
@@ -217,8 +232,8 @@ class Responder:
             return kept[2]
         try:
             reply = encode({"parameters": getattr(self._control, method)()})
-        except varlink.VarlinkError as error:
-            reply = encode(error.as_dict())
+        except _Refused as refused:
+            reply = encode(refused.reply)
         self._encoded[method] = (made_of, document, reply)
         return reply
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from gpu_tuned import __version__
 from gpu_tuned.core import status
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
     from gpu_tuned.ports import Document
 
 
-@dataclass(frozen=True, slots=True)
-class DriverSeen:
+class DriverSeen(NamedTuple):
     """`state`: its word in the document. `loaded`, `library`: versions. `counts`: whether it can be said how many
     GPUs are here."""
 
@@ -34,15 +32,13 @@ class DriverSeen:
     counts: bool
 
 
-@dataclass(frozen=True, slots=True)
-class GpuSeen:
+class GpuSeen(NamedTuple):
     state: GpuState
     settings: list[SettingRow]
     throttle: Throttling
 
 
-@dataclass(frozen=True, slots=True)
-class HostSeen:
+class HostSeen(NamedTuple):
     """`here`: how many GPUs are, of the `wanted`; `missing`: why that is not in order."""
 
     settings: list[SettingRow]
@@ -52,8 +48,7 @@ class HostSeen:
     rivals: list[RivalRow]
 
 
-@dataclass(frozen=True, slots=True)
-class Snapshot:
+class Snapshot(NamedTuple):
     """`started_at`, `seen_at`: wall clock, seconds; `seen_at` None: the driver was not met yet. `installed`: asks for
     the version that the next load brings; of everything here it alone is looked up when the document is made."""
 
