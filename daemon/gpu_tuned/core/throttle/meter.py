@@ -154,6 +154,8 @@ class Meter:
             if self._waiting or self._accounts:
                 return [self._row(None, at_s, active=self.bit)]
             return [self._resting(None, active=self.bit)]
+        if not (self.bit or self._waiting or self._accounts):
+            return [self._resting(capping.limiter, active=False)]
         others = (account for account in (*Limiter, None) if account is not capping.limiter)
         accounts = [capping.limiter, *(account for account in others if self._has(account, at_s))]
         holder = self.account(capping)
