@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 def hold(options: argparse.Namespace) -> int:
     """The daemon itself, from its first signal handler to its exit status."""
+    gc.disable()
     from gpu_tuned.loop.main_thread import Life
 
     life = Life()
@@ -45,6 +47,9 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.driver_events import DriverEvents
     from gpu_tuned.loop.run import Loop
+
+    gc.freeze()  # what imports made stays: looking for garbage in it, now and at each collection, would find none
+    gc.enable()
 
     lock = WriterLock(writer_lock())
     ghost = None if options.observe else _claim(lock, options)

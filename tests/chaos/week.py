@@ -14,7 +14,7 @@ import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from gpu_tuned.core.events import Event
@@ -82,7 +82,7 @@ def lived(days: float, interval_s: float, seed: int = 1) -> Figures:
     for turn in range(1, turns + 1):
         for gpu in gpus[: GPUS // 2]:  # half of them work, now and then slowed by the cap, one by heat
             reasons = chance.choice((0, POWER_CAP, POWER_CAP)) if gpu is not gpus[0] else chance.choice((0, THERMAL))
-            gpu.telemetry = replace(gpu.telemetry, reasons=reasons, utilization_percent=90, pstate=0)
+            gpu.telemetry = gpu.telemetry._replace(reasons=reasons, utilization_percent=90, pstate=0)
             grown = {
                 74: 1e9 * interval_s * bool(reasons & POWER_CAP),
                 269: 1e9 * interval_s * bool(reasons & THERMAL),

@@ -73,7 +73,7 @@ SHY = replace(
     link=Link(*[UNSUPPORTED] * 4),
     processes=UNSUPPORTED,
 )
-NOBODYS = replace(BUSY, processes=(), others=3, link=Link(1, 16, 5, 16), seen=replace(BUSY.seen, telemetry=Telemetry(
+NOBODYS = replace(BUSY, processes=(), others=3, link=Link(1, 16, 5, 16), seen=BUSY.seen._replace(telemetry=Telemetry(
     24_000, 450_000, 22, 405, 41, 0, 8, 0x1)), temperatures=Temperatures(41, 44, 90, 92, 95))  # fmt: skip
 WISHES = {
     Setting.GPU_CLOCK: Wish(Setting.GPU_CLOCK, ClockLock(0, 2550), Origin("gpu-tuned.toml", "gpu[1].gpu_clock_mhz")),

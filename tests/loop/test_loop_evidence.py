@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
@@ -114,7 +112,7 @@ def test_mig_is_read_again() -> None:
     see = stage.gpus.see
 
     def with_mig(uuid: str, look: object) -> object:
-        return replace(see(uuid, look), mig=True)  # type: ignore[arg-type]
+        return see(uuid, look)._replace(mig=True)  # type: ignore[arg-type]
 
     stage.gpus.see = with_mig  # type: ignore[assignment, method-assign]
     stage.turn(3)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections import deque
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpu_tuned.control.framing import MESSAGE_MAX_BYTES, Framer
 from gpu_tuned.control.mailbox import Command
@@ -17,8 +17,7 @@ _AHEAD_BYTES = 4 * 1024
 """How much is read of what a client sends while it is not its turn."""
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """How much of the daemon its clients may have. Times in seconds.
 
     One reply at a time is made for a client: with any of it unsent, nothing more is taken from there, and what is not

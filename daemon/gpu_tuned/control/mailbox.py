@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gpu_tuned.core.status import timestamp
 from gpu_tuned.ports import Answer, Stall
@@ -34,8 +34,7 @@ class MailboxFull(Exception):
     """More commands wait for the loop than are kept."""
 
 
-@dataclass(frozen=True, slots=True)
-class Busy:
+class Busy(NamedTuple):
     """The loop is inside the driver, since `monotonic_s`, which was `wall_s` for people (seconds since the epoch)."""
 
     monotonic_s: float

@@ -6,15 +6,14 @@ import grp
 import os
 import socket
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 SO_PEERGROUPS = 59  # asm-generic/socket.h, Linux 4.13; Python has no name for it
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _GROUPS_BYTES = 1024  # the most that Python's getsockopt takes: 256 groups
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
+class Peer(NamedTuple):
     """A process as it was when it connected: what it became since changes nothing."""
 
     pid: int

@@ -7,6 +7,7 @@ and the other settings go on.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpu_tuned.core.ladder import OffLadder, gpu_rungs, lock_on, nearest_rung
 from gpu_tuned.core.model import (
@@ -44,8 +45,7 @@ class Pending(Refusal):
 Goal = Value | Refusal
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """What was there before anything of ours: `original`, the value found at the first look of this driver
     initialisation, and `before`, the highest that a value of ours may leave behind without having raised anything.
     None: not known (yet)."""

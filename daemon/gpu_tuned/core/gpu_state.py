@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import NamedTuple
 
 from gpu_tuned.core.model import (
     NO_INDEX,
@@ -46,8 +47,7 @@ ON_PURPOSE = (Presence.ASLEEP, Presence.UNBOUND, Presence.RELEASED)
 """In order, for somebody wanted it so; unless the policy names this GPU, or says how many there must be."""
 
 
-@dataclass(frozen=True, slots=True)
-class PutBack:
+class PutBack(NamedTuple):
     """The last thing of this GPU that was put right. `at`: wall clock, seconds; `mono`: the same instant where no
     clock jumps."""
 
@@ -110,8 +110,7 @@ class GpuState:
         return self.looked.wall - (self.looked.mono - mono_s)
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """Something to tell of a GPU, or of one of its settings."""
 
     note: Note

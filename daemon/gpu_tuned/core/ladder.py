@@ -7,24 +7,22 @@ is that clock or none. What was rounded is told, so that nobody wonders where a 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from gpu_tuned.core.model import Board, ClockLock
 
 Ladder = tuple[int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(NamedTuple):
     """A lock whose ends are rungs. `rounded`: what became of an end that is none, in words; None: nothing did."""
 
     lock: ClockLock
     rounded: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OffLadder:
+class OffLadder(NamedTuple):
     """Why no lock of this board is what was wanted, and the nearest that it has."""
 
     why: str

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum
+from typing import NamedTuple
 
 from gpu_tuned.core.model import Board, ClockLock, Setting, Telemetry, text
 from gpu_tuned.core.throttle import Reason
@@ -74,8 +75,7 @@ class Verdict:
 SILENCE = Verdict(Proof.NOTHING)
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
+class Requested(NamedTuple):
     """A lock that was requested at `at_s` (monotonic). A further request is a new one, with its own time."""
 
     lock: ClockLock

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class Setting(str, Enum):
@@ -156,8 +156,7 @@ class Gpu:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class PowerRange:
+class PowerRange(NamedTuple):
     """What the board's power limit can be, milliwatts: NVML's constraints and its default."""
 
     min_mw: int
@@ -211,8 +210,7 @@ def reading_text(reading: Reading | None) -> str:
     return reading.why if isinstance(reading, Unread) else text(reading)
 
 
-@dataclass(frozen=True, slots=True)
-class Telemetry:
+class Telemetry(NamedTuple):
     """What a GPU was doing at one instant. None: the board or the driver does not say."""
 
     power_mw: int | None = None
@@ -226,8 +224,7 @@ class Telemetry:
     recovery_action: str | None = None  # what the driver asks for to get this GPU well again, in words
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """One look at one GPU. A setting missing from `readings` was not looked at in this pass (costly getters rotate).
 
     `counters_ns`: the driver's cumulative nanoseconds by field id; None where not looked at in this pass; a field

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
 from gpu_tuned.core.words import listed
 
 
-@dataclass(frozen=True, slots=True)
-class Rival:
+class Rival(NamedTuple):
     """A service that can set GPUs. `unit`: as its own package names it. `settings`: what it can write.
     `by_itself`: when it writes without being asked, "" for one that writes only when somebody asks it to."""
 
@@ -42,8 +41,7 @@ RIVALS = (
 UNITS = tuple(rival.unit for rival in RIVALS)
 
 
-@dataclass(frozen=True, slots=True)
-class Overlap:
+class Overlap(NamedTuple):
     """A rival that runs, and those of our settings that it sets too, in the order of the policy's keys."""
 
     rival: Rival

@@ -5,8 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpu_tuned.core import goal as goals
 from gpu_tuned.core.goal import Found, Goal, Pending, Refusal
@@ -27,8 +26,7 @@ from gpu_tuned.core.policy.words import Reader
 from gpu_tuned.core.wish import Symbol, Wish
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`decode`: a value from its JSON; may raise KeyError, TypeError, ValueError, OverflowError. `read_toml`: a wish
     from a policy file. `factory_default`: what a fresh driver initialisation gives, None where that is not known.
     `goal`: what a wish means on a board. `taken`: what the driver made of a goal, by the readings before and after.

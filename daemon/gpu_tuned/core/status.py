@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 from gpu_tuned.core.goal import Refusal
 from gpu_tuned.core.gpu_state import GpuState, Presence
@@ -251,8 +250,7 @@ def policy_row(policy: Policy | None, known: Sequence[Gpu], standing: Standing, 
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """How a policy came to be in force. `state`: a word of the document's; `loaded_at`: wall clock, seconds;
     `refused`: why the newest files were; `misfit`: why what is in force does not suit the boards; `pending`: the
     digest of a policy that is not loaded yet."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.goal import Goal
@@ -32,8 +32,7 @@ class State(str, Enum):
     UNMANAGED = "unmanaged"
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
+class Moment(NamedTuple):
     """One instant on two clocks: `wall` for people (s since the epoch), `mono` for pauses (s)."""
 
     wall: float
@@ -117,8 +116,7 @@ class Track:
         return self.state in (State.HELD, State.REQUESTED, State.UNMANAGED)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The outcome of one look: the track as it now is, the value to write (None: nothing), what to say."""
 
     track: Track

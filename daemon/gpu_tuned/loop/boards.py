@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import DriverAbsent, DriverError, GpuLost
@@ -20,8 +21,7 @@ MISSING_RETRY_S = 30.0
 ends it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unmet:
+class Unmet(NamedTuple):
     """A GPU that was described while it slept, and is looked at when it wakes up. `binding`: the kernel's, then."""
 
     board: Board

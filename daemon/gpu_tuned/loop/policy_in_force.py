@@ -4,9 +4,8 @@ the last good one from the saved state."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from gpu_tuned.core.errors import GpuTunedError, PolicyError
 from gpu_tuned.core.events import Event, EventKind
@@ -32,8 +31,7 @@ class PolicyState(str, Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
-class PolicyFiles:
+class PolicyFiles(NamedTuple):
     """How policies come in: `read` gives the sources of the file as JSON, `parse` makes a policy of such sources.
     Both raise PolicyError; `stamp` raises nothing."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpu_tuned.loop.policy_in_force import PolicyFiles
 from gpu_tuned.ports import Clock, Gpus, Kernel, Mailbox, Say, Service, Store
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """`this_boot`: where what is known of this boot's GPUs lies; `lasting`: where the last good policy does.
     `observe`: this process never writes to a GPU, and keeps nothing."""
 

@@ -8,8 +8,7 @@ to set: in between the GPU would run unlocked.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import pynvml
 
@@ -49,8 +48,7 @@ TO_NVML = {ComputeMode.DEFAULT: 0, ComputeMode.PROHIBITED: 2, ComputeMode.EXCLUS
 ANY_CLOCK_MHZ = (1, 100_000)
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """`probe`: a getter whose refusal for good says that the board does not have the setting, with its arguments
     after the handle; None where there is none to ask. `read`: by its own call. `write`: raises NVML's errors,
     NotSupported, DriverRefused."""

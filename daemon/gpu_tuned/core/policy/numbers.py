@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from gpu_tuned.core.policy.words import Spot, plain
 
@@ -35,8 +35,7 @@ def quantity(raw: object, least: float, most: float) -> str | None:
     return f"write {plain(value)}" + (", the unit is in the key" if found[2] else " without quotes")
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """Which numbers a key takes: from `least` to `most` with at most `places` decimals; `allowed` says so in words.
     `unit` names a thousandth of the key's unit and `small` a thousandfold, for hints."""
 

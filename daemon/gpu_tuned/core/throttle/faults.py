@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from gpu_tuned.core.throttle.reasons import Reason
 
@@ -13,8 +13,7 @@ TOLD_SINGLY = 3  # what begins this often within COMES_AND_GOES_S is from then o
 COMES_AND_GOES_S = 600.0
 
 
-@dataclass(frozen=True, slots=True)
-class FaultChange:
+class FaultChange(NamedTuple):
     """A fault began, or ended after `duration_s` seconds of it (None when it begins).
 
     `times`: how often it has begun within ten minutes, counting this one. From the third on it comes and goes: that
@@ -37,16 +36,14 @@ class FaultChange:
         return f" in {self.times} times"
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(NamedTuple):
     """A fault that is on. `since_s`: monotonic seconds of the first sign of it."""
 
     reason: Reason
     since_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Sighting:
+class Sighting(NamedTuple):
     """What one look at a GPU saw of one fault.
 
     `sign`: whether its bit says so, None: not looked at. `sampled_s`: seconds since the last look that the bit makes

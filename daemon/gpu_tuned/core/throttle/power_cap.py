@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from gpu_tuned.core.model import Telemetry
 
@@ -24,8 +24,7 @@ class Limiter(str, Enum):
     BOARD = "board"
 
 
-@dataclass(frozen=True, slots=True)
-class Capping:
+class Capping(NamedTuple):
     """What a power cap is at one look. `idle`: the bit may be set, and nothing is held down; an idle RTX 5090 shows
     it at 24 W."""
 

@@ -67,7 +67,7 @@ def trusted(state: GpuState, seen: Seen) -> Seen:
         isinstance(reading, Unread) and reading is not NO_GETTER and state.original(setting) is not None
         for setting, reading in seen.readings.items()
     )
-    return replace(seen, counters_ns=None) if blind else seen
+    return seen._replace(counters_ns=None) if blind else seen
 
 
 def unlisted(state: GpuState) -> GpuState:
