@@ -117,8 +117,8 @@ def parameters(options: Options) -> Json:
 
 def _uuid(options: Options, wanted: str) -> str:
     """What a person calls a GPU as the UUID that it is on the socket, so that 0 cannot come to mean another one."""
-    gpus = client.call(options.socket, "Status", {}, options.timeout)["gpus"]
-    return str(one_gpu(gpus, wanted)["uuid"])
+    document = client.call(options.socket, "Status", {}, options.timeout)
+    return str(one_gpu(document["gpus"], wanted, document["driver"])["uuid"])
 
 
 def duration_s(text: str) -> float:

@@ -63,7 +63,7 @@ def _told(options: Options) -> tuple[Gpu | None, str]:
     except (NotReachable, DriverError):
         return None, "no daemon answers: what is wished and what was put back is not known"
     if options.gpu is not None:
-        return one_gpu(document["gpus"], options.gpu), ""
+        return one_gpu(document["gpus"], options.gpu, document["driver"]), ""
     here = [gpu for gpu in document["gpus"] if gpu["state"] == "ok"]
     if len(here) != 1:
         return (document["gpus"][0] if len(document["gpus"]) == 1 else None), ""

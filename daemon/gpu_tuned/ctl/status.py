@@ -28,7 +28,7 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
-        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu)]}
+        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu, document["driver"])]}
     if options.json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")

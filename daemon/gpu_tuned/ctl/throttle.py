@@ -57,8 +57,8 @@ _STYLES = {"fault": "bad", "limit": "warn"}
 def run(options: Options) -> int:
     reply = client.call(options.socket, "Throttle", {}, options.timeout)
     away = driver_away(reply)
-    if options.gpu is not None and (reply["gpus"] or not away):
-        reply = {**reply, "gpus": [one_gpu(reply["gpus"], options.gpu)]}
+    if options.gpu is not None:
+        reply = {**reply, "gpus": [one_gpu(reply["gpus"], options.gpu, reply["driver"])]}
     if options.json:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -53,7 +53,7 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
-        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu)]}
+        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu, document["driver"])]}
     report = compare(document)
     if options.json:
         json.dump(report, sys.stdout, indent=2)
