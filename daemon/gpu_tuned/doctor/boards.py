@@ -183,11 +183,8 @@ def _held(host: HostView, gpu: GpuView) -> One:
         return One(pci, Verdict.WARNING, "; ".join(found))
     if gpu.power is None or isinstance(gpu.requested_mw, Unread) or isinstance(gpu.enforced_mw, Unread):
         return One(pci, Verdict.UNKNOWN, "the driver does not tell limits of this board")
-    model = (
-        "its default and highest clock are the model's"
-        if reference is not None
-        else "the model's figures are not known here"
-    )
+    known = reference is not None
+    model = "default limit and highest clock are the model's" if known else "what the model has is not known here"
     return One(pci, Verdict.OK, f"limit {watts(gpu.enforced_mw)} W, as asked for; {model}")
 
 
