@@ -59,6 +59,18 @@ def test_every_verb_and_option_is_there(pages: dict[str, str]) -> None:
             assert all(option in page for option in action.option_strings)
 
 
+def test_common_options_are_common(pages: dict[str, str]) -> None:
+    section = pages["gpu-tunedctl.1"].partition(".SH COMMON OPTIONS")[2].partition(".SH ")[0]
+    tags = re.findall(r"^\.TP\n(\S+)", section, re.MULTILINE)
+    assert [tag.rstrip(",") for tag in tags] == ["-h", "--socket", "--timeout", "--no-color", "--version"]
+
+
+def test_what_a_page_does_not_fill_fits_into_80_columns(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        for part in re.findall(r"\.nf\n(.*?)\n\.fi", page, re.DOTALL):
+            assert [line for line in part.splitlines() if len(line) > 80 - 7] == []
+
+
 def test_options_of_the_daemon_are_there(pages: dict[str, str]) -> None:
     for option in ("--config", "--state-dir", "--socket", "--observe", "--version"):
         assert f"\n{option}" in pages["gpu-tuned.8"]

@@ -26,7 +26,7 @@ examples:
   gpu-tunedctl doctor                     two seconds at most, without a daemon
   gpu-tunedctl doctor --fix               commands that would help; runs none
   gpu-tunedctl doctor --container NAME    a container, from within
-  gpu-tunedctl doctor --json | jq '.findings[] | select(.verdict == "trouble")'
+  gpu-tunedctl doctor --json | jq '.findings[] | [.verdict, .id, .seen]'
 
 Run it as root to see all, and under load: an idle PCIe link tells nothing of
 its speed. A check that you live with: [host] accept = ["ID"] in the policy.

@@ -25,8 +25,10 @@ examples:
   gpu-tunedctl throttle 0 --json | jq '.gpus[].throttle.reasons[]'
 
 kinds:
-  own     a cap of ours, as wished    limit   the board's limits, or another's
-  fault   heat, power brake and such  benign  idle, application clocks and such
+  own     a cap of ours, as wished
+  limit   the board's limits, or another's
+  fault   heat, power brake and such
+  benign  idle, application clocks and such
 
 A power cap has a row for each whose limit it was at the time: ours, the
 board's, another's (a BMC, a rack's power manager, somebody's nvidia-smi), or
