@@ -112,7 +112,7 @@ def verbs() -> str:
 
 
 def said_below(examples: str) -> list[str]:
-    """What stands below the options of a help text: a command, or a word, with what it is for; prose in paragraphs."""
+    """What stands below the options of a help text: a command, or a word, with what it is for; prose as such."""
     lines: list[str] = []
     for part in examples.strip().removeprefix("examples:").strip("\n").split("\n\n"):
         lines += [".PP", ".PD 0"]
