@@ -18,15 +18,15 @@ from typing import Any, NoReturn
 
 from gpu_tuned import __version__
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.policy import parser as policy_parser
+from gpu_tuned.core.policy.keys import DAEMON, HOST, RULE, SETTINGS
 from gpu_tuned.core.policy.words import Problems, Reader, Spot
 
 HERE = Path(__file__).resolve().parent
 TABLES: Mapping[str, Mapping[str, Reader]] = {
-    "daemon": policy_parser._DAEMON,
-    "host": policy_parser._HOST,
-    "gpu": {key: reader for key, reader in policy_parser._RULE.items() if key not in policy_parser._SETTINGS},
-    "settings": policy_parser._SETTINGS,
+    "daemon": DAEMON,
+    "host": HOST,
+    "gpu": {key: reader for key, reader in RULE.items() if key not in SETTINGS},
+    "settings": SETTINGS,
 }
 
 

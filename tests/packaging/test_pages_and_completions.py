@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tuned.core.policy import parser as policy_parser
+from gpu_tuned.core.policy.keys import DAEMON, HOST, RULE
 from gpu_tuned.core.policy.words import Problems, Spot
 from gpu_tuned.ctl.verbs import VERBS
 from tests.packaging.built import ENVIRONMENT, TOP
@@ -39,7 +39,7 @@ def test_there_are_three(pages: dict[str, str]) -> None:
 
 def test_every_key_is_there_with_what_the_parser_takes(pages: dict[str, str]) -> None:
     page = pages["gpu-tuned.toml.5"]
-    for table in (policy_parser._DAEMON, policy_parser._HOST, policy_parser._RULE):
+    for table in (DAEMON, HOST, RULE):
         for key, reader in table.items():
             assert f"\n.TP\n{key}\n" in page
             problems = Problems()
