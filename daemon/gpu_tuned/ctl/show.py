@@ -10,7 +10,8 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import DriverError, DriverTrouble, NotReachable
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import of_board
-from gpu_tuned.ctl.render.full import estimated, history
+from gpu_tuned.ctl.render.full import history
+from gpu_tuned.ctl.render.slowed import estimated
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, complain, say, wrap
 from gpu_tuned.ctl.render.values import LOCKS, heading, label, number, origin, span, value
 from gpu_tuned.ctl.throttle import WORDS, reason_words

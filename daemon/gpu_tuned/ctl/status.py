@@ -73,7 +73,7 @@ def page(document: StatusReply, now: float, colour: Colour, *, in_full: bool = F
 
         lines += fleet(document, now, colour)
     if document["host"]["settings"]:
-        from gpu_tuned.ctl.render.full import setting_table
+        from gpu_tuned.ctl.render.rows import setting_table
 
         host, observing = document["host"], document["policy"]["mode"] == "observe"
         lines += [

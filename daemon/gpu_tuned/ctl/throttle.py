@@ -8,7 +8,7 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.render.full import FAULTS, estimated, uncounted
+from gpu_tuned.ctl.render.slowed import FAULTS, estimated, uncounted
 from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
 from gpu_tuned.ctl.render.values import heading, silent_since, span
 from gpu_tuned.ctl.which import one_gpu
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Reason, ThrottledGpu, ThrottleReply
     from gpu_tuned.ctl.options import Options
-    from gpu_tuned.ctl.render.full import Window
+    from gpu_tuned.ctl.render.slowed import Window
 
 EXAMPLES = """\
 examples:
