@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl.commands import duration_s
+from gpu_tuned.ctl.duration import duration_s
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.parser import parser_of
 from gpu_tuned.ctl.verbs import VERBS
