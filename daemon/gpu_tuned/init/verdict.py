@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpu_tuned.core.goal import Found, Refusal
-from gpu_tuned.core.ladder import gpu_rungs
 from gpu_tuned.core.model import (
     LOCKS,
     ApplicationClocks,
@@ -121,7 +120,7 @@ def _lock(setting: Setting, lock: ClockLock, board: Board, host: Host) -> Fit | 
         return Misfit(Doubt(Kind.UNSUPPORTED, board.absent[setting]))
     if lock.min_mhz > lock.max_mhz:
         return Misfit(Doubt(Kind.NO_RUNG, "the minimum is above the maximum"))
-    ladder = board.memory_ladder_mhz if setting is Setting.MEMORY_CLOCK else gpu_rungs(board)
+    ladder = board.memory_ladder_mhz if setting is Setting.MEMORY_CLOCK else board.gpu_ladder_mhz
     goal = goal_of(Wish(setting, lock, OWN), board, Found())
     inside = [mhz for mhz in ladder if lock.min_mhz <= mhz <= lock.max_mhz]
     if isinstance(goal, Refusal) and (lock.min_mhz == lock.max_mhz or not inside):
