@@ -14,6 +14,9 @@ from gpu_tuned.core.model import ClockLock
 
 Ladder = tuple[int, ...]
 
+STEP_MHZ = 15
+"""The widest step between two rungs of GPU clocks that was seen; Blackwell's are 7.5."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fitted:

@@ -22,12 +22,11 @@ from gpu_tuned.core.model import (
     watts,
 )
 from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.policy.values import MOST_MHZ, MOST_W
 from gpu_tuned.core.settings import factory_default, goal_of
 from gpu_tuned.core.wish import Origin, Target, Wish
 from gpu_tuned.init.model import Doubt, Effect, Kind
 
-MOST_MHZ = 100_000  # what the policy's parser takes
-MOST_W = 10_000
 STEP_MW = 1000
 """Drivers round a limit by a board's own step: 465 W became 464 W in a public report."""
 OWN = Origin("gpu-tuned.toml", "")
