@@ -10,7 +10,7 @@ import sys
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import of `gpu-tunedctl status`
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from gpu_tuned.core.policy import Policy
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import PlanReply
     from gpu_tuned.ctl.protocols import Environment
     from gpu_tuned.loop.policy_in_force import PolicyFiles
-    from gpu_tuned.ports import Document
+    from gpu_tuned.ports import Document, Gpus, Kernel
 
 
 def control() -> None:
@@ -116,22 +116,30 @@ def _looked_once(config: str) -> Document:
     return document
 
 
-def first_policy(root: str | None, *, write: bool, replace: bool) -> dict[str, Any]:
-    """`gpu-tunedctl init` for the host below `root`; None: this one, or the simulated one's folder."""
+def first_policy(root: str | None) -> dict[str, Any]:
+    """What `gpu-tunedctl init` proposes for the host below `root`; None: this one, or the simulated one's folder."""
+    from gpu_tuned.init.first import propose
+
+    return propose(*_ports_of_init(root))
+
+
+def write_first_policy(root: str | None, *, replace: bool) -> dict[str, Any]:
+    """The same, and put in place; see init.first.put_in_place."""
+    from gpu_tuned.init.first import put_in_place
+
+    return put_in_place(*_ports_of_init(root), replace=replace)
+
+
+def _ports_of_init(root: str | None) -> tuple[str, Gpus, Kernel, Callable[[str], Policy]]:
     from pathlib import Path
 
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.nvml import Nvml
     from gpu_tuned.composition import CONFIG, root_of
-    from gpu_tuned.init.first import make
 
     where = root_of(root)
-
-    def parse(text: str) -> Policy:
-        return policy_file.load_text(text, Path(CONFIG))
-
-    return make(where, Nvml(), SystemKernel(where), parse, write=write, replace=replace)
+    return where, Nvml(), SystemKernel(where), lambda text: policy_file.load_text(text, Path(CONFIG))
 
 
 def probe(gpu: str | None) -> Iterator[str]:
@@ -161,6 +169,7 @@ class _Looks:
     plan = staticmethod(offline_plan)
     problems = staticmethod(policy_problems)
     first_policy = staticmethod(first_policy)
+    write_first_policy = staticmethod(write_first_policy)
     probe = staticmethod(probe)
     environment = staticmethod(environment)
     gpu_pids = staticmethod(gpu_pids)

@@ -18,15 +18,15 @@ from typing import Any, NoReturn
 
 from gpu_tuned import __version__
 from gpu_tuned.core.policy import DaemonOptions
-from gpu_tuned.core.policy import parser as policy_parser
+from gpu_tuned.core.policy.keys import DAEMON, HOST, RULE, SETTINGS
 from gpu_tuned.core.policy.words import Problems, Reader, Spot
 
 HERE = Path(__file__).resolve().parent
 TABLES: Mapping[str, Mapping[str, Reader]] = {
-    "daemon": policy_parser._DAEMON,
-    "host": policy_parser._HOST,
-    "gpu": {key: reader for key, reader in policy_parser._RULE.items() if key not in policy_parser._SETTINGS},
-    "settings": policy_parser._SETTINGS,
+    "daemon": DAEMON,
+    "host": HOST,
+    "gpu": {key: reader for key, reader in RULE.items() if key not in SETTINGS},
+    "settings": SETTINGS,
 }
 
 
@@ -40,6 +40,7 @@ def main(destination: Path) -> None:
         "DATE": lambda: when.strftime("%Y-%m-%d"),
         "DAEMON_OPTIONS": lambda: options(daemon_parser()),
         "VERBS": verbs,
+        "COMMON_OPTIONS": common_options,
         "EXIT_CODES": exit_codes,
         **{f"KEYS_{table.upper()}": lambda table=table: keys(table) for table in TABLES},  # type: ignore[misc]
     }
@@ -82,7 +83,7 @@ def options(parser: argparse.ArgumentParser, without: Iterable[str] = ()) -> str
     """A tagged paragraph for each option and argument that has a help text."""
     lines = []
     for action in parser._actions:
-        if action.help in (None, argparse.SUPPRESS) or set(without) & set(action.option_strings):
+        if action.help in (None, argparse.SUPPRESS) or set(without) & {*action.option_strings, action.dest}:
             continue
         names = ", ".join(f"\\fB{roff(name)}\\fR" for name in action.option_strings)
         value = action.metavar if isinstance(action.metavar, str) else action.dest.upper()
@@ -106,11 +107,35 @@ def verbs() -> str:
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
         lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]
-        example = examples(verb).strip().removeprefix("examples:").strip("\n")
-        lines += [".PP", ".nf", roff(example), ".fi"]
-    some = parser_of(next(iter(VERBS)))
-    lines += [".SH OPTIONS OF EVERY VERB", options(some, ("--json", "--all"))]
+        lines += said_below(examples(verb))
     return "\n".join(line for line in lines if line)
+
+
+def said_below(examples: str) -> list[str]:
+    """What stands below the options of a help text: a command, or a word, with what it is for; prose as such."""
+    lines: list[str] = []
+    for part in examples.strip().removeprefix("examples:").strip("\n").split("\n\n"):
+        lines += [".PP", ".PD 0"]
+        for number, line in enumerate(part.splitlines()):
+            tag, _, about = line.strip().partition("  ")
+            if line.startswith(" " * 20):
+                lines.append(roff(line.strip()))  # goes on from the line before
+            elif about:
+                lines += [".TP", f"\\fB{roff(tag)}\\fR", roff(about.strip())]
+            elif line.startswith(" "):
+                lines += [".PP"] * (number > 0) + [".nf", f"\\fB{roff(tag)}\\fR", ".fi"]
+            else:
+                lines.append(roff(line))
+        lines.append(".PD")
+    return lines
+
+
+def common_options() -> str:
+    """Options of a verb that asks the daemon; the others lack --socket and --timeout."""
+    from gpu_tuned.ctl.parser import parser_of
+
+    parser = parser_of("status")
+    return options(parser, [action.dest for action in parser._actions if not {*COMMON} & {*action.option_strings}])
 
 
 def sub_verbs(parser: argparse.ArgumentParser) -> list[str]:

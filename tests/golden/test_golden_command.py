@@ -108,6 +108,15 @@ def test_a_gpu_that_is_none_or_many_is_refused_with_the_list(who: str, tmp_path:
     assert max(map(len, done.stderr.splitlines())) <= 80
 
 
+@pytest.mark.parametrize("verb", ["status", "verify", "throttle", "show", "restore", "release"])
+def test_a_gpu_that_is_none_for_want_of_a_driver_is_the_driver_s_trouble(verb: str, tmp_path: Path) -> None:
+    absent = document("no_driver")
+    with fake_daemon(tmp_path, {"Status": absent, "Throttle": absent}) as daemon:
+        done = command(verb, "0", "--socket", daemon.path)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert f"no GPU '0' here: driver absent: {absent['driver']['message']}" in done.stderr
+
+
 def test_nobody_listens(tmp_path: Path) -> None:
     for verb in (["status"], ["verify"], ["throttle"], ["watch"], ["apply"], ["release", "0"]):
         done = command(*verb, "--socket", str(tmp_path / "none"))

@@ -88,11 +88,19 @@ def test_fix_says_what_it_could_not_see() -> None:
     """A host that could not be looked at is not one with nothing to do."""
     unseen = Diagnosis((Check("xid", "Xid errors").unknown("no log"), Check("acs", "ACS").unknown("no root")), 0.1)
     assert doctor.script(unseen) == [
-        "# Nothing wrong was seen.",
+        "# Nothing to mend was seen.",
         "",
         "# 2 checks could not see enough: gpu-tunedctl doctor says why.",
     ]
-    assert doctor.script(Diagnosis((Check("xid", "Xid errors").ok("none"),), 0.1)) == ["# Nothing wrong was seen."]
+    seen = Diagnosis((Check("xid", "Xid errors").ok("none"),), 0.1)
+    assert doctor.script(seen) == ["# Nothing is to be mended: every check is ok."]
+
+
+def test_what_could_not_be_seen_is_no_comfort() -> None:
+    """The first line counts what is ok, and never says of a host that nothing is wrong with it."""
+    blind = Diagnosis((Check("xid", "Xid errors").unknown("no log"), Check("acs", "ACS").ok("off")), 0.1)
+    head, *_ = doctor.page(blind, Colour(on=False))
+    assert head == "1 OF 2 CHECKS OK  1 could not see enough; in 0.1 s"
 
 
 @pytest.mark.parametrize("name", ["ill", "eight", "container"])

@@ -41,7 +41,7 @@ def test_status_in_colour(name: str) -> None:
     compare(f"status_{name}_colour", lines)
 
 
-@pytest.mark.parametrize("name", ["one", "eight", "troubles", "unmatched", "hang", "observe"])
+@pytest.mark.parametrize("name", ["one", "eight", "troubles", "unmatched", "hang", "observe", "none"])
 def test_verify(name: str) -> None:
     found = document(name)
     compare(f"verify_{name}", verify.page(found, verify.compare(found), PLAIN))

@@ -3,8 +3,9 @@
 A file's [expected] says: `taken` for each GPU, all of it; `may`: what it may take besides; `changed`: the files and
 links that go or change, all of them, and `may_change` those that may; `stays`: what must still be there; `left`: file
 -> kinds, one of which its reason is; `writers`: what is named as one that goes on setting GPUs ("A|B": either);
-`not_held`: keys that the policy has for no GPU; `told` and `next`: words that stand somewhere in the document, or
-among the commands to type; `instead`: words of the lines that a person could write.
+`silent`: files of which nothing is said; `not_held`: keys that the policy has for no GPU; `told` and `next`: words
+that stand somewhere in the document, or among the commands to type; `instead`: words of the lines that a person could
+write.
 """
 
 from __future__ import annotations
@@ -93,6 +94,8 @@ def problems(case: Case, document: Mapping[str, Any]) -> Iterator[str]:
     for path in case.expected.get("writers", ()):
         if not named & set(path.split("|")):
             yield f"{path} is not named among the writers: {sorted(named)}"
+    said = named | {row["file"] for row in document["left"]}
+    yield from (f"{path} is spoken of" for path in case.expected.get("silent", ()) if path in said)
     for row in (row for row in document["left"] if not row["reason"]):
         yield f"left without a reason: {row}"
     everything = str(document)

@@ -83,9 +83,9 @@ class Subject:
 
     def _first(self, layout: Layout, root: Path, write: bool) -> Answer:
         from gpu_tuned.adapters import policy_file
-        from gpu_tuned.main import first_policy
+        from gpu_tuned.main import first_policy, write_first_policy
 
-        document = first_policy(str(root), write=write, replace=False)
+        document = write_first_policy(str(root), replace=False) if write else first_policy(str(root))
         policy = policy_file.load_text(document["policy"], Path("/etc/gpu-tuned/gpu-tuned.toml"))
         numbers = {gpu["uuid"]: gpu["index"] for gpu in document["gpus"]}
         taken = {(numbers[row["gpu"]], row["setting"]): row["value"] for row in document["taken"] if row["gpu"]}

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from gpu_tuned.core.errors import GpuTunedError
-from gpu_tuned.main import first_policy
+from gpu_tuned.main import first_policy, write_first_policy
 from tests.conftest import MakeHost
 from tests.init.case import below, changed, picture
 
@@ -48,12 +48,12 @@ class Attacked:
     def write(self) -> dict[str, Any] | str:
         """`init --write`; its document, or what it said when it refused."""
         try:
-            return first_policy(str(self.root), write=True, replace=False)
+            return write_first_policy(str(self.root), replace=False)
         except GpuTunedError as error:
             return str(error)
 
     def taken(self) -> list[object]:
-        return [row["value"] for row in first_policy(str(self.root), write=False, replace=False)["taken"]]
+        return [row["value"] for row in first_policy(str(self.root))["taken"]]
 
 
 @pytest.fixture

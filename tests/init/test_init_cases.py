@@ -13,7 +13,7 @@ import pytest
 from gpu_tuned.adapters import policy_file
 from gpu_tuned.adapters.nvml import Nvml
 from gpu_tuned.ctl.render import first_policy as rendered
-from gpu_tuned.main import first_policy, offline_plan
+from gpu_tuned.main import first_policy, offline_plan, write_first_policy
 from tests.conftest import MakeHost
 from tests.daemon import Daemon
 from tests.init.case import Case, below, changed, every, picture, problems, same
@@ -67,7 +67,7 @@ def test_what_becomes_of_it(case: Case, host: Nvsim) -> None:
 
 def _looks(case: Case, host: Nvsim) -> None:
     before = picture(host.root)
-    document = first_policy(str(host.root), write=False, replace=False)
+    document = first_policy(str(host.root))
     assert list(problems(case, document)) == []
     assert changed(before, picture(host.root)) == set()
     assert host.writes() == []
@@ -94,7 +94,7 @@ def _can_be_read(document: dict[str, Any]) -> None:
 
 def _writes_and_puts_back(case: Case, host: Nvsim) -> None:
     before = picture(host.root)
-    document = first_policy(str(host.root), write=True, replace=False)
+    document = write_first_policy(str(host.root), replace=False)
     assert list(problems(case, document)) == []
     after = picture(host.root)
     gone = changed(before, after)
@@ -117,7 +117,7 @@ def _without_modes(case: Case, host: Nvsim) -> None:
         return  # what is not executable is what this case is about
     for path in case.files:
         below(host.root, path).chmod(0o444)
-    assert list(problems(case, first_policy(str(host.root), write=False, replace=False))) == []
+    assert list(problems(case, first_policy(str(host.root)))) == []
 
 
 def _folders(path: str) -> list[str]:
@@ -152,7 +152,7 @@ LIVE = [
 )
 def test_the_daemon_contests_nothing_and_changes_nothing_else(case: Case, host: Nvsim) -> None:
     before = host.show()["gpus"]
-    document = first_policy(str(host.root), write=True, replace=False)
+    document = write_first_policy(str(host.root), replace=False)
     taken = {(row["gpu"], row["setting"]): row["value"] for row in document["taken"]}
     with Daemon(host, below(host.root, POLICY).read_text()) as daemon:
         daemon.ready()

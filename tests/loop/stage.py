@@ -162,6 +162,6 @@ class Stage:
         try:
             data = tomli.loads(text)
         except tomli.TOMLDecodeError as error:
-            raise PolicyError((f"gpu-tuned.toml: no TOML: {error}",)) from error
+            raise PolicyError((f"gpu-tuned.toml: not valid TOML: {error}",)) from error
         digest = f"{zlib.crc32(text.encode()):08x}"[:6]
         return parse([Document("gpu-tuned.toml", data)], {"full": PROFILE}.get, ("full",), digest)

@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tuned.core.model import ClockLock, Setting, Telemetry
 from gpu_tuned.ctl.render.fleet import state_of
-from gpu_tuned.ctl.render.full import state_words
+from gpu_tuned.ctl.render.rows import state_words
 from tests.loop.stage import CAP, Stage, policy
 
 LOCK = policy("persistence_mode = true", "gpu_clock_mhz = { max = 1500 }")

@@ -69,7 +69,7 @@ def test_files_that_were_refused_stay_refused_when_the_boards_suit_again() -> No
     stage.stranger(500, gpu=1)
     stage.turn(2)
     told = stage.mailbox.document["policy"]
-    assert (told["state"], told["misfit"], "no TOML" in told["error"]) == ("last_good", None, True)
+    assert (told["state"], told["misfit"], "not valid TOML" in told["error"]) == ("last_good", None, True)
     assert (stage.exit_code, stage.ask("apply").parameters["in_order"]) == (1, False)
 
 

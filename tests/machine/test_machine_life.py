@@ -62,6 +62,11 @@ def test_readme_s_install_section(machine: Machine) -> None:
         machine.sh(f"export GPU_TUNED_SYSROOT={NVSIM_STATE}/root; {line}")
 
 
+def test_nothing_of_a_fresh_debian_sets_gpus(machine: Machine) -> None:
+    """`init` reads its own units, cron jobs and init scripts, and speaks of none of them."""
+    assert "Nothing was found on this host that sets its GPUs." in machine.out("gpu-tunedctl init")
+
+
 def test_in_force_before_what_is_ordered_after(machine: Machine) -> None:
     """Across a reboot: the driver begins with its defaults, and the service behind the target never sees them."""
     machine.write("/etc/systemd/system/inference.service", INFERENCE.format(state=NVSIM_STATE))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gpu_tuned.core.policy import parser as policy_parser
+from gpu_tuned.core.policy.keys import DAEMON, HOST, RULE
 from gpu_tuned.core.policy.words import Problems, Spot
 from gpu_tuned.ctl.verbs import VERBS
 from tests.packaging.built import ENVIRONMENT, TOP
@@ -39,7 +39,7 @@ def test_there_are_three(pages: dict[str, str]) -> None:
 
 def test_every_key_is_there_with_what_the_parser_takes(pages: dict[str, str]) -> None:
     page = pages["gpu-tuned.toml.5"]
-    for table in (policy_parser._DAEMON, policy_parser._HOST, policy_parser._RULE):
+    for table in (DAEMON, HOST, RULE):
         for key, reader in table.items():
             assert f"\n.TP\n{key}\n" in page
             problems = Problems()
@@ -57,6 +57,18 @@ def test_every_verb_and_option_is_there(pages: dict[str, str]) -> None:
         assert f".SS {verb}\ngpu-tunedctl {verb}" in page
         for action in parser_of(verb)._actions:
             assert all(option in page for option in action.option_strings)
+
+
+def test_common_options_are_common(pages: dict[str, str]) -> None:
+    section = pages["gpu-tunedctl.1"].partition(".SH COMMON OPTIONS")[2].partition(".SH ")[0]
+    tags = re.findall(r"^\.TP\n(\S+)", section, re.MULTILINE)
+    assert [tag.rstrip(",") for tag in tags] == ["-h", "--socket", "--timeout", "--no-color", "--version"]
+
+
+def test_what_a_page_does_not_fill_fits_into_80_columns(pages: dict[str, str]) -> None:
+    for page in pages.values():
+        for part in re.findall(r"\.nf\n(.*?)\n\.fi", page, re.DOTALL):
+            assert [line for line in part.splitlines() if len(line) > 80 - 7] == []
 
 
 def test_options_of_the_daemon_are_there(pages: dict[str, str]) -> None:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from gpu_tuned.environment.audit import run
-from gpu_tuned.environment.audit.model import Finding, Kind
+from gpu_tuned.environment.audit.ids import Kind
+from gpu_tuned.environment.audit.model import Finding
 from gpu_tuned.environment.catalogue import Catalogue
 from gpu_tuned.environment.shipped import shipped
 

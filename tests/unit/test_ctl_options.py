@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl.commands import duration_s
+from gpu_tuned.ctl.duration import duration_s
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.parser import parser_of
 from gpu_tuned.ctl.verbs import VERBS
@@ -80,6 +80,8 @@ GPUS: Any = [
     {"index": 10, "uuid": "GPU-20cccccc-0000", "pci": "0001:01:00.0"},
 ]
 
+ANSWERING: Any = {"state": "ok", "message": None}
+
 
 @pytest.mark.parametrize(
     ("wanted", "index"),
@@ -97,10 +99,10 @@ GPUS: Any = [
     ],
 )
 def test_a_gpu_is_named_by_index_address_or_uuid(wanted: str, index: int) -> None:
-    assert one_gpu(GPUS, wanted)["index"] == index
+    assert one_gpu(GPUS, wanted, ANSWERING)["index"] == index
 
 
 @pytest.mark.parametrize("wanted", ["GPU-10", "3", "x", "GPU-"])
 def test_a_name_of_none_or_of_many_is_refused(wanted: str) -> None:
     with pytest.raises(UsageError, match=r"\n  0  01:00\.0  GPU-10aaaaaa"):
-        one_gpu(GPUS, wanted)
+        one_gpu(GPUS, wanted, ANSWERING)

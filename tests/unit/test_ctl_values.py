@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.throttle import Kind, Reason
-from gpu_tuned.ctl.render import full, values
+from gpu_tuned.ctl.render import slowed, values
 from gpu_tuned.ctl.render.text import WIDTH, clean, wrap
 from gpu_tuned.ctl.throttle import WORDS
 
@@ -111,7 +111,7 @@ def test_every_setting_has_its_words() -> None:
 
 def test_every_reason_has_its_words() -> None:
     assert set(WORDS) == {reason.word for reason in Reason}
-    assert set(full.FAULTS) == {reason.word for reason in Reason if reason.kind is Kind.FAULT}
+    assert set(slowed.FAULTS) == {reason.word for reason in Reason if reason.kind is Kind.FAULT}
 
 
 @pytest.mark.parametrize(
@@ -121,5 +121,5 @@ def test_every_reason_has_its_words() -> None:
 def test_heat_is_not_told_twice(brake_s: float, slowdown_s: float, thermal_s: float, hardware_s: float) -> None:
     seconds = {"hw_power_brake": brake_s, "hw_slowdown": slowdown_s, "hw_thermal": thermal_s}
     reasons: Any = [{"reason": name, "kind": "fault", "sampled": False, "day_s": s} for name, s in seconds.items()]
-    told = {who: s for who, s, _ in full.slowed_by(reasons, "day_s")}
+    told = {who: s for who, s, _ in slowed.slowed_by(reasons, "day_s")}
     assert (told["heat"], told["hardware"]) == (thermal_s, hardware_s)

@@ -15,7 +15,7 @@ def test_plan_of_no_file_is_not_of_the_hosts_policy() -> None:
 
 def test_init_below_no_folder_is_not_init_of_this_host() -> None:
     with pytest.raises(UsageError, match="--root '': there is no such folder"):
-        first_policy("", write=False, replace=False)
+        first_policy("")
 
 
 def test_the_doctor_sees_no_folder_that_is_not_there(capsys: pytest.CaptureFixture[str]) -> None:

@@ -73,7 +73,7 @@ PURE = {
 
 
 # The parts of `init` that touch the host; the others are as pure as core.
-TOUCHING = {"init.rooted", "init.carry_out", "init.first"}
+TOUCHING = {"init.rooted", "init.modes", "init.carry_out", "init.first"}
 
 
 @dataclass(frozen=True, slots=True)

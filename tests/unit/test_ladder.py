@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_tuned.core.ladder import Fitted, OffLadder, gpu_rungs, lock_on, nearest_rung
-from gpu_tuned.core.model import Board, ClockLock, Gpu
+from gpu_tuned.core.ladder import Fitted, OffLadder, every_rung, lock_on, nearest_rung
+from gpu_tuned.core.model import ClockLock
 
 BY_15 = tuple(range(1980, 344, -15))
 BY_7_5 = tuple(int(3090 - 7.5 * i) for i in range(389))  # 3090 to 180, half megahertz cut off as the driver does
@@ -67,14 +67,7 @@ def test_refused_only_where_no_rung_is(
 def test_the_ladders_of_all_memory_clocks_are_the_boards_range() -> None:
     """As an RTX 2080: the lower half of its clocks goes with its slowest memory clock alone."""
     upper, slow = tuple(range(2220, 1259, -15)), tuple(range(2100, 299, -15))
-    board = Board(
-        Gpu("GPU-1", "0000:01:00.0", "NVIDIA GeForce RTX 2080"),
-        0,
-        memory_ladder_mhz=(7000, 6800, 5000, 810),
-        gpu_ladder_mhz=upper,
-        gpu_ladders_mhz={7000: upper, 6800: upper, 5000: upper, 810: slow},
-    )
-    rungs = gpu_rungs(board)
+    rungs = every_rung([upper, upper, upper, slow])
     assert (rungs[0], rungs[-1]) == (2220, 300)
     assert set(rungs) == {*upper, *slow}
     assert lock_on(rungs, ClockLock(0, 1200)) == Fitted(ClockLock(300, 1200))
@@ -82,7 +75,7 @@ def test_the_ladders_of_all_memory_clocks_are_the_boards_range() -> None:
 
 
 def test_a_board_that_names_no_clocks_has_no_rungs() -> None:
-    assert gpu_rungs(Board(Gpu("GPU-1", "0000:01:00.0", "x"), 0)) == ()
+    assert every_rung([]) == every_rung([(), ()]) == ()
 
 
 LADDERS = st.lists(st.integers(1, 15000), min_size=1, max_size=40, unique=True).map(tuple)

@@ -81,8 +81,8 @@ def test_only_profiles_in_use_are_read(config: Path) -> None:
     assert load_sources(config).known_profiles == ("broken", "quiet")
     assert load(config).rules == ()
     config.write_text(RULE + 'profile = "broken"\n')
-    assert problems(config) == ("profiles/broken.toml: line 1, column 6: no TOML: expected '=' after a key in a "
-                                "key/value pair",)  # fmt: skip
+    assert problems(config) == ("profiles/broken.toml: line 1, column 6: what is this: not valid TOML: "
+                                "expected '=' after a key in a key/value pair",)  # fmt: skip
 
 
 def test_an_unknown_profile_is_told_with_those_there_are(config: Path) -> None:
@@ -127,9 +127,23 @@ def test_toml_1_1_tables_over_several_lines(config: Path) -> None:
 
 
 SYNTAX = [
-    (b"[daemon]\nmode = \n", "line 2, column 8: no TOML: invalid value"),
-    (b"gpu = []\ngpu = []\n", "line 2, column 9: no TOML: cannot overwrite a value"),
-    (b"[daemon\n", "line 1, column 8: no TOML: expected ']' at the end of a table declaration"),
+    (
+        b"[daemon]\nmode = \n",
+        "line 2, column 8: mode =: not valid TOML: invalid value; text stands in quotes, and true and false "
+        "are in lower case",
+    ),
+    (b"gpu = []\ngpu = []\n", "line 2, column 9: gpu = []: not valid TOML: cannot overwrite a value"),
+    (b"[daemon\n", "line 1, column 8: [daemon: not valid TOML: expected ']' at the end of a table declaration"),
+    (
+        b"x = 450 W\n",
+        "line 1, column 9: x = 450 W: not valid TOML: expected newline or end of document after a "
+        "statement; a number has no unit, and no zero before it",
+    ),
+    (b"x = '" + b"\x1b[31m" + b"y" * 99 + b"\n", 'line 2, column 1: not valid TOML: expected "\'"'),
+    (
+        b"z" * 99 + b"\x1b\n",
+        "line 1, column 100: " + "z" * 57 + "...: not valid TOML: expected '=' after a key in a key/value pair",
+    ),
     (b"gpu = []\n# caf\xe9\n", "line 2: holds bytes that are no UTF-8 text"),
     (b"", "says nothing; for a policy without rules write gpu = []"),
     (b"# only a comment\n\n", "says nothing; for a policy without rules write gpu = []"),
@@ -224,7 +238,8 @@ def test_problems_of_several_files_come_together(config: Path) -> None:
     write(config, "gpu-tuned.d/a.toml", "what is this")
     write(config, "gpu-tuned.d/b.toml", RULE + "power_limit_w = 450\npowr_limit_w = 3\n")
     assert problems(config) == (
-        "gpu-tuned.d/a.toml: line 1, column 6: no TOML: expected '=' after a key in a key/value pair",
+        "gpu-tuned.d/a.toml: line 1, column 6: what is this: not valid TOML: expected '=' after a key in a key/value "
+        "pair",
         'gpu-tuned.toml: daemon.mode = 3: must be "enforce" or "observe"',
         "gpu-tuned.d/b.toml: gpu[0].powr_limit_w: no such key; nearest: power_limit_w",
     )

@@ -84,7 +84,8 @@ def test_what_is_somebody_elses(config: Path, name: str) -> None:
     os.chown(path, SOMEBODY, 0)
     (problem,) = problems(config)
     assert f"belongs to the user with id {SOMEBODY}; " in problem
-    assert problem.endswith(f"; chown root {path}")
+    assert problem.endswith(f" chown root {path}")
+    assert ("; keep the file below a folder of root's, or " in problem) == path.is_dir()
 
 
 @as_root

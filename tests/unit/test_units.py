@@ -71,6 +71,18 @@ def test_memory_is_bounded_far_above_the_budget_and_nothing_slows_the_loop() -> 
     assert not re.search(r"^(CPUQuota|MemoryHigh|CPUWeight|IOWeight)=", unit, re.MULTILINE)
 
 
+def test_the_start_limit_ends_a_storm_and_lets_people_restart() -> None:
+    """systemd counts every start, also those that succeed: at one restart in ten seconds nobody may end up without a
+    daemon, and starts that fail at once must."""
+    unit = (UNITS / "gpu-tuned.service").read_text()
+    found = re.search(r"^StartLimitIntervalSec=(\d+)min\nStartLimitBurst=(\d+)$", unit, re.MULTILINE)
+    restart = re.search(r"^RestartSec=(\d+)s$", unit, re.MULTILINE)
+    assert found is not None and restart is not None
+    interval_s, starts = int(found[1]) * 60, int(found[2])
+    assert interval_s / starts < 10
+    assert starts * (int(restart[1]) + 1) < interval_s  # a start that fails takes less than a second
+
+
 def test_the_status_for_a_late_driver_restarts_the_service() -> None:
     unit = (UNITS / "gpu-tuned.service").read_text()
     assert f"\nRestartForceExitStatus={LATE_DRIVER_STATUS}\n" in unit

@@ -55,6 +55,9 @@ MISSPELLED = {
     "ctl/throttle.py": ('reason["active"] else ""', 'reason["activ"] else ""'),
     "ctl/render/head.py": ('["policy"]["warnings"]', '["policy"]["warning"]'),
     "ctl/render/full.py": ("doing['power_w']", "doing['power']"),
+    "ctl/render/rows.py": ('setting["original"]', 'setting["orignal"]'),
+    "ctl/render/slowed.py": ('reason["sampled"]', 'reason["smpled"]'),
+    "ctl/which.py": ('driver["state"]', 'driver["stat"]'),
     "ctl/render/fleet.py": ('setting["every_s"]:', 'setting["every"]:'),
 }
 
@@ -85,6 +88,8 @@ READERS = [
     "throttle",
     "render/head",
     "render/full",
+    "render/rows",
+    "render/slowed",
     "render/fleet",
 ]
 OF_VALUES = {"min", "max", "memory", "gpu"}

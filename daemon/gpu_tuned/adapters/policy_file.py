@@ -21,9 +21,16 @@ from gpu_tuned.adapters.safe_path import printable, unsafe
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.policy.parser import Document, parse, profile_names
+from gpu_tuned.core.policy.words import shown_line
 
 LARGEST_FILE = 1 << 20
 """Bytes. A policy of a thousand rules takes a tenth of it; whatever is larger was put there by mistake."""
+
+MEANT = {
+    "Invalid value": "; text stands in quotes, and true and false are in lower case",
+    "Expected newline or end of document after a statement": "; a number has no unit, and no zero before it",
+}
+"""What somebody who wrote such a line most likely did not know, by tomli's own words."""
 
 DROP_INS = "gpu-tuned.d"
 PROFILES = "profiles"
@@ -193,12 +200,14 @@ def _document(source: Source, problems: list[str]) -> Document:
 
 
 def _toml(source: Source, problems: list[str]) -> dict[str, Any]:
-    """The tables of one file; {} and a problem where it is no TOML."""
+    """The tables of one file; {} and a problem where it is not TOML."""
     try:
         return tomli.loads(source.text)
     except tomli.TOMLDecodeError as error:
-        message = error.msg[:1].lower() + error.msg[1:]
-        problems.append(f"{source.path}: line {error.lineno}, column {error.colno}: no TOML: {message}")
+        where = f"{source.path}: line {error.lineno}, column {error.colno}"
+        line = shown_line(source.text, error.lineno)
+        message = f"not valid TOML: {error.msg[:1].lower() + error.msg[1:]}{MEANT.get(error.msg, '')}"
+        problems.append(": ".join(part for part in (where, line, message) if part))
     except RecursionError:
         problems.append(f"{source.path}: is nested deeper than any policy can be")
     except ValueError:  # an integer with more digits than Python converts

@@ -60,7 +60,10 @@ def _judged(step: str, found: os.stat_result, owners: Collection[int]) -> Iterat
     folder, link = stat.S_ISDIR(found.st_mode), stat.S_ISLNK(found.st_mode)
     what = f"{name}: {'this folder ' if folder else ''}"
     if found.st_uid not in owners:
-        yield f"{what}belongs to the user with id {found.st_uid}; {WHY}; chown {'-h ' if link else ''}root {name}"
+        # It may be somebody's home, which nobody should give to root for the sake of one file in it.
+        instead = "keep the file below a folder of root's, or " if folder else ""
+        chown = f"chown {'-h ' if link else ''}root {name}"
+        yield f"{what}belongs to the user with id {found.st_uid}; {WHY}; {instead}{chown}"
     if link or (folder and mode & stat.S_ISVTX):
         return
     if mode & stat.S_IWOTH:

@@ -49,7 +49,6 @@ class Connection:
         self._began_s: float | None = None  # first byte of a message that is not whole yet
         self._active_s = now_s
         self._unread_s = now_s  # since when there is something to be read
-        self.counted_bytes = 0  # of `held_bytes`, what the server has added up
         self.ended = False  # the client sends nothing more
         self.leaving = False  # to be closed once everything is sent
         self.waits_for: tuple[Command, float] | None = None  # the command asked, and when

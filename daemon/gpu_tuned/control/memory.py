@@ -1,9 +1,13 @@
-"""Memory that a crowd of clients took, given back once it has left."""
+"""Memory that clients take: what they sent is bounded, and what a crowd took is given back once it has left."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gpu_tuned.control.connection import Connection
 
 CROWD = 32
 """Fewer clients than these leave nothing worth giving back."""
@@ -33,3 +37,27 @@ class Memory:
         if self.owed and count <= self._most // 4:
             self._most = count
             self._give_back()
+
+
+class Unserved:
+    """The bytes that each client sent and that are not served yet; all together `most_bytes` at most."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._bytes_of: dict[Connection, int] = {}
+        self._bytes = 0
+
+    def count(self, client: Connection) -> None:
+        """Take down what this client holds now."""
+        self._bytes += client.held_bytes - self._bytes_of.get(client, 0)
+        self._bytes_of[client] = client.held_bytes
+
+    def forget(self, client: Connection) -> None:
+        """It has left."""
+        self._bytes -= self._bytes_of.pop(client, 0)
+
+    def too_much(self) -> Connection | None:
+        """Who holds the most, where all together hold too much."""
+        if self._bytes <= self._most_bytes:
+            return None
+        return max(self._bytes_of, key=self._bytes_of.__getitem__)

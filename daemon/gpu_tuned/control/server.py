@@ -18,7 +18,7 @@ from gpu_tuned.control.acceptor import Acceptor
 from gpu_tuned.control.connection import Connection, Limits
 from gpu_tuned.control.framing import BadMessage, encode
 from gpu_tuned.control.mailbox import Mailbox
-from gpu_tuned.control.memory import Memory
+from gpu_tuned.control.memory import Memory, Unserved
 from gpu_tuned.control.methods import Responder
 from gpu_tuned.control.peers import Access, peer_of
 from gpu_tuned.control.places import Pace, Places, Room
@@ -64,7 +64,7 @@ class Server:
         descriptors = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
         self._places = Places((room or Room()).within(descriptors))
         self._memory = Memory()
-        self._input_bytes = 0  # what all clients sent that is not served yet
+        self._unserved = Unserved(self._limits.input_bytes)
         self._swept_s = float("-inf")
         self._closing = False
         self._serving = False
@@ -179,14 +179,11 @@ class Server:
             self._drop(client)
         else:
             self._settle(client)
-            self._bound_input(client)
-
-    def _bound_input(self, client: Connection) -> None:
-        if client in self._clients:
-            self._input_bytes += client.held_bytes - client.counted_bytes
-            client.counted_bytes = client.held_bytes
-        if self._input_bytes > self._limits.input_bytes:
-            self._drop(max(self._clients, key=lambda other: other.counted_bytes))
+            if client in self._clients:
+                self._unserved.count(client)
+            greediest = self._unserved.too_much()
+            if greediest is not None:
+                self._drop(greediest)
 
     def _serve(self, client: Connection) -> None:
         """A few of the requests that came; the rest at the next turn, so that nobody waits for one who asks much."""
@@ -290,7 +287,7 @@ class Server:
         self._hungry.discard(client)
         self._resting.discard(client)
         self._places.leave(client.peer.uid)
-        self._input_bytes -= client.counted_bytes
+        self._unserved.forget(client)
         if client.sock in self._selector.get_map():
             self._selector.unregister(client.sock)
         client.sock.close()

@@ -22,7 +22,6 @@ class Priority(int, Enum):
     WARNING = 4
     NOTICE = 5
     INFO = 6
-    DEBUG = 7
 
 
 class EventKind(Enum):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from gpu_tuned.core.ladder import OffLadder, gpu_rungs, lock_on, nearest_rung
+from gpu_tuned.core.ladder import OffLadder, lock_on, nearest_rung
 from gpu_tuned.core.model import (
     UNLOCKED,
     ApplicationClocks,
@@ -105,7 +105,7 @@ def _as_toml(target: Target | None) -> str:
 
 
 def gpu_clock(wish: Wish, board: Board, found: Found) -> Goal:
-    return _lock(gpu_rungs(board), wish)
+    return _lock(board.gpu_ladder_mhz, wish)
 
 
 def memory_clock(wish: Wish, board: Board, found: Found) -> Goal:

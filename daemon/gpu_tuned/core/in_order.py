@@ -49,7 +49,7 @@ def exceptions(states: Mapping[str, GpuState], *, short: bool) -> list[str]:
     return found
 
 
-def counted(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:
+def gpus_here(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:
     """How many GPUs are here, asleep ones among them, and why that is not in order."""
     here = sum(state.presence in (Presence.HERE, Presence.ASLEEP) for state in states.values())
     wanted = policy.gpus if policy else None

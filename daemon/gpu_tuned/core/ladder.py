@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from gpu_tuned.core.model import Board, ClockLock
+from gpu_tuned.core.model import ClockLock
 
 Ladder = tuple[int, ...]
+
+STEP_MHZ = 15
+"""The widest step between two rungs of GPU clocks that was seen; Blackwell's are 7.5."""
 
 
 class Fitted(NamedTuple):
@@ -29,10 +32,13 @@ class OffLadder(NamedTuple):
     nearest: ClockLock
 
 
-def gpu_rungs(board: Board) -> Ladder:
-    """Every GPU clock that goes with any memory clock, descending: the ladder of the highest memory clock need not be
-    the board's whole range (an RTX 2080 has 1260 to 2220 MHz there, and 300 to 2100 beside its slowest)."""
-    return _union((board.gpu_ladder_mhz, *board.gpu_ladders_mhz.values()))
+def every_rung(ladders: Iterable[Ladder]) -> Ladder:
+    """Every clock of these ladders, descending; the ladder itself where they are the same one.
+
+    A board's GPU clocks are those that go with any memory clock, for the ladder of the highest need not be its whole
+    range: an RTX 2080 has 1260 to 2220 MHz there, and 300 to 2100 beside its slowest."""
+    different = tuple({id(ladder): ladder for ladder in ladders if ladder}.values())
+    return different[0] if len(different) == 1 else _merged(different)
 
 
 def lock_on(ladder_mhz: Ladder, wanted: ClockLock) -> Fitted | OffLadder:
@@ -86,12 +92,6 @@ def _rungs(ladder_mhz: Ladder) -> frozenset[int]:
 @lru_cache(maxsize=64)
 def _ends(ladder_mhz: Ladder) -> tuple[int, int]:
     return min(ladder_mhz), max(ladder_mhz)
-
-
-def _union(ladders: Iterable[Ladder]) -> Ladder:
-    """One ladder of all; the ladder itself where they are the same one."""
-    different = tuple({id(ladder): ladder for ladder in ladders if ladder}.values())
-    return different[0] if len(different) == 1 else _merged(different)
 
 
 @lru_cache(maxsize=64)

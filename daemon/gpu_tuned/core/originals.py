@@ -90,7 +90,7 @@ class Initialisation:
     binding: str | None = None
     counters_ns: Mapping[int, int] = field(default_factory=dict)
 
-    def counted(self, counters_ns: Mapping[int, int] | None) -> Initialisation:
+    def with_counters(self, counters_ns: Mapping[int, int] | None) -> Initialisation:
         """With the counters of a look, of which some come more rarely."""
         if not counters_ns:
             return self

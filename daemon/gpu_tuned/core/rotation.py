@@ -6,13 +6,13 @@ the clocks of each look, which are there anyway, show most of what can have chan
 
 from __future__ import annotations
 
+from gpu_tuned.core.ladder import STEP_MHZ
 from gpu_tuned.core.model import ApplicationClocks, Telemetry
 
 SELDOM = 90
 """Looks: three minutes at the default interval, 0.014 ms of each look on an H200."""
 SOON = 5
 """Looks: the most often that clocks which do not fit have them read, should they go on not to fit (a lock above)."""
-STEP_MHZ = 15
 BUSY_PERCENT = 20
 
 

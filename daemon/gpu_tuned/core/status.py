@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, overload
 from gpu_tuned.core.goal import Refusal
 from gpu_tuned.core.gpu_state import GpuState, Presence
 from gpu_tuned.core.in_order import gpu_in_order, shown, wanted_away
-from gpu_tuned.core.ladder import Fitted, gpu_rungs, lock_on
+from gpu_tuned.core.ladder import Fitted, lock_on
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     NO_INDEX,
@@ -110,7 +110,7 @@ def _rounded(track: Track, state: GpuState) -> str | None:
     wish, board = track.wish, state.board
     if wish is None or board is None or not isinstance(wish.target, ClockLock) or track.goal is None:
         return None
-    rungs = gpu_rungs(board) if wish.setting is Setting.GPU_CLOCK else board.memory_ladder_mhz
+    rungs = board.gpu_ladder_mhz if wish.setting is Setting.GPU_CLOCK else board.memory_ladder_mhz
     fitted = lock_on(rungs, wish.target)
     return fitted.rounded if isinstance(fitted, Fitted) else None
 

@@ -51,7 +51,7 @@ def chosen(gpus: Sequence[Names], word: str | None) -> int:
 
 def _listed(gpus: Sequence[Names]) -> str:
     if not gpus:
-        return "There is none."
+        return "The driver sees none."
     rows = [f"  {'-' if gpu.index is None else gpu.index}  {_short(gpu.pci)}  {gpu.uuid[:12]}" for gpu in gpus]
     return "\n".join(["There are:" if len(gpus) > 1 else "There is:", *rows])
 

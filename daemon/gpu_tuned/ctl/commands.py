@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl import verdict
+from gpu_tuned.ctl.duration import duration_s
 from gpu_tuned.ctl.render.text import say, wrap
 from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import argparse
+
     from gpu_tuned.ctl.options import Options
     from gpu_tuned.ctl.protocols import Json
 
@@ -73,7 +75,6 @@ _SETTINGS = (
     "compute_mode",
     "numa_balancing",
 )
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -117,22 +118,5 @@ def parameters(options: Options) -> Json:
 
 def _uuid(options: Options, wanted: str) -> str:
     """What a person calls a GPU as the UUID that it is on the socket, so that 0 cannot come to mean another one."""
-    gpus = client.call(options.socket, "Status", {}, options.timeout)["gpus"]
-    return str(one_gpu(gpus, wanted)["uuid"])
-
-
-def duration_s(text: str) -> float:
-    """A length of time ("90s", "10m", "1h30m", "2d") in seconds; a number alone is refused, for want of a unit."""
-    total, digits = 0.0, ""
-    for letter in text:
-        if letter in "0123456789.":
-            digits += letter
-        elif letter in _UNITS and digits.strip(".") and digits.count(".") < 2:
-            total += float(digits) * _UNITS[letter]
-            digits = ""
-        else:
-            digits = "?"
-            break
-    if digits or not 0 < total <= 366 * 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no length of time; write 90s, 10m, 1h30m or 2d")
-    return total
+    document = client.call(options.socket, "Status", {}, options.timeout)
+    return str(one_gpu(document["gpus"], wanted, document["driver"])["uuid"])

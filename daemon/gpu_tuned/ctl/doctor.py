@@ -7,13 +7,14 @@ import re
 import sys
 
 from gpu_tuned.core.verdict import Verdict
-from gpu_tuned.core.words import counted
+from gpu_tuned.core.words import counted, listed
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, say, wrap
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from gpu_tuned.core.verdict import Diagnosis, Finding
     from gpu_tuned.ctl.options import Options
@@ -25,7 +26,7 @@ examples:
   gpu-tunedctl doctor                     two seconds at most, without a daemon
   gpu-tunedctl doctor --fix               commands that would help; runs none
   gpu-tunedctl doctor --container NAME    a container, from within
-  gpu-tunedctl doctor --json | jq '.findings[] | select(.verdict == "trouble")'
+  gpu-tunedctl doctor --json | jq '.findings[] | [.verdict, .id, .seen]'
 
 Run it as root to see all, and under load: an idle PCIe link tells nothing of
 its speed. A check that you live with: [host] accept = ["ID"] in the policy.
@@ -86,8 +87,14 @@ def page(found: Diagnosis, colour: Colour, *, quiet: bool = False) -> list[str]:
             lines += ["", *_in_full(finding, colour)]
     if len(lines) > 1:
         lines.append("")
+    unknown: dict[str, list[Finding]] = {}
     for finding in ranked:
-        if finding.verdict is Verdict.UNKNOWN or (finding.verdict is Verdict.OK and not quiet):
+        if finding.verdict is Verdict.UNKNOWN:
+            unknown.setdefault(finding.seen, []).append(finding)
+    for findings in unknown.values():
+        lines += _in_short(findings[0], colour) if len(findings) == 1 else _together(findings, colour)
+    for finding in ranked:
+        if finding.verdict is Verdict.OK and not quiet:
             lines += _in_short(finding, colour)
     return lines
 
@@ -99,7 +106,10 @@ def _head(found: Diagnosis, colour: Colour) -> str:
     warnings = "WARNING" if counts[Verdict.WARNING] == 1 else "WARNINGS"
     word = {Verdict.TROUBLE: "TROUBLE", Verdict.WARNING: warnings}.get(found.verdict)
     if word is None:
-        word = "NOTHING WRONG SEEN" if counts[Verdict.UNKNOWN] else "HEALTHY"
+        ok, every = counts[Verdict.OK], len(found.findings)
+        # Not "nothing wrong": what nobody could see may be wrong.
+        word = "HEALTHY" if ok == every else f"{ok} OF {every} CHECKS OK"
+        parts = parts if ok == every else [f"{counts[Verdict.UNKNOWN]} could not see enough"]
     return colour(STYLES[found.verdict], word) + f"  {', '.join(parts)}; in {found.took_s:.1f} s"
 
 
@@ -135,6 +145,15 @@ def _in_short(finding: Finding, colour: Colour) -> list[str]:
     return [colour(STYLES[finding.verdict], first[:_WORDS]) + first[_WORDS:], *rest]
 
 
+def _together(findings: Sequence[Finding], colour: Colour) -> list[str]:
+    """Checks that could not see for the same reason, which stands there once."""
+    indent = " " * (_WORDS + 2)
+    word = Verdict.UNKNOWN.value
+    first, *rest = wrap(listed(finding.title for finding in findings), f"{word:<{_WORDS}}", indent)
+    because = wrap(f"because: {findings[0].seen}", indent)
+    return [colour(STYLES[Verdict.UNKNOWN], first[:_WORDS]) + first[_WORDS:], *rest, *because]
+
+
 def script(found: Diagnosis) -> list[str]:
     """Every command with what it is for, as a shell script that a person reads before running any of it."""
     lines = ["# What would help on this host. Nothing was run. Read each, fill in what is in CAPITALS."]
@@ -143,9 +162,9 @@ def script(found: Diagnosis) -> list[str]:
             lines += ["", *wrap(f"{finding.verdict.value}: {finding.title}: {finding.seen}", "# ", "#   ")]
             lines += wrap(finding.advice, "# ", "# ") if finding.advice else []
             lines += [clean(command) for command in finding.commands] or ["# no command does this"]
-    if len(lines) == 1:
-        lines = ["# Nothing wrong was seen."]
     unknown = sum(finding.verdict is Verdict.UNKNOWN for finding in found.findings)
+    if len(lines) == 1:
+        lines = ["# Nothing to mend was seen." if unknown else "# Nothing is to be mended: every check is ok."]
     if unknown:
         lines += ["", f"# {counted(unknown, 'check')} could not see enough: gpu-tunedctl doctor says why."]
     return lines

@@ -32,7 +32,8 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def run(options: Options) -> int:
-    document = options.looks.first_policy(options.root, write=options.write, replace=options.replace)
+    looks, root = options.looks, options.root
+    document = looks.write_first_policy(root, replace=options.replace) if options.write else looks.first_policy(root)
     if options.json:
         import json
 

@@ -25,7 +25,7 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
     for flag, text in row.flags.items():
         parser.add_argument(flag, action="store_true", help=text)
     if row.repeats:
-        from gpu_tuned.ctl.commands import duration_s
+        from gpu_tuned.ctl.duration import duration_s
 
         text = "again and again, until Ctrl-C: 1s, 0.5s, 1m"
         parser.add_argument("--every", dest="every_s", metavar="TIME", type=duration_s, help=text)

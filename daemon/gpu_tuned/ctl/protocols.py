@@ -32,8 +32,12 @@ if TYPE_CHECKING:
             """What is wrong with a policy file, a sentence each, [] for a good one; and why its power budget could
             not be judged (None: it was, or there is none)."""
 
-        def first_policy(self, root: str | None, *, write: bool, replace: bool) -> Json:
-            """What `init` proposes, and does when told to write, as a document."""
+        def first_policy(self, root: str | None) -> Json:
+            """What `init` proposes for the host below `root` (None: this one), as a document. Raises DriverError,
+            UsageError."""
+
+        def write_first_policy(self, root: str | None, *, replace: bool) -> Json:
+            """The same, and put in place; `replace`: also where a policy is there. Raises NotPermitted as well."""
 
         def probe(self, gpu: str | None) -> Iterator[str]:
             """The dump of one GPU, line by line. Raises UsageError and DriverError."""

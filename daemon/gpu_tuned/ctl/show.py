@@ -10,7 +10,8 @@ from gpu_tuned.control import client
 from gpu_tuned.core.errors import DriverError, DriverTrouble, NotReachable
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.advice import of_board
-from gpu_tuned.ctl.render.full import estimated, history
+from gpu_tuned.ctl.render.full import history
+from gpu_tuned.ctl.render.slowed import estimated
 from gpu_tuned.ctl.render.text import WIDTH, Colour, clean, colour_for, complain, say, wrap
 from gpu_tuned.ctl.render.values import LOCKS, heading, label, number, origin, span, value
 from gpu_tuned.ctl.throttle import WORDS, reason_words
@@ -63,7 +64,7 @@ def _told(options: Options) -> tuple[Gpu | None, str]:
     except (NotReachable, DriverError):
         return None, "no daemon answers: what is wished and what was put back is not known"
     if options.gpu is not None:
-        return one_gpu(document["gpus"], options.gpu), ""
+        return one_gpu(document["gpus"], options.gpu, document["driver"]), ""
     here = [gpu for gpu in document["gpus"] if gpu["state"] == "ok"]
     if len(here) != 1:
         return (document["gpus"][0] if len(document["gpus"]) == 1 else None), ""

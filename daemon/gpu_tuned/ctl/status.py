@@ -28,7 +28,7 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
-        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu)]}
+        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu, document["driver"])]}
     if options.json:
         json.dump(document, sys.stdout, indent=2)
         sys.stdout.write("\n")
@@ -73,7 +73,7 @@ def page(document: StatusReply, now: float, colour: Colour, *, in_full: bool = F
 
         lines += fleet(document, now, colour)
     if document["host"]["settings"]:
-        from gpu_tuned.ctl.render.full import setting_table
+        from gpu_tuned.ctl.render.rows import setting_table
 
         host, observing = document["host"], document["policy"]["mode"] == "observe"
         lines += [

@@ -8,7 +8,7 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.render.full import FAULTS, estimated, uncounted
+from gpu_tuned.ctl.render.slowed import FAULTS, estimated, uncounted
 from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
 from gpu_tuned.ctl.render.values import heading, silent_since, span
 from gpu_tuned.ctl.which import one_gpu
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Reason, ThrottledGpu, ThrottleReply
     from gpu_tuned.ctl.options import Options
-    from gpu_tuned.ctl.render.full import Window
+    from gpu_tuned.ctl.render.slowed import Window
 
 EXAMPLES = """\
 examples:
@@ -25,8 +25,10 @@ examples:
   gpu-tunedctl throttle 0 --json | jq '.gpus[].throttle.reasons[]'
 
 kinds:
-  own     a cap of ours, as wished    limit   the board's limits, or another's
-  fault   heat, power brake and such  benign  idle, application clocks and such
+  own     a cap of ours, as wished
+  limit   the board's limits, or another's
+  fault   heat, power brake and such
+  benign  idle, application clocks and such
 
 A power cap has a row for each whose limit it was at the time: ours, the
 board's, another's (a BMC, a rack's power manager, somebody's nvidia-smi), or
@@ -57,8 +59,8 @@ _STYLES = {"fault": "bad", "limit": "warn"}
 def run(options: Options) -> int:
     reply = client.call(options.socket, "Throttle", {}, options.timeout)
     away = driver_away(reply)
-    if options.gpu is not None and (reply["gpus"] or not away):
-        reply = {**reply, "gpus": [one_gpu(reply["gpus"], options.gpu)]}
+    if options.gpu is not None:
+        reply = {**reply, "gpus": [one_gpu(reply["gpus"], options.gpu, reply["driver"])]}
     if options.json:
         json.dump(reply, sys.stdout, indent=2)
         sys.stdout.write("\n")

@@ -53,7 +53,7 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
-        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu)]}
+        document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu, document["driver"])]}
     report = compare(document)
     if options.json:
         json.dump(report, sys.stdout, indent=2)
@@ -168,4 +168,5 @@ def _counted(document: StatusReply) -> str:
     locks = sum(s["state"] == "requested" for s in settings)
     what = "a lock" if locks == 1 else "locks"
     unread = f", {locks} of them {what} that no driver call can read back" if locks else ""
-    return f"{counted(len(document['gpus']), 'GPU')}, {counted(len(settings), 'setting')}{unread}"
+    gpus = counted(len(document["gpus"]), "GPU") if document["gpus"] else "no GPU is here, and no rule demands one"
+    return f"{gpus}, {counted(len(settings), 'setting')}{unread}" if settings or document["gpus"] else gpus

@@ -8,7 +8,7 @@ import time
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.commands import duration_s
+from gpu_tuned.ctl.duration import duration_s
 from gpu_tuned.ctl.render.text import complain
 from gpu_tuned.ctl.render.values import briefly, label, origin, value
 

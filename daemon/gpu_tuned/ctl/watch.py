@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 EXAMPLES = """\
 examples:
   gpu-tunedctl watch
-  gpu-tunedctl watch --json | jq -r 'select(.event.setting) | .event.message'
+  gpu-tunedctl watch --json | jq -r '.event.message // empty'
 
 Ctrl-C ends it, with exit code 0; when the daemon goes away it ends with 3.
 """

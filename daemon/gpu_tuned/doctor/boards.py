@@ -183,8 +183,9 @@ def _held(host: HostView, gpu: GpuView) -> One:
         return One(pci, Verdict.WARNING, "; ".join(found))
     if gpu.power is None or isinstance(gpu.requested_mw, Unread) or isinstance(gpu.enforced_mw, Unread):
         return One(pci, Verdict.UNKNOWN, "the driver does not tell limits of this board")
-    known = "as the model's" if reference is not None else "no reference for this model; its own figures agree"
-    return One(pci, Verdict.OK, f"limit {watts(gpu.enforced_mw)} W as asked for, {known}")
+    known = reference is not None
+    model = "default limit and highest clock are the model's" if known else "what the model has is not known here"
+    return One(pci, Verdict.OK, f"limit {watts(gpu.enforced_mw)} W, as asked for; {model}")
 
 
 def _flat_under_load(gpu: GpuView) -> bool:

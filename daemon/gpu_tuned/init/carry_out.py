@@ -15,6 +15,7 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 
 from gpu_tuned.core.errors import GpuTunedError, NotPermitted
+from gpu_tuned.init import modes
 from gpu_tuned.init.edit import Action, Change
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.undo import undo_script
@@ -66,7 +67,7 @@ def refuse(files: Rooted, path: str) -> None:
         if _is_link(files, here):
             break
         here = os.path.dirname(here)
-    why = files.not_ours(here)
+    why = modes.not_ours(files, here)
     if why:
         raise OSError(
             errno.EPERM if "may write" in why or "belongs" in why else errno.ELOOP, f"{why}, and it is not followed"

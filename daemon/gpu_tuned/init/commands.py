@@ -107,6 +107,9 @@ AT_ONCE = FEEDING | _words("""
 
 CALLED = re.compile(r"(?:^|[\s/'\"=,(\[])nvidia-smi(?:[\s'\",\]]|$)")
 
+SPEAKS_OF_GPUS = re.compile(r"nvidia|smi|gpu|cuda", re.IGNORECASE)
+"""Text of a file that may have to do with GPUs at all."""
+
 ELSEWHERE = frozenset({"pdsh", "ansible", "srun", "salt"})
 """They run it on other hosts."""
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from gpu_tuned.core.advice import Around, advise_policy
+from gpu_tuned.core.advice import Advice, Around, advise_policy
 from gpu_tuned.core.errors import DriverTrouble, GpuLost, GpuTunedError, PolicyError, UsageError
 from gpu_tuned.core.model import Board, Reading, Setting
 from gpu_tuned.core.policy import DaemonOptions, Policy
 from gpu_tuned.init import document, policy_text
 from gpu_tuned.init.carry_out import carry_out
-from gpu_tuned.init.edit import changes
+from gpu_tuned.init.decision import Decision
+from gpu_tuned.init.edit import Change, changes
+from gpu_tuned.init.model import Scan
 from gpu_tuned.init.profiles import PROFILES
 from gpu_tuned.init.propose import decide
 from gpu_tuned.init.rooted import Rooted
@@ -29,43 +32,71 @@ AS_SHIPPED = "it asks for persistence mode alone"
 Parse = Callable[[str], Policy]
 
 
-def make(  # noqa: PLR0913 - ports, and the options of the command
-    root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, write: bool, replace: bool
-) -> dict[str, Any]:
-    """What `init` proposes for the host below `root`, as the document of `init --json`; with `write`, done.
+def propose(root: str, gpus: Gpus, kernel: Kernel, parse: Parse) -> dict[str, Any]:
+    """What `init` proposes for the host below `root`, as the document of `init --json`; nothing is changed.
 
-    `parse` makes a policy of a text, shipped profiles included. Nothing is written to any GPU. Raises DriverError
-    where no board can be looked at; UsageError where a policy is in place already and `replace` was not said;
-    NotPermitted.
+    `parse` makes a policy of a text, shipped profiles included. Raises DriverError where no board can be looked at;
+    UsageError for a `root` that is no folder.
     """
+    with _below(root) as files:
+        return _document(_proposal(files, gpus, kernel, parse), None)
+
+
+def put_in_place(root: str, gpus: Gpus, kernel: Kernel, parse: Parse, *, replace: bool) -> dict[str, Any]:
+    """As `propose`, and done; nothing is written to any GPU. Raises what that raises; UsageError where a policy is in
+    place already, and `replace` was not said; NotPermitted."""
+    with _below(root) as files:
+        proposal = _proposal(files, gpus, kernel, parse)
+        if proposal.present == OWN and not replace:
+            raise UsageError(
+                f"{POLICY} is a policy of this host already, and nothing was changed; "
+                "`init --write --replace` moves it to the backup"
+            )
+        stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+        return _document(proposal, carry_out(files, POLICY, proposal.policy, proposal.planned, stamp))
+
+
+@dataclass(frozen=True, slots=True)
+class _Proposal:
+    """`present`: what lies where the policy goes, None for nothing."""
+
+    host: Host
+    found: Scan
+    decision: Decision
+    policy: str
+    advice: Sequence[Advice]
+    present: str | None
+    planned: Sequence[Change]
+    drop_ins: tuple[str, ...]
+
+
+def _below(root: str) -> Rooted:
+    try:
+        return Rooted(root)
+    except OSError as error:
+        raise UsageError(f"--root {root}: {error.strerror or error}") from error
+
+
+def _proposal(files: Rooted, gpus: Gpus, kernel: Kernel, parse: Parse) -> _Proposal:
     boards, readings = _look(gpus)
     silent = tuple(sorted(set(kernel.bound_gpus()) - {board.gpu.pci for board in boards}))
     shipped = {name: made for name in PROFILES.values() if (made := _profile(parse, name)) is not None}
-    try:
-        files = Rooted(root)
-    except OSError as error:
-        raise UsageError(f"--root {root}: {error.strerror or error}") from error
-    with files:
-        found = scan(files)
-        host = Host(boards, readings, shipped, kernel.numa_balancing(), kernel.memory_nodes(), found.mps, silent)
-        decision = decide(host, found.effects)
-        policy = policy_text.write(host, decision)
-        around = Around(laptop=kernel.on_battery_host(), mps=found.mps or None)
-        advice = advise_policy(_checked(parse, policy), boards, readings, around)
-        present = _present(files, parse)
-        planned = changes(found, decision)
-        drop_ins = [f"{DROP_INS}/{name}" for name in files.names(DROP_INS) if name.endswith(".toml")]
-        written: tuple[str, str] | None = None
-        if write:
-            if present == OWN and not replace:
-                raise UsageError(
-                    f"{POLICY} is a policy of this host already, and nothing was changed; "
-                    "`init --write --replace` moves it to the backup"
-                )
-            stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
-            written = carry_out(files, POLICY, policy, planned, stamp)
-        target = document.Target(POLICY, policy, present or "", tuple(drop_ins), written)
-        return document.document(host, found, decision, planned, target, advice)
+    found = scan(files)
+    host = Host(boards, readings, shipped, kernel.numa_balancing(), kernel.memory_nodes(), found.mps, silent)
+    decision = decide(host, found.effects)
+    policy = policy_text.write(host, decision)
+    around = Around(laptop=kernel.on_battery_host(), mps=found.mps or None)
+    advice = advise_policy(_checked(parse, policy), boards, readings, around)
+    drop_ins = tuple(f"{DROP_INS}/{name}" for name in files.names(DROP_INS) if name.endswith(".toml"))
+    present, planned = _present(files, parse), changes(found, decision)
+    return _Proposal(host, found, decision, policy, advice, present, planned, drop_ins)
+
+
+def _document(proposal: _Proposal, written: tuple[str, str] | None) -> dict[str, Any]:
+    """`written`: the backup and the script that undoes it, where it was done."""
+    made = proposal
+    target = document.Target(POLICY, made.policy, made.present or "", made.drop_ins, written)
+    return document.document(made.host, made.found, made.decision, made.planned, target, made.advice)
 
 
 def _look(gpus: Gpus) -> tuple[tuple[Board, ...], dict[str, dict[Setting, Reading]]]:

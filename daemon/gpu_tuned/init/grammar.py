@@ -98,6 +98,9 @@ _OPTIONS = (
 )
 OPTIONS: Mapping[str, Option] = {name: option for option in _OPTIONS for name in option.names}
 
+SHARED = frozenset({"-c"})
+"""Options of ours that shells, greps and servers have too, with a meaning of their own."""
+
 READING = ("--query-", "--help-query-")
 """Beginnings of long options that only read."""
 

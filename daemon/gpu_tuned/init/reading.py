@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from gpu_tuned.init import programs
+from gpu_tuned.init import modes, programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
 from gpu_tuned.init.places import EVERYWHERE, MANAGED, NAMED_SCRIPTS, PACKAGES, SEARCH, STORES
 from gpu_tuned.init.rooted import Rooted
@@ -34,7 +34,7 @@ class HostFiles:
 
     def runs(self, path: str) -> bool:
         """Whether a script may be executed by its path."""
-        return self.files.executable(path)
+        return modes.executable(self.files, path)
 
     def folder(self, path: str) -> bool:
         """Whether a folder of this path is there."""
@@ -116,7 +116,7 @@ class Reading:
         """Note a file, once, with why it may not be changed."""
         if path not in self.kinds:
             text = self.files.text(path) or ""
-            keeps = package_of(path) or self.files.not_ours(path) or managed_by(text)
+            keeps = package_of(path) or modes.not_ours(self.files, path) or managed_by(text)
             self.kinds[path] = File(path, kind, text, keeps=keeps)
         if more:
             self.kinds[path] = replace(self.kinds[path], **more)  # type: ignore[arg-type]

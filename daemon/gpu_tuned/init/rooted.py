@@ -2,7 +2,7 @@
 
 With openat2(2) the kernel resolves every path inside the root (RESOLVE_IN_ROOT), where it has that; where not, each
 folder is opened from the one before it and links are followed here. Reading has limits: another host's /etc must not
-fill our memory.
+fill our memory. Who may change a file is modes.py.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ MOST_NAMES = 50_000
 MOST_LINKS = 20
 _OPENAT2 = 437  # on every architecture that Linux has it on
 _RESOLVE_NO_MAGICLINKS, _RESOLVE_IN_ROOT = 0x02, 0x10
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""How a folder is opened without following a link."""
 
 
 class _How(ctypes.Structure):
@@ -48,7 +49,7 @@ class Rooted:
     def __init__(self, root: str, *, openat2: bool = True) -> None:
         self.root = os.path.realpath(root).rstrip("/")
         self.unread: dict[str, str] = {}
-        self._top = os.open(self.root or "/", _FOLDER)
+        self._top = os.open(self.root or "/", FOLDER)
         self._by_kernel = openat2
         self._read = self._named = 0
         self._texts: dict[str, str | None] = {}
@@ -132,7 +133,7 @@ class Rooted:
                     continue
                 if part == "..":
                     raise OSError(errno.ELOOP, "a path that goes back up")
-                inner = os.open(part, _FOLDER, dir_fd=descriptor)
+                inner = os.open(part, FOLDER, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
         except BaseException:
@@ -235,60 +236,6 @@ class Rooted:
                 return True
         except OSError:
             return False
-
-    def executable(self, path: str) -> bool:
-        """Whether a file may be executed. One that not even its owner may write lies in a copy that has lost its
-        modes: nothing is known of it, and it counts as executable."""
-        mode = self._mode(path)
-        return bool(mode & 0o111) or not mode & 0o200
-
-    def writable_by_others(self, path: str) -> bool:
-        """Whether its group or everybody may write to a file."""
-        return bool(self._mode(path) & 0o022)
-
-    def bare(self, path: str) -> bool:
-        """Whether a file lies in a copy that has lost its modes."""
-        return not self._mode(path) & 0o311
-
-    def _mode(self, path: str) -> int:
-        where = self.resolve(path)
-        try:
-            with self.folder(os.path.dirname(where or "/")) as folder:
-                return os.stat(os.path.basename(where or "/"), dir_fd=folder, follow_symlinks=False).st_mode
-        except OSError:
-            return 0
-
-    def not_ours(self, path: str) -> str:
-        """Why a file is left alone by one who writes as root; "" where it may be changed.
-
-        Wherever not only root can write, all the way up, a name can become a link between our look and our write.
-        """
-        allowed = (0, os.geteuid())
-        parts = [part for part in path.split("/") if part]
-        descriptor = os.dup(self._top)
-        try:
-            for depth, part in enumerate(["", *parts]):
-                status = os.stat(part, dir_fd=descriptor, follow_symlinks=False) if part else os.fstat(descriptor)
-                where = "/" + "/".join(parts[:depth])
-                if stat.S_ISLNK(status.st_mode):
-                    return f"{where} is a link"
-                if status.st_uid not in allowed:
-                    return f"{where} belongs to user {status.st_uid}, not to root"
-                if status.st_mode & stat.S_IWOTH:
-                    return f"everybody may write to {where}"
-                if status.st_mode & stat.S_IWGRP and status.st_gid not in (0, os.getegid()):
-                    return f"group {status.st_gid} may write to {where}"
-                if depth == len(parts) and stat.S_ISREG(status.st_mode) and status.st_nlink > 1:
-                    return "it has a second name, a hard link, that would keep the old text"
-                if part and stat.S_ISDIR(status.st_mode):
-                    inner = os.open(part, _FOLDER, dir_fd=descriptor)
-                    os.close(descriptor)
-                    descriptor = inner
-        except OSError as error:
-            return error.strerror or str(error)
-        finally:
-            os.close(descriptor)
-        return ""
 
     def _cannot(self, path: str, error: OSError) -> None:
         why = "no permission to read it" if isinstance(error, PermissionError) else error.strerror or str(error)

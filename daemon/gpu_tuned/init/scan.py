@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from gpu_tuned.init import numa, places, programs, scan_cron, scan_hooks, scan_units
+from gpu_tuned.init import modes, numa, places, programs, scan_cron, scan_hooks, scan_units
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
 from gpu_tuned.init.reading import COPY, Reading
 from gpu_tuned.init.rooted import Rooted
@@ -83,7 +83,8 @@ def _boot_scripts(reading: Reading, units: Units) -> None:
     for path in places.RC_LOCAL:
         where = reading.files.resolve(path)
         if where and where not in reading.read:
-            doubt = None if reading.files.executable(path) else Doubt(Kind.NOT_STARTED, "it may not be executed")
+            runs = modes.executable(reading.files, path)
+            doubt = None if runs else Doubt(Kind.NOT_STARTED, "it may not be executed")
             if units.masked("rc-local.service"):
                 doubt = Doubt(Kind.NOT_STARTED, "rc-local.service is masked")
             reading.run_script(path, doubt, (Text("start"),) if "/rc.d/" not in path else ())
@@ -102,7 +103,7 @@ def _boot_scripts(reading: Reading, units: Units) -> None:
                 continue
             level = re.search(r"^#\s*Default-Start:\s*(\S.*)$", text, re.MULTILINE)
             # Without a link its header alone starts nothing; a copy that lost its modes may have lost its links.
-            starts = where in linked or bool(level and reading.files.bare(path) and not links)
+            starts = where in linked or bool(level and modes.bare(reading.files, path) and not links)
             native = f"{path.rpartition('/')[2]}.service"
             if units.masked(native) or native in units.every():
                 starts = False  # systemd has its own unit for it

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.init import places, tables
+from gpu_tuned.init import modes, places, tables
 from gpu_tuned.init.commands import SHELLS
 from gpu_tuned.init.model import Doubt, FileKind, Kind
 from gpu_tuned.init.reading import COPY, Reading
@@ -52,7 +52,7 @@ def _odd(reading: Reading, path: str, text: str, shell: str, *, system: bool) ->
     """Why cron may not run what a crontab says."""
     if shell not in SHELLS:
         return Doubt(Kind.BRANCH, f"its jobs are run by {shell}, which is no shell that is understood here")
-    if system and reading.files.writable_by_others(path):
+    if system and modes.writable_by_others(reading.files, path):
         return Doubt(Kind.BRANCH, "cron passes over a crontab that others than root may write")
     if not text.endswith("\n"):
         return Doubt(Kind.BRANCH, "cron may pass over a crontab whose last line has no end")

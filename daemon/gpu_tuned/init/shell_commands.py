@@ -24,7 +24,9 @@ from gpu_tuned.init.commands import (
     PATH,
     RESETS,
     SHELLS,
+    SPEAKS_OF_GPUS,
 )
+from gpu_tuned.init.grammar import SHARED
 from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
 from gpu_tuned.init.shell_assign import assigned_names
 from gpu_tuned.init.shell_names import another, bare, looked_for
@@ -171,7 +173,10 @@ def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status
     """A command whose name is not known: `$SMI -pl 300`."""
     walk.seen.others.add((here.file, line))
     walk.seen.perhaps.add(words[0].text.rpartition("/")[2])
+    of_gpus = SPEAKS_OF_GPUS.search((walk.files.script(here.file) or ("", ""))[1])
     for each in nvidia_smi.mentioned(" ".join(word.text for word in words[1:])):
+        if each.words in SHARED and not of_gpus:
+            continue  # `$SHELL -c "$hook"`, as Debian's own savelog has it
         why = Doubt(Kind.COMPUTED, "which command it is, is not written in the file")
         walk.seen.say(here, line, replace(each, doubt=why))
     return OPEN

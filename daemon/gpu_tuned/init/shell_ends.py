@@ -202,7 +202,7 @@ def _calculated(part: Part, line: int, here: Here) -> None:
         here.doubt_rest("script", f"`set -u`: the script may end in line {line}")
 
 
-def counted(source: str, line: int, here: Here) -> None:
+def calculation_may_end(source: str, line: int, here: Here) -> None:
     """`(( ))` fails where a name has no value; under `set -u` the script ends."""
     for name in NAMES.findall(source) if here.nounset else ():
         if not _is_set(name, here):

@@ -202,7 +202,7 @@ class Walk:
             shell_ends.may_end(command.words, command.first, here)
             return shell_tests.double(command, here)
         if isinstance(command, Arithmetic):
-            shell_ends.counted(command.source, command.first, here)
+            shell_ends.calculation_may_end(command.source, command.first, here)
             shell_tests.forget_changed(command.source, here.variables)
             return OPEN
         if isinstance(command, If):

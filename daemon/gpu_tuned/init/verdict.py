@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from gpu_tuned.core.goal import Found, Refusal
-from gpu_tuned.core.ladder import gpu_rungs
 from gpu_tuned.core.model import (
     LOCKS,
     ApplicationClocks,
@@ -23,12 +22,11 @@ from gpu_tuned.core.model import (
     watts,
 )
 from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.policy.values import MOST_MHZ, MOST_W
 from gpu_tuned.core.settings import factory_default, goal_of
 from gpu_tuned.core.wish import Origin, Target, Wish
 from gpu_tuned.init.model import Doubt, Effect, Kind
 
-MOST_MHZ = 100_000  # what the policy's parser takes
-MOST_W = 10_000
 STEP_MW = 1000
 """Drivers round a limit by a board's own step: 465 W became 464 W in a public report."""
 OWN = Origin("gpu-tuned.toml", "")
@@ -121,7 +119,7 @@ def _lock(setting: Setting, lock: ClockLock, board: Board, host: Host) -> Fit | 
         return Misfit(Doubt(Kind.UNSUPPORTED, board.absent[setting]))
     if lock.min_mhz > lock.max_mhz:
         return Misfit(Doubt(Kind.NO_RUNG, "the minimum is above the maximum"))
-    ladder = board.memory_ladder_mhz if setting is Setting.MEMORY_CLOCK else gpu_rungs(board)
+    ladder = board.memory_ladder_mhz if setting is Setting.MEMORY_CLOCK else board.gpu_ladder_mhz
     goal = goal_of(Wish(setting, lock, OWN), board, Found())
     inside = [mhz for mhz in ladder if lock.min_mhz <= mhz <= lock.max_mhz]
     if isinstance(goal, Refusal) and (lock.min_mhz == lock.max_mhz or not inside):

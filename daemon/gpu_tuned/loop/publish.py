@@ -99,7 +99,7 @@ class Publisher:
     def _snapshot(self) -> Snapshot:
         supervisor, policy = self._supervisor, self._supervisor.in_force.policy
         states, driver = supervisor.inventory.states, supervisor.driver
-        here, missing = in_order.counted(policy, states)
+        here, missing = in_order.gpus_here(policy, states)
         short, throttle_row = missing is not None, supervisor.reconciler.throttle_row
         return Snapshot(
             policy=self._policy_row(),

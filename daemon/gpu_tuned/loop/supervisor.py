@@ -8,7 +8,7 @@ from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
-from gpu_tuned.core.in_order import counted, exceptions, shown
+from gpu_tuned.core.in_order import exceptions, gpus_here, shown
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
@@ -93,7 +93,7 @@ class Supervisor:
     @property
     def short(self) -> bool:
         """Whether fewer GPUs are here than the policy says there must be."""
-        return counted(self.in_force.policy, self.inventory.states)[1] is not None
+        return gpus_here(self.in_force.policy, self.inventory.states)[1] is not None
 
     def start(self) -> None:
         """Before the driver is met: the policy, and what an earlier run knew of this boot."""
@@ -149,7 +149,7 @@ class Supervisor:
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
         found = exceptions(self.inventory.states, short=self.short)
-        missing = counted(self.in_force.policy, self.inventory.states)[1]
+        missing = gpus_here(self.in_force.policy, self.inventory.states)[1]
         found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         found += [self.in_force.misfit] if self.in_force.misfit else []

@@ -16,6 +16,7 @@ from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_S
 from gpu_tuned.adapters.nvml.events import WAIT, XID
 from gpu_tuned.adapters.nvml.settings import ROWS
 from gpu_tuned.core.errors import DriverTrouble
+from gpu_tuned.core.ladder import every_rung
 from gpu_tuned.core.model import LOCKS, ApplicationClocks, Board, Gpu, PowerRange, Setting, Unread
 
 # nvmlDeviceArchitecture_t. GPU clock locks came with Volta, memory clock locks with Ampere [nvml.h].
@@ -68,7 +69,7 @@ def describe(handle: Any, index: int) -> Board:
         index=index,
         power=power,
         memory_ladder_mhz=tuple(ladders),
-        gpu_ladder_mhz=_every_rung(ladders),
+        gpu_ladder_mhz=every_rung(ladders.values()),
         gpu_ladders_mhz=ladders,
         default_application_clocks=_default_application_clocks(handle, absent),
         max_gpu_mhz=plausible.clock(number(pynvml.nvmlDeviceGetMaxClockInfo, handle, GRAPHICS)) or 0,
@@ -88,13 +89,8 @@ def with_ladders_read_again(handle: Any, board: Board) -> Board:
     if why_none is not None or not ladders or ladders == board.gpu_ladders_mhz:
         return board
     return replace(
-        board, memory_ladder_mhz=tuple(ladders), gpu_ladder_mhz=_every_rung(ladders), gpu_ladders_mhz=ladders
+        board, memory_ladder_mhz=tuple(ladders), gpu_ladder_mhz=every_rung(ladders.values()), gpu_ladders_mhz=ladders
     )
-
-
-def _every_rung(ladders: dict[int, tuple[int, ...]]) -> tuple[int, ...]:
-    """The graphics clocks of all memory clocks: a low memory clock's ladder may reach where the others' do not."""
-    return _one(tuple(sorted({rung for ladder in ladders.values() for rung in ladder}, reverse=True)))
 
 
 def _no_xids(handle: Any) -> str | None:

@@ -16,6 +16,8 @@ GRAPHICS, SM, MEMORY = 0, 1, 2
 # nvmlTemperatureThresholds_t
 SHUTDOWN, SLOWDOWN, MAX_OPERATING = 0, 1, 3
 MIB = 1 << 20
+MOST_GPUS = 256
+"""GPUs that are looked at; a driver that counts more is not believed."""
 
 # nvmlValueType_t -> the member of the union that holds it
 VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")

@@ -36,6 +36,7 @@ from gpu_tuned.adapters.nvml.fields import (
 )
 from gpu_tuned.adapters.nvml.settings import ROWS
 from gpu_tuned.core.errors import DriverError, DriverTrouble
+from gpu_tuned.core.ladder import STEP_MHZ
 from gpu_tuned.core.model import (
     Board,
     Reading,
@@ -66,7 +67,6 @@ CURRENT_REASONS = (
 )
 TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
 GPU_SENSOR = 0
-STEP_MHZ = 15  # the widest step of a ladder seen
 LADDERS_EVERY = 30  # looks: reading the ladders costs milliseconds
 
 

@@ -16,7 +16,6 @@ from gpu_tuned.adapters.nvml import plausible
 from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.core.errors import DriverRefused, NotSupported
-from gpu_tuned.core.ladder import gpu_rungs
 from gpu_tuned.core.model import (
     NO_GETTER,
     UNLOCKED,
@@ -100,7 +99,7 @@ def _write_gpu_clock(handle: Any, board: Board, value: Value) -> None:
     if value is UNLOCKED:
         pynvml.nvmlDeviceResetGpuLockedClocks(handle)
     else:
-        pynvml.nvmlDeviceSetGpuLockedClocks(handle, *_lock(gpu_rungs(board), value))
+        pynvml.nvmlDeviceSetGpuLockedClocks(handle, *_lock(board.gpu_ladder_mhz, value))
 
 
 def _write_memory_clock(handle: Any, board: Board, value: Value) -> None:

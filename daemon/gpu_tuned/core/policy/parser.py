@@ -5,27 +5,16 @@ Nothing here reads a file: documents come in as mappings, and profiles are asked
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gpu_tuned.core.model import GPU_SETTINGS, Setting
-from gpu_tuned.core.policy import DaemonOptions, Mode, OnStop, Policy, Rule
-from gpu_tuned.core.policy.expected import accepted, lanes
-from gpu_tuned.core.policy.numbers import Bounds, numeric, watts_of
-from gpu_tuned.core.policy.values import MOST_BUDGET_W, Leave, numa_balancing, word
-from gpu_tuned.core.policy.words import Problems, Reader, Spot, nearest, read_table, shown
-from gpu_tuned.core.settings import ROWS
-from gpu_tuned.core.wish import Match, MatchBy, Origin, Wish
-
-REASON_AT_MOST = 300
-"""Characters of a reason: it goes into one journal field and one line of status."""
-
-MOST_GPUS = 1024
-
-_UUID = re.compile(r"gpu-[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-_PCI = re.compile(r"(?:([0-9a-f]{4,8}):)?([0-9a-f]{2}):([0-9a-f]{2})(\.[0-7])?", re.IGNORECASE)
+from gpu_tuned.core.policy import DaemonOptions, Policy, Rule
+from gpu_tuned.core.policy.keys import DAEMON, HOST, PROFILE, RULE, elsewhere
+from gpu_tuned.core.policy.values import Leave
+from gpu_tuned.core.policy.words import Problems, Spot, nearest, read_table
+from gpu_tuned.core.wish import Origin, Wish
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +94,9 @@ class _Parser:
             return
         for key in document.data:
             if key == "daemon":
-                self._daemon |= read_table(top.at(key), _DAEMON, _WHERE_NOT_DAEMON)
+                self._daemon |= read_table(top.at(key), DAEMON, elsewhere(DAEMON))
             elif key == "host":
-                values = read_table(top.at(key), _HOST, _WHERE_NOT_HOST)
+                values = read_table(top.at(key), HOST, elsewhere(HOST))
                 self._host |= values
                 self._accepted |= values.get("accept", frozenset())
                 if "numa_balancing" in values:
@@ -116,7 +105,8 @@ class _Parser:
                 self.has_rules = True
                 self._read_rules(document, top.at(key))
             else:
-                top.at(key).unknown(("daemon", "host", "gpu"), _WHERE)
+                homes = {name: home for name, home in elsewhere({}).items() if name != "gpus"}  # a misspelled [[gpu]]
+                top.at(key).unknown(("daemon", "host", "gpu"), homes)
 
     def _read_rules(self, document: Document, spot: Spot) -> None:
         if not isinstance(spot.raw, list):
@@ -126,7 +116,7 @@ class _Parser:
             self._read_rule(document, spot.item(index))
 
     def _read_rule(self, document: Document, spot: Spot) -> None:
-        values = read_table(spot, {**_RULE, "profile": self._profile}, _WHERE_NOT_RULE)
+        values = read_table(spot, {**RULE, "profile": self._profile}, elsewhere(RULE))
         if not isinstance(spot.raw, Mapping):
             return
         self._written |= spot.raw.keys()
@@ -170,7 +160,7 @@ class _Parser:
             return None
         self.used[name] = document
         self._written |= document.data.keys()
-        self._profile_values[name] = read_table(document.spot(self._problems), _PROFILE, _WHERE_NOT_PROFILE)
+        self._profile_values[name] = read_table(document.spot(self._problems), PROFILE, elsewhere(PROFILE))
         return name
 
     def check_whole(self, top: Spot) -> None:
@@ -188,125 +178,3 @@ class _Parser:
         expected = (self._host.get("gpus"), self._host.get("pcie_width"), frozenset(self._accepted))
         rules = tuple(self._rules)
         return Policy(DaemonOptions(**self._daemon), wish, budget_mw, *expected, rules, files, digest)
-
-
-def _match(spot: Spot) -> Match | None:
-    kinds = {kind.value: kind for kind in (MatchBy.NAME, MatchBy.UUID, MatchBy.PCI)}
-    if not isinstance(spot.raw, Mapping):
-        spot.bad('must be a table with one of name, uuid, pci, such as { name = "NVIDIA GeForce RTX 5090" }')
-        return None
-    for key in spot.raw:
-        if key == "index":
-            spot.at(key).bad(
-                "a GPU is not matched by its index, for the driver may number GPUs anew at any start",
-                "write uuid, pci or name",
-            )
-        elif key not in kinds:
-            spot.at(key).unknown(tuple(kinds), {})
-    named = [key for key in kinds if key in spot.raw]
-    if len(named) > 1 or not spot.raw:
-        spot.bad("must have exactly one of name, uuid and pci")
-    if len(named) != 1 or len(spot.raw) != 1:
-        return None
-    pattern = _PATTERNS[kinds[named[0]]](spot.at(named[0]))
-    return None if pattern is None else Match(kinds[named[0]], pattern)
-
-
-def _name(spot: Spot) -> str | None:
-    if isinstance(spot.raw, str) and spot.raw.strip() and spot.raw.isprintable():
-        return spot.raw
-    spot.bad('must be a name or pattern such as "NVIDIA GeForce RTX 5090" or "*H100*"')
-    return None
-
-
-def _uuid(spot: Spot) -> str | None:
-    if isinstance(spot.raw, str) and _UUID.fullmatch(spot.raw):
-        return spot.raw
-    hint = "nvidia-smi -L lists them; patterns are for names only"
-    spot.bad('must be a whole UUID such as "GPU-5b1c9f2e-8d3a-4c1f-9a57-0e6b2d4f7c11"', hint)
-    return None
-
-
-def _pci(spot: Spot) -> str | None:
-    found = _PCI.fullmatch(spot.raw.strip()) if isinstance(spot.raw, str) else None
-    if found is None:
-        spot.bad('must be a PCI address such as "0000:01:00.0" or "01:00.0"')
-        return None
-    domain, bus, device, function = found.groups(default="")
-    return f"{int(domain or '0', 16):04x}:{bus}:{device}{function or '.0'}".lower()
-
-
-_PATTERNS = {MatchBy.NAME: _name, MatchBy.UUID: _uuid, MatchBy.PCI: _pci}
-
-
-def _settings(spot: Spot) -> list[Setting] | None:
-    """A list of settings' names. All or nothing, so that positions in it stay true."""
-    known = {setting.value: setting for setting in GPU_SETTINGS}
-    if not isinstance(spot.raw, list):
-        hint = f"write [{shown(spot.raw)}]" if isinstance(spot.raw, str) and spot.raw in known else None
-        spot.bad('must be a list of settings such as ["power_limit_w"]', hint)
-        return None
-    good = True
-    for index, name in enumerate(spot.raw):
-        if not isinstance(name, str) or name not in known:
-            spot.item(index).bad_word(known)
-            good = False
-    return [known[name] for name in spot.raw] if good else None
-
-
-def _reason(spot: Spot) -> str | None:
-    raw = spot.raw
-    if isinstance(raw, str) and 0 < len(raw) <= REASON_AT_MOST and raw.isprintable():
-        return raw
-    spot.bad(f"must be text of one line, 1 to {REASON_AT_MOST} characters")
-    return None
-
-
-def _poll_interval(spot: Spot) -> float | None:
-    allowed = "a number of seconds from 0.1 to 3600"
-    value = numeric(spot, Bounds(0.1, 3600, allowed, unit="milliseconds"))
-    return None if value is None else float(value)
-
-
-def _gpu_count(spot: Spot) -> int | None:
-    value = numeric(spot, Bounds(1, MOST_GPUS, f"a whole number of GPUs from 1 to {MOST_GPUS}", places=0))
-    return None if value is None else int(value)
-
-
-_SETTINGS: Mapping[str, Reader] = {setting.value: ROWS[setting].read_toml for setting in GPU_SETTINGS}
-_DAEMON: Mapping[str, Reader] = {
-    "mode": lambda spot: word(spot, Mode),
-    "poll_interval_s": _poll_interval,
-    "on_stop": lambda spot: word(spot, OnStop),
-}
-_HOST: Mapping[str, Reader] = {
-    "numa_balancing": numa_balancing,
-    "gpu_power_budget_w": lambda spot: watts_of(spot, MOST_BUDGET_W, f"a number of watts from 1 to {MOST_BUDGET_W}"),
-    "gpus": _gpu_count,
-    "pcie_width": lanes,
-    "accept": accepted,
-}
-_RULE: Mapping[str, Reader] = {
-    "match": _match,
-    "profile": lambda spot: None,  # bound to the parser, which knows the profiles
-    "required": _settings,
-    "watch": _settings,
-    "reason": _reason,
-    "accept": accepted,
-    **_SETTINGS,
-}
-_PROFILE: Mapping[str, Reader] = {"description": _reason, **_SETTINGS}
-
-
-def _elsewhere(*here: Mapping[str, Reader]) -> dict[str, str]:
-    """Where a key belongs, for every key that is known but not here."""
-    homes = {"under [daemon]": _DAEMON, "under [host]": _HOST, "in a [[gpu]] rule": _RULE}
-    keys = {key: home for home, readers in homes.items() for key in readers}
-    return {key: home for key, home in keys.items() if not any(key in readers for readers in here)}
-
-
-_WHERE = {key: home for key, home in _elsewhere().items() if key != "gpus"}  # there it is a misspelled [[gpu]]
-_WHERE_NOT_DAEMON = _elsewhere(_DAEMON)
-_WHERE_NOT_HOST = _elsewhere(_HOST)
-_WHERE_NOT_RULE = {**_elsewhere(_RULE), "description": "in a profile; a rule has reason"}
-_WHERE_NOT_PROFILE = _elsewhere(_PROFILE)

@@ -25,6 +25,13 @@ def shown(raw: object, depth: int = 2) -> str:
     return text if len(text) <= SHOWN_AT_MOST else text[: SHOWN_AT_MOST - 3] + "..."
 
 
+def shown_line(text: str, number: int) -> str:
+    """The line of this number (from 1) as a message repeats it; "" of an empty one."""
+    line = "".join(text.split("\n", number)[number - 1 : number]).strip()
+    line = "".join(c if c.isprintable() else " " for c in line[: SHOWN_AT_MOST + 1])
+    return line if len(line) <= SHOWN_AT_MOST else line[: SHOWN_AT_MOST - 3] + "..."
+
+
 def _toml(raw: object, depth: int) -> str:
     if isinstance(raw, bool):
         return "true" if raw else "false"

@@ -39,7 +39,7 @@ def looked(
         if why is not None:
             change = renewed(state, why, seen, moment)
             state, said = change.state, change.said
-        state = replace(state, initialisation=state.initialisation.counted(seen.counters_ns))
+        state = replace(state, initialisation=state.initialisation.with_counters(seen.counters_ns))
     if not state.here:  # it slept: what was read before was of another time
         state = replace(state, tracks={s: replace(track, observed=None) for s, track in state.tracks.items()})
     state = replace(state, presence=Presence.HERE, why=None, telemetry=seen.telemetry, looked=moment)

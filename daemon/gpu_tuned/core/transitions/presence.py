@@ -48,7 +48,7 @@ def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: 
         presence=Presence.HERE,
         why=None,
         since=moment.wall,
-        initialisation=began.counted(seen.counters_ns),
+        initialisation=began.with_counters(seen.counters_ns),
     )
     said = _told(EventKind.GPU_BACK) if was_away else ()
     if why is not None:
@@ -93,7 +93,7 @@ def slept(state: GpuState, moment: Moment) -> Change:
 def renewed(state: GpuState, why: str, seen: Seen, moment: Moment, said: tuple[Said, ...] = ()) -> Change:
     """A new driver initialisation: originals end, locks are gone, rivals are forgotten."""
     tracks = {s: _ended(track, seen.readings.get(s), default_of(state, s)) for s, track in state.tracks.items()}
-    began = Initialisation(state.initialisation.binding).counted(seen.counters_ns)
+    began = Initialisation(state.initialisation.binding).with_counters(seen.counters_ns)
     change = _begun_anew(replace(state, tracks=tracks, initialisation=began), why, moment)
     state = with_originals(change.state, seen, late=False, moment=moment)
     return Change(state, said=said + _told(EventKind.REINITIALISED, why) + change.said)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_tuned.ctl import verdict
-from gpu_tuned.ctl.render.full import fault_words, limited_elsewhere, slowed_by
+from gpu_tuned.ctl.render.slowed import fault_words, limited_elsewhere, slowed_by
 from gpu_tuned.ctl.render.text import WIDTH, Colour, wrap
 from gpu_tuned.ctl.render.values import label, moment, number, origin, short_name, short_pci, span, value
 

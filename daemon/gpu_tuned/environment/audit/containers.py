@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator
 
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, Mount
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Mount
 
 _CACHES = frozenset(
     {
@@ -62,7 +62,6 @@ def _service_link(environment: Environment) -> Iterator[Finding]:
     if "VLLM_PORT" not in environment.effective():
         yield Finding(
             "service-link",
-            Kind.ILLEGAL_VALUE,
             "VLLM_PORT",
             environment.place,
             Certainty.LIKELY,
@@ -139,7 +138,6 @@ def _daemon_only(one: Assignment, environment: Environment) -> Iterator[Finding]
         certainty = Certainty.LIKELY if client else Certainty.LOW
         yield Finding(
             "mps-daemon-only",
-            Kind.UNREAD,
             one.name,
             one.place,
             certainty,
@@ -163,7 +161,6 @@ def _tmpfs(environment: Environment) -> Iterator[Finding]:
         certainty = Certainty.LIKELY if compiles and not set_elsewhere else Certainty.LOW
         yield Finding(
             "tmpfs-noexec",
-            Kind.HARMFUL_VALUE,
             "tmpfs",
             mount.place,
             certainty,
@@ -186,4 +183,4 @@ def _below(path: str, root: str) -> bool:
 
 
 def _finding(id: str, one: Assignment, environment: Environment, certainty: Certainty, message: str) -> Finding:
-    return Finding(id, Kind.HARMFUL_VALUE, one.name, one.place, certainty, message, where=environment.label)
+    return Finding(id, one.name, one.place, certainty, message, where=environment.label)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from gpu_tuned.environment.audit import devices
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, line_with
 from gpu_tuned.environment.audit.together import Together
 
 _OFF = frozenset({"0", "false", "off", "no", "f", "n"})
@@ -56,9 +56,7 @@ def _alloc_version(v: Together) -> Iterator[Finding]:
         )
         right = line_with(one, "PYTORCH_CUDA_ALLOC_CONF", one.value)
         where = v.environment.label
-        yield Finding(
-            "not-yet-read", Kind.UNREAD, one.name, one.place, Certainty.CERTAIN, message, right, where=where
-        )
+        yield Finding("not-yet-read", one.name, one.place, Certainty.CERTAIN, message, right, where=where)
 
 
 def _nccl(v: Together) -> Iterator[Finding]:
@@ -69,7 +67,6 @@ def _nccl(v: Together) -> Iterator[Finding]:
             yield v.finding(
                 "NCCL_P2P_DISABLE",
                 "with NCCL_SHM_DISABLE=1 as well all traffic between the GPUs of a host takes the network",
-                kind=Kind.HARMFUL_VALUE,
                 id="harmful-value",
             )
             yield v.finding(
@@ -185,7 +182,6 @@ def _overwritten(environment: Environment) -> Iterator[Finding]:
         if one is not None and one.value not in (None, "8"):
             yield Finding(
                 "overwritten",
-                Kind.OVERWRITTEN,
                 one.name,
                 one.place,
                 Certainty.CERTAIN,
@@ -214,7 +210,6 @@ def _twice(environment: Environment) -> Iterator[Finding]:
         ):
             yield Finding(
                 "set-twice",
-                Kind.OVERWRITTEN,
                 one.name,
                 before.place,
                 Certainty.LIKELY,

@@ -3,7 +3,30 @@ each."""
 
 from __future__ import annotations
 
-from gpu_tuned.environment.audit.model import Kind
+from enum import Enum
+
+
+class Kind(str, Enum):
+    """What is wrong; part of the promise of `--format json`."""
+
+    UNREAD = "unread"
+    """Nobody reads the name where it is set."""
+    REMOVED = "removed"
+    RENAMED = "renamed"
+    """The old name still works."""
+    ILLEGAL_VALUE = "illegal-value"
+    HARMFUL_VALUE = "harmful-value"
+    CONTRADICTION = "contradiction"
+    PRESENCE_ONLY = "presence-only"
+    """Any value switches it on, and this one looks like off."""
+    OVERWRITTEN = "overwritten"
+    """Something sets the same name afterwards."""
+    SYNTAX = "syntax"
+    """The file's reader takes the line for something else than it looks like."""
+    SECRET = "secret"
+    UNKNOWN = "unknown"
+    """No known reader, where that proves nothing."""
+
 
 IDS: dict[str, Kind] = {
     # names

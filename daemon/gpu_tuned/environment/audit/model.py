@@ -10,27 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-
-class Kind(str, Enum):
-    """What is wrong; part of the promise of `--format json`."""
-
-    UNREAD = "unread"
-    """Nobody reads the name where it is set."""
-    REMOVED = "removed"
-    RENAMED = "renamed"
-    """The old name still works."""
-    ILLEGAL_VALUE = "illegal-value"
-    HARMFUL_VALUE = "harmful-value"
-    CONTRADICTION = "contradiction"
-    PRESENCE_ONLY = "presence-only"
-    """Any value switches it on, and this one looks like off."""
-    OVERWRITTEN = "overwritten"
-    """Something sets the same name afterwards."""
-    SYNTAX = "syntax"
-    """The file's reader takes the line for something else than it looks like."""
-    SECRET = "secret"
-    UNKNOWN = "unknown"
-    """No known reader, where that proves nothing."""
+from gpu_tuned.environment.audit.ids import IDS, Kind
 
 
 class Certainty(str, Enum):
@@ -93,7 +73,6 @@ class Trap:
     certainty: Certainty
     message: str
     replacement: str = ""
-    kind: Kind = Kind.SYNTAX
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +153,7 @@ class Finding:
     """One thing that is wrong."""
 
     id: str
-    """Stable, and the anchor of its section in docs/environment/audit.md."""
-    kind: Kind
+    """One of ids.IDS: stable, and the anchor of its section in docs/environment/audit.md."""
     name: str
     place: Place
     certainty: Certainty
@@ -185,6 +163,10 @@ class Finding:
     """What of the value: a key of a list, an option among flags; not part of the output."""
     where: str = ""
     """Label of the environment, for people."""
+
+    @property
+    def kind(self) -> Kind:
+        return IDS[self.id]
 
     def as_json(self) -> dict[str, object]:
         return {

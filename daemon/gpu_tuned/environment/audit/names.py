@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from gpu_tuned.environment.audit import wording
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, line_with
 from gpu_tuned.environment.audit.unread import Unread
 from gpu_tuned.environment.facts import Kind as Read
 from gpu_tuned.environment.judge import Certainty as VerdictCertainty
@@ -94,35 +94,30 @@ class Names:
         if standing is Standing.RENAMED:
             yield make(
                 "renamed",
-                Kind.RENAMED,
                 f"{label} still takes {one.name}, but its name is {verdict.replacement} now",
                 wording.right(self.catalogue, one, verdict.replacement),
             )
         elif standing is Standing.FATAL:
             yield make(
                 "removed-fatal",
-                Kind.REMOVED,
                 f"{one.name} stops {label}: it was removed{wording.instead(verdict)}",
                 wording.right(self.catalogue, one, verdict.replacement),
             )
         elif standing is Standing.NO_EFFECT:
             yield make(
                 "removed-no-effect",
-                Kind.REMOVED,
                 f"{one.name} does nothing on boards since Pascal{wording.instead(verdict)}",
                 wording.right(self.catalogue, one, verdict.replacement),
             )
         elif standing is Standing.NOT_YET:
             yield make(
                 "not-yet-read",
-                Kind.UNREAD,
                 f"{label} {verdict.version} does not read {one.name} yet: it is known from {verdict.since} on",
                 "",
             )
         elif standing is Standing.REMOVED:
             yield make(
                 "removed",
-                Kind.REMOVED,
                 f"{label} does not read {one.name} any more{wording.until(verdict)}{wording.instead(verdict)}",
                 wording.right(self.catalogue, one, verdict.replacement),
             )
@@ -160,7 +155,6 @@ class Names:
                 known = re.fullmatch(r"\w+", verdict.replacement)
                 yield Finding(
                     "removed",
-                    Kind.REMOVED,
                     name,
                     one.place,
                     Certainty.LIKELY,
@@ -185,7 +179,7 @@ class Names:
         name = one.name
         what = f"switches {wording.feature(name)} off" if "_NO_" in name or "DISABLE" in name else "switches it on"
         message = f'{name} counts as soon as it is set: "{one.value}" {what} as well; leave the line out'
-        return wording.Make(one, environment, Certainty.CERTAIN)("presence-only", Kind.PRESENCE_ONLY, message, "")
+        return wording.Make(one, environment, Certainty.CERTAIN)("presence-only", message, "")
 
 
 def _says_whose(verdict: Verdict, catalogue: Catalogue) -> bool:

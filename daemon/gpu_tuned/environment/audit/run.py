@@ -210,7 +210,7 @@ def _of_trap(trap: Trap, names: Names) -> Finding:
         certainty = Certainty.LOW  # a script that evaluates its arguments wants the quotes
     if secrets.is_secret_name(trap.name):
         replacement = ""
-    return Finding(trap.id, trap.kind, trap.name, trap.place, certainty, trap.message, replacement)
+    return Finding(trap.id, trap.name, trap.place, certainty, trap.message, replacement)
 
 
 # --- `# gpu-tuned: ignore ID` -----------------------------------------------------------------------------------

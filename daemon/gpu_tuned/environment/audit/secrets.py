@@ -7,7 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding
 
 _TOKENS = re.compile(
     r"hf_[A-Za-z0-9]{8,}|sk-(?:proj-|ant-|or-)?[A-Za-z0-9_-]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_\w{20,}"
@@ -45,7 +45,6 @@ def findings(environment: Environment) -> Iterator[Finding]:
             what = "the image's history" if one.place.file and one.form.startswith(("ENV", "ARG")) else "this file"
             yield Finding(
                 "secret",
-                Kind.SECRET,
                 one.name,
                 one.place,
                 certainty,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.environment.audit.model import Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.model import Certainty, Environment, Finding, line_with
 
 
 class Together:
@@ -19,13 +19,12 @@ class Together:
     def on(self, name: str) -> bool:
         return self(name) == "1"
 
-    def finding(  # noqa: PLR0913 - the fields of a finding
+    def finding(
         self,
         name: str,
         message: str,
         certainty: Certainty = Certainty.CERTAIN,
         right: str = "",
-        kind: Kind = Kind.CONTRADICTION,
         id: str = "contradiction",
     ) -> Finding:
         one = self.by_name[name]
@@ -33,4 +32,4 @@ class Together:
             certainty = Certainty.LOW
         line = line_with(one, name, right) if right else ""
         message = f"{name} {message}" if message.startswith("has ") else message
-        return Finding(id, kind, name, one.place, certainty, message, line, where=self.environment.label)
+        return Finding(id, name, one.place, certainty, message, line, where=self.environment.label)

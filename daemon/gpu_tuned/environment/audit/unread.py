@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from gpu_tuned.environment.audit import secrets, wording
 from gpu_tuned.environment.audit.components import own_entrypoint
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, line_with
 from gpu_tuned.environment.facts import Role
 from gpu_tuned.environment.judge import Standing, Verdict
 
@@ -57,7 +57,6 @@ class Unread:
             who = ", ".join(environment.components) or "what runs here"
             yield make(
                 "read-elsewhere",
-                Kind.UNREAD,
                 f"{wording.label(self.catalogue, verdict)} reads {name} or did, {who} does not",
                 "",
             )
@@ -75,7 +74,6 @@ class Unread:
             make = wording.Make(one, environment, certainty)
             yield make(
                 "unread",
-                Kind.UNREAD,
                 self._unread_message(one, verdict, near, environment),
                 wording.right(self.catalogue, one, verdict.replacement)
                 if verdict.replacement
@@ -84,7 +82,7 @@ class Unread:
         elif space is not None:
             make = wording.Make(one, environment, Certainty.LOW)
             hint = f"; did you mean {near[0]}?" if near else ""
-            yield make("no-known-reader", Kind.UNKNOWN, f"no known reader of {name}{hint}", near[0] if near else "")
+            yield make("no-known-reader", f"no known reader of {name}{hint}", near[0] if near else "")
 
     def _how_sure(self, one: Assignment, verdict: Verdict, environment: Environment, *, slip: bool) -> Certainty:
         """`slip`: the name is a known one but for a letter or an underscore, so it is no name of somebody's own."""

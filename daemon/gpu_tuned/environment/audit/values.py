@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 
 from gpu_tuned.environment import legal
 from gpu_tuned.environment.audit import alloc, harmful, nearest
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, line_with
 from gpu_tuned.environment.facts import Role, Value
 
 TYPE_CHECKING = False
@@ -41,7 +41,6 @@ def findings(catalogue: Catalogue, environment: Environment) -> Iterator[Finding
                 message, certainty, replacement = found
                 yield Finding(
                     "harmful-value",
-                    Kind.HARMFUL_VALUE,
                     one.name,
                     one.place,
                     certainty,
@@ -96,7 +95,6 @@ def _illegal(one: Assignment, row: Value, environment: Environment) -> Finding:
     certainty = Certainty.LOW if one.doubtful else Certainty.CERTAIN
     return Finding(
         "illegal-value",
-        Kind.ILLEGAL_VALUE,
         one.name,
         one.place,
         certainty,
@@ -113,16 +111,15 @@ def _alloc(one: Assignment, environment: Environment) -> Iterator[Finding]:
     value = one.value or ""
     wrong = list(alloc.illegal(value))
     groups = (
-        (wrong, "illegal-value", Kind.ILLEGAL_VALUE, Certainty.CERTAIN),
+        (wrong, "illegal-value", Certainty.CERTAIN),
         (
             [] if wrong else alloc.contradictory(value),
             "alloc-conf-contradiction",
-            Kind.CONTRADICTION,
             Certainty.LIKELY,
         ),
-        ([] if wrong else alloc.inert(value), "alloc-conf-inert", Kind.HARMFUL_VALUE, Certainty.LOW),
+        ([] if wrong else alloc.inert(value), "alloc-conf-inert", Certainty.LOW),
     )
-    for problems, id, kind, certainty in groups:
+    for problems, id, certainty in groups:
         found = list(problems)
         if not found:
             continue
@@ -130,10 +127,9 @@ def _alloc(one: Assignment, environment: Environment) -> Iterator[Finding]:
             certainty = Certainty.LOW if not any(problem.sure for problem in found) else certainty
         text = "; ".join(problem.message for problem in found)
         # With several faults no single mended value mends them all; the parts are then mended one after another.
-        right = _all_mended(value) if kind is Kind.ILLEGAL_VALUE else found[0].right
+        right = _all_mended(value) if id == "illegal-value" else found[0].right
         yield Finding(
             id,
-            kind,
             one.name,
             one.place,
             certainty,
@@ -160,7 +156,6 @@ def _nvcc(one: Assignment, environment: Environment) -> Iterator[Finding]:
             mended = line_with(one, one.name, value.replace(option, right))
             yield Finding(
                 "nvcc-flags",
-                Kind.HARMFUL_VALUE,
                 one.name,
                 one.place,
                 Certainty.LOW,
@@ -201,7 +196,6 @@ def _finding(
 ) -> Finding:
     return Finding(
         "illegal-value",
-        Kind.ILLEGAL_VALUE,
         one.name,
         one.place,
         Certainty.LOW if one.doubtful else certainty,

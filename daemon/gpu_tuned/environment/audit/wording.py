@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import SequenceMatcher
 
 from gpu_tuned.environment.audit import secrets
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, Kind, line_with
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, line_with
 from gpu_tuned.environment.judge import Verdict
 
 TYPE_CHECKING = False
@@ -23,11 +23,9 @@ class Make:
     environment: Environment
     certainty: Certainty
 
-    def __call__(self, id: str, kind: Kind, message: str, replacement: str) -> Finding:
+    def __call__(self, id: str, message: str, replacement: str) -> Finding:
         one = self.one
-        return Finding(
-            id, kind, one.name, one.place, self.certainty, message, replacement, where=self.environment.label
-        )
+        return Finding(id, one.name, one.place, self.certainty, message, replacement, where=self.environment.label)
 
 
 def label(catalogue: Catalogue, verdict: Verdict) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from gpu_tuned.environment.audit.interpolation import interpolate
-from gpu_tuned.environment.audit.model import Certainty, Kind, Mount, Trap
+from gpu_tuned.environment.audit.model import Certainty, Mount, Trap
 from gpu_tuned.environment.audit.readers import nodes
 
 if TYPE_CHECKING:
@@ -79,9 +79,7 @@ def _request(request: Node, file: str, known: Mapping[str, str], found: Gpus) ->
     if ids is not None and count is not None:
         message = "count and device_ids cannot stand together; Compose refuses the file"
         place = nodes.place(parts["count"][0], file)
-        found.traps.append(
-            Trap("compose-device-request", _REQUEST, place, Certainty.CERTAIN, message, kind=Kind.CONTRADICTION)
-        )
+        found.traps.append(Trap("compose-device-request", _REQUEST, place, Certainty.CERTAIN, message))
     if ids is not None:
         found.devices = _known(nodes.words_of(ids), known)
     elif count in ("all", "-1") or (count is None and parts):
@@ -105,7 +103,6 @@ def _request(request: Node, file: str, known: Mapping[str, str], found: Gpus) ->
                 Certainty.CERTAIN,
                 message,
                 right,
-                Kind.UNREAD,
             )
         )
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from gpu_tuned.environment.audit.interpolation import names_in
-from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Kind, Mount, Place, Reading, Trap
+from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Mount, Place, Reading, Trap
 from gpu_tuned.environment.audit.readers import nodes
 from gpu_tuned.environment.audit.readers.words import command_of
 
@@ -211,7 +211,7 @@ def _of_list(node: Node, state: _File, *, kubernetes: bool) -> list[Assignment]:
 def _not_a_string(name: str, value: Node, place: Place, state: _File) -> None:
     message = f"the value of {name} must be a string: Kubernetes refuses {value.value} without quotes"
     state.reading.traps.append(
-        Trap("kubernetes-value", name, place, Certainty.CERTAIN, message, f'value: "{value.value}"', Kind.SYNTAX)
+        Trap("kubernetes-value", name, place, Certainty.CERTAIN, message, f'value: "{value.value}"')
     )
 
 
