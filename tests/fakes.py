@@ -254,14 +254,16 @@ class FakeKernel:
 
 
 class FakeStore:
-    """`ports.Store` in memory; what was saved, in order. `full`: why nothing can be saved."""
+    """`ports.Store` in memory; what was saved, in order. `full`: why nothing can be saved; `damaged`: what is wrong
+    with what was."""
 
     def __init__(self) -> None:
         self.saves: list[Mapping[str, Any]] = []
         self.full: str | None = None
+        self.damaged: str | None = None
 
     def load(self) -> Mapping[str, Any]:
-        return self.saves[-1] if self.saves else {}
+        return self.saves[-1] if self.saves and self.damaged is None else {}
 
     def save(self, state: Mapping[str, Any]) -> None:
         if self.full is not None:
@@ -269,7 +271,7 @@ class FakeStore:
         self.saves.append(state)
 
     def damage(self) -> str | None:
-        return None
+        return self.damaged
 
     def refuse(self, why: str) -> str:
         return why

@@ -135,7 +135,7 @@ def test_a_board_without_power_limits_counts_nothing() -> None:
 
 
 def test_what_is_as_wished_already_is_not_refused_for_the_sake_of_the_budget() -> None:
-    text = '[host]\ngpu_power_budget_w = 700\n[[gpu]]\nmatch = { pci = "0000:01:00.0" }\npower_limit_w = { max = 450 }\n'
+    text = BUDGET.replace("1000", "700").replace("= 450", "= { max = 450 }")
     stage = Stage(text, board(0), board(1))
     stage.stranger(300)
     stage.turn(2)

@@ -239,7 +239,14 @@ def handed_back(track: Track, why: str, moment: Moment) -> Track:
 
 def not_put_back(track: Track, why: str, moment: Moment) -> Track:
     """It was to be put back on request, and that failed: left alone all the same, and a value of ours may stay."""
-    return _left_alone(track, why, moment)
+    return replace(_left_alone(track, why, moment), left=_ours(track) or track.left)
+
+
+def doubted(track: Track) -> Track:
+    """Somebody asks once more to put back what no call reads: whether it was, nobody knows."""
+    if track.restored is None or track.original is None:
+        return track
+    return replace(track, original=track.original.taken(None))
 
 
 def _left_alone(track: Track, why: str, moment: Moment) -> Track:
