@@ -13,7 +13,7 @@ from gpu_tuned.core.gpu_state import HOST, Change, GpuState
 from gpu_tuned.core.model import Reading, Setting, Unread, reading_text, text
 from gpu_tuned.core.originals import Original
 from gpu_tuned.core.settings import ROWS
-from gpu_tuned.core.words import counted
+from gpu_tuned.core.words import counted, listed
 from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.ports import Clock, Device, Say
 
@@ -46,21 +46,22 @@ class Restorer:
     def restore(self, state: GpuState, settings: Iterable[Setting], outcome: Outcome) -> None:
         """Put settings back to what was found at first; nothing where nothing of ours was ever in force. Afterwards
         they are left alone until somebody asks to apply."""
-        lowered: str | None = None
+        stays: list[str] = []
         for setting in settings:
             original, track = state.original(setting), state.tracks.get(setting)
             if original is not None and original.written:
                 if track is not None and track.wish is not None and track.wish.watched:
                     self._leave(state, setting, original, WATCHED, outcome)
-                elif setting is Setting.PERSISTENCE_MODE and lowered is not None and original.value is False:
-                    why = f"left on: without it the GPU may forget the {lowered} that somebody else set"
+                    stays.append(setting.label)
+                elif setting is Setting.PERSISTENCE_MODE and stays and original.value is False:
+                    why = f"left on: without it the GPU may forget the {listed(reversed(stays))} that stays"
                     now = self._inventory.now(state)
                     self._inventory.take(
                         Change(transitions.not_put_back(now, setting, why, self._inventory.moment()))
                     )
                     self._leave(state, setting, original, why, outcome)
-                else:
-                    lowered = self._one(self._inventory.now(state), setting, original, outcome) or lowered
+                elif self._one(self._inventory.now(state), setting, original, outcome):
+                    stays.append(setting.label)
             elif original is None and track is not None and track.before is not None:
                 self._cannot(state, setting, outcome)
 
@@ -75,13 +76,13 @@ class Restorer:
         outcome.left.append(f"{_where(state)}{setting.label} {why}")
         self._tell(EventKind.NOT_RESTORED, state, setting, original, Unread("not asked"), why)
 
-    def _one(self, state: GpuState, setting: Setting, original: Original, outcome: Outcome) -> str | None:
-        """Returns the lower value of somebody else's that was left where it is."""
+    def _one(self, state: GpuState, setting: Setting, original: Original, outcome: Outcome) -> bool:
+        """Returns whether it was left at a lower value of somebody else's."""
         words = f"{_where(state)}{setting.label} {text(original.value)}"
         if not state.here:
             outcome.failed.append(f"{words}: {state.why}")
             self._tell(EventKind.RESTORE_FAILED, state, setting, original, Unread("not here"), state.why)
-            return None
+            return False
         device, uuid, moment = self._device(state), state.gpu.uuid, self._inventory.moment()
         try:
             found = device.read(uuid, setting)
@@ -98,17 +99,17 @@ class Restorer:
             why = f"restore failed: {error}"
             self._inventory.take(Change(transitions.not_put_back(state, setting, why, moment)))
             self._tell(EventKind.RESTORE_FAILED, state, setting, original, Unread("not known"), str(error))
-            return None
+            return False
         self._inventory.take(Change(transitions.handed_back(state, setting, HANDED_BACK, moment)))
         if somebodys:
             why = f"left at {reading_text(found)}, which somebody else set"
             self._leave(state, setting, original, why, outcome)
-            return reading_text(found)
+            return True
         if found != original.value:
             outcome.done.append(words + (" (assumed)" if original.assumed else ""))
             kind = EventKind.RESTORED if setting.readable else EventKind.RESET_REQUESTED
             self._tell(kind, state, setting, original, found, None)
-        return None
+        return False
 
     def _tell(  # noqa: PLR0913 - the fields of one event
         self,
