@@ -31,12 +31,13 @@ LOST = "the GPU is lost"
 
 @dataclass
 class FakeClock:
-    """Moves only when told to."""
+    """Moves only when told to. `set_by_s`: by how much somebody has set the wall clock."""
 
     mono: float = 1000.0
+    set_by_s: float = 0.0
 
     def now(self) -> float:
-        return 1.7e9 + self.mono
+        return 1.7e9 + self.mono + self.set_by_s
 
     def monotonic(self) -> float:
         return self.mono

@@ -267,6 +267,12 @@ def hurried(track: Track) -> Track:
     return changed(track, next_write=0.0)
 
 
+def stepped(track: Track, by_s: float) -> Track:
+    """The wall clock was set, by so much."""
+    confirmed_at = None if track.confirmed_at is None else track.confirmed_at + by_s
+    return replace(track, since=track.since + by_s, confirmed_at=confirmed_at)
+
+
 def fresh(track: Track) -> Track:
     """The GPU was away, or the driver initialised it anew: whatever was counted about rivals belongs to the past, and
     what was read before to another time."""

@@ -40,6 +40,10 @@ class Publisher:
         self._planned: tuple[object, PlanReply] | None = None
         self._published: Document | None = None
 
+    def clock_stepped(self, by_s: float) -> None:
+        """The wall clock was set, by so much."""
+        self._started_at += by_s
+
     def publish(self) -> str:
         """Lay down what is known now; returns the one line for the service manager."""
         document = self._published = self._document()

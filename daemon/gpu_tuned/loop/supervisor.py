@@ -29,6 +29,8 @@ from gpu_tuned.loop.wishes import Wishes
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import DriverEvent, Look, Say
 
+STEP_S = 1.0
+"""The wall clock running away from the time since boot by more than this between two turns was set."""
 COUNTERS_EVERY = 10
 """The counters take turns: one look in so many, a different one for each GPU, and each look while a fault is on."""
 DEFAULT_INTERVAL_S = 2.0
@@ -69,6 +71,7 @@ class Supervisor:
         self._turns = 0
         self.look_at_everything = False
         """Whether the next turn reads what is dear to read too, for somebody asked."""
+        self._booted_at = self.clock.now() - self.clock.boottime()
         self._answered_at: float | None = None
         self._told: set[tuple[str, str]] = set()
         self._describe: dict[str, Pause] = {}
@@ -106,6 +109,7 @@ class Supervisor:
 
     def turn(self, heard: Iterable[DriverEvent] = ()) -> None:
         """Meet the driver where that is due, look at every GPU and at the host, put right, publish."""
+        self._notice_clock_step()
         if self.released_until is not None and self.clock.monotonic() >= self.released_until:
             self.take_back("its time is over")
         self.meet()
@@ -196,6 +200,18 @@ class Supervisor:
         self._saved_at_s = self.clock.monotonic()
         self.ledger.sync(self.inventory.states.values(), self.inventory.host, throttled)
         self.inventory.unsaved = False
+
+    def _notice_clock_step(self) -> None:
+        """Times that are told to people are by the wall clock, and move with it when somebody sets it."""
+        booted_at = self.clock.now() - self.clock.boottime()
+        by_s, self._booted_at = booted_at - self._booted_at, booted_at
+        if abs(by_s) <= STEP_S:
+            return
+        self.inventory.update(lambda state: transitions.stepped(state, by_s))
+        self.in_force.clock_stepped(by_s)
+        self.publisher.clock_stepped(by_s)
+        if self._answered_at is not None:
+            self._answered_at += by_s
 
     def _look_at(self, state: GpuState) -> None:
         if not state.here and state.presence is not Presence.ASLEEP:

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gpu_tuned.core import drift, lock_drift
 from gpu_tuned.core.events import EventKind
-from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Presence, Said
+from gpu_tuned.core.gpu_state import HOST, NEVER, Change, GpuState, Presence, Said
 from gpu_tuned.core.model import LOCKS, NO_GETTER, NO_INDEX, Board, Reading, Seen, Setting, Unread, Value
 from gpu_tuned.core.originals import Initialisation, Original, allowed, found_at, why_new_since
 from gpu_tuned.core.settings import factory_default
@@ -100,6 +100,20 @@ def bound(state: GpuState, binding: str) -> GpuState:
 def slept(state: GpuState, moment: Moment) -> Change:
     """The machine was suspended: limits may be wrong, and locks are gone."""
     return _begun_anew(state, "the machine slept", moment) if state.here else Change(state)
+
+
+def stepped(state: GpuState, by_s: float) -> GpuState:
+    """The wall clock was set: every time that is kept is of the clock before, and moves with it. A host that begins
+    without knowing the time would otherwise tell of decades."""
+    last, xid, looked = state.last_put_back, state.last_xid, state.looked
+    return replace(
+        state,
+        since=state.since + by_s,
+        looked=replace(looked, wall=looked.wall + by_s) if looked is not NEVER else NEVER,
+        last_put_back=replace(last, at=last.at + by_s) if last else None,
+        last_xid=(xid[0], xid[1] + by_s) if xid else None,
+        tracks={s: drift.stepped(track, by_s) for s, track in state.tracks.items()},
+    )
 
 
 def renewed(state: GpuState, why: str, seen: Seen, moment: Moment, said: tuple[Said, ...] = ()) -> Change:
