@@ -50,7 +50,8 @@ class FakeClock:
 class FakeGpu:
     """One board that takes what it allows, rounds power to whole watts, and remembers every write.
 
-    The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers;
+    The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers; `mute`, it is
+    described, and nothing else answers;
     `bound`, whether the NVIDIA driver has it;
     `undescribed`, why it cannot be described when the driver is attached; `refuses`, what a write of a setting
     raises; `unreadable`, why a setting cannot be read; `counters_ns`, what the driver counts.
@@ -61,6 +62,7 @@ class FakeGpu:
     writes: list[tuple[Setting, Value]] = field(default_factory=list)
     deaf: bool = False
     lost: bool = False
+    mute: bool = False
     undescribed: str | None = None
     bound: bool = True
     refuses: dict[Setting, DriverError] = field(default_factory=dict)
@@ -181,7 +183,7 @@ class FakeGpus:
         if self.absent is not None:
             raise self.absent
         gpu = self.attached.get(uuid)
-        if gpu is None or gpu.lost:
+        if gpu is None or gpu.lost or gpu.mute:
             raise GpuLost(LOST) if self.attached else DriverAbsent("not attached")
         return gpu
 
