@@ -50,9 +50,8 @@ class FakeClock:
 class FakeGpu:
     """One board that takes what it allows, rounds power to whole watts, and remembers every write.
 
-    The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers; `mute`, it is
-    described, and nothing else answers;
-    `bound`, whether the NVIDIA driver has it;
+    The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers; `mute`, it
+    is described, and nothing else answers; `bound`, whether the NVIDIA driver has it;
     `undescribed`, why it cannot be described when the driver is attached; `refuses`, what a write of a setting
     raises; `unreadable`, why a setting cannot be read; `counters_ns`, what the driver counts.
     """

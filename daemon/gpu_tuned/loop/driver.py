@@ -130,7 +130,7 @@ class Driver:
     # --- attaching
 
     def _attach_anew(self, why: str, poll_interval_s: float) -> bool:
-        """Let go, and attach at once. What this turn saw of the kernel's files is no news to the next one: a GPU that is
+        """Let go, and attach at once. What this turn saw of the kernel's files is no news to the next: a GPU that is
         bound anew and cannot be used would cost all others an attach at every turn."""
         seen = self._signature
         self.let_go(DriverState.STARTING, why)
