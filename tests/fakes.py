@@ -31,12 +31,13 @@ LOST = "the GPU is lost"
 
 @dataclass
 class FakeClock:
-    """Moves only when told to."""
+    """Moves only when told to. `set_by_s`: by how much somebody has set the wall clock."""
 
     mono: float = 1000.0
+    set_by_s: float = 0.0
 
     def now(self) -> float:
-        return 1.7e9 + self.mono
+        return 1.7e9 + self.mono + self.set_by_s
 
     def monotonic(self) -> float:
         return self.mono
@@ -49,8 +50,8 @@ class FakeClock:
 class FakeGpu:
     """One board that takes what it allows, rounds power to whole watts, and remembers every write.
 
-    The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers;
-    `bound`, whether the NVIDIA driver has it;
+    The rest is what a test may break: `deaf`, writes succeed and change nothing; `lost`, nothing answers; `mute`, it
+    is described, and nothing else answers; `bound`, whether the NVIDIA driver has it;
     `undescribed`, why it cannot be described when the driver is attached; `refuses`, what a write of a setting
     raises; `unreadable`, why a setting cannot be read; `counters_ns`, what the driver counts.
     """
@@ -60,6 +61,7 @@ class FakeGpu:
     writes: list[tuple[Setting, Value]] = field(default_factory=list)
     deaf: bool = False
     lost: bool = False
+    mute: bool = False
     undescribed: str | None = None
     bound: bool = True
     refuses: dict[Setting, DriverError] = field(default_factory=dict)
@@ -180,7 +182,7 @@ class FakeGpus:
         if self.absent is not None:
             raise self.absent
         gpu = self.attached.get(uuid)
-        if gpu is None or gpu.lost:
+        if gpu is None or gpu.lost or gpu.mute:
             raise GpuLost(LOST) if self.attached else DriverAbsent("not attached")
         return gpu
 
@@ -254,14 +256,16 @@ class FakeKernel:
 
 
 class FakeStore:
-    """`ports.Store` in memory; what was saved, in order. `full`: why nothing can be saved."""
+    """`ports.Store` in memory; what was saved, in order. `full`: why nothing can be saved; `damaged`: what is wrong
+    with what was."""
 
     def __init__(self) -> None:
         self.saves: list[Mapping[str, Any]] = []
         self.full: str | None = None
+        self.damaged: str | None = None
 
     def load(self) -> Mapping[str, Any]:
-        return self.saves[-1] if self.saves else {}
+        return self.saves[-1] if self.saves and self.damaged is None else {}
 
     def save(self, state: Mapping[str, Any]) -> None:
         if self.full is not None:
@@ -269,7 +273,7 @@ class FakeStore:
         self.saves.append(state)
 
     def damage(self) -> str | None:
-        return None
+        return self.damaged
 
     def refuse(self, why: str) -> str:
         return why

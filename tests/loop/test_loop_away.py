@@ -8,7 +8,7 @@ import pytest
 
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverTrouble, GpuLost
 from gpu_tuned.core.gpu_state import Presence
-from gpu_tuned.core.model import Setting
+from gpu_tuned.core.model import PowerLimit, Setting
 from gpu_tuned.core.which import Names, meant
 from gpu_tuned.ctl.verify import compare
 from tests.loop.stage import CAP, Stage, board, policy
@@ -349,3 +349,34 @@ def test_apply_asks_a_driver_again_that_did_not_answer(error: DriverError) -> No
     answer = stage.ask("apply")
     assert (answer.error, answer.parameters["message"]) == (None, "applied")
     assert stage.exit_code == 0
+
+
+def test_a_gpu_that_is_bound_anew_and_cannot_be_used_costs_the_others_one_attach() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(3)
+    broken = list(stage.gpus.gpus.values())[1]
+    pci, attaches = broken.board.gpu.pci, stage.gpus.attaches
+    stage.kernel.unbind(pci)
+    stage.turn(2)
+    broken.undescribed = "it needs a reset"
+    stage.kernel.bind(pci, "bound anew")
+    stage.turn(14)
+    assert stage.gpu_row(1)["state"] == "absent" and "it needs a reset" in stage.gpu_row(1)["message"]
+    assert stage.gpus.attaches - attaches <= 2
+    assert stage.said().count("gpu_back") <= 2, "the other GPU comes back no more often than it was let go of"
+    broken.undescribed = None
+    stage.turn(40)
+    assert (stage.exit_code, stage.limit_w(1)) == (0, 450)
+
+
+def test_a_gpu_that_is_bound_anew_and_does_not_answer_costs_the_others_one_attach() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(3)
+    broken = list(stage.gpus.gpus.values())[1]
+    attaches, broken.mute = stage.gpus.attaches, True
+    broken.values[POWER] = PowerLimit(500_000)
+    stage.kernel.bindings[broken.board.gpu.pci] = "bound anew"
+    stage.turn(14)
+    assert stage.gpu_row(1)["state"] == "lost"
+    assert stage.gpus.attaches - attaches <= 2
+    broken.mute = False
+    stage.turn(40)
+    assert (stage.exit_code, stage.limit_w(1), stage.row(gpu=1)["original"]) == (0, 450, 500)

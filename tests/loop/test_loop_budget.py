@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpu_tuned.core.errors import DriverAbsent, DriverRefused
-from gpu_tuned.core.model import Setting
+from gpu_tuned.core.model import PowerLimit, Setting
+from gpu_tuned.ctl import verdict
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -97,3 +100,46 @@ def test_the_plan_advises_on_what_is_known_to_go_wrong() -> None:
     assert advice["share-above-default"]["setting"] == "power_limit_w"
     stage.text = policy('power_limit_w = "80%"', 'accept = ["share-above-default"]')
     assert "share-above-default" not in {row["id"] for row in stage.plan()["advice"]}
+
+
+BUDGET = '[host]\ngpu_power_budget_w = 1000\n[[gpu]]\nmatch = { pci = "0000:01:00.0" }\npower_limit_w = 450\n'
+
+
+def test_a_limit_that_cannot_be_read_counts_with_the_most_that_the_board_allows() -> None:
+    stage = Stage(BUDGET, board(0), board(1))
+    unread = list(stage.gpus.gpus.values())[1]
+    unread.values[POWER] = PowerLimit(300_000)
+    assert (stage.turn(2).exit_code, stage.limit_w()) == (0, 450)
+    unread.unreadable[POWER] = "timed out"
+    assert stage.turn(2).exit_code == 1
+    misfit = stage.mailbox.document["policy"]["misfit"]
+    assert "may add up to 1150 W" in misfit and "up to 700 W" in misfit and "timed out" in misfit
+    assert verdict.verdict(stage.mailbox.document)[0] == "MAY BE OVER THE POWER BUDGET"
+    unread.unreadable.clear()
+    assert stage.turn(2).exit_code == 0
+
+
+def test_a_limit_of_which_nothing_is_known_keeps_a_budget_from_being_kept_for_certain() -> None:
+    unknown = replace(board(1), power=None, unknown={POWER: "the driver does not say"})
+    stage = Stage(BUDGET, board(0), unknown)
+    list(stage.gpus.gpus.values())[1].unreadable[POWER] = "timed out"
+    assert (stage.turn(2).exit_code, stage.mailbox.document["policy"]["state"]) == (1, "restricted")
+    assert "may add up to more" in stage.mailbox.document["policy"]["misfit"]
+
+
+def test_a_board_without_power_limits_counts_nothing() -> None:
+    none = replace(board(1), power=None, absent={POWER: "not supported"})
+    stage = Stage(BUDGET, board(0), none)
+    list(stage.gpus.gpus.values())[1].unreadable[POWER] = "not supported"
+    assert stage.turn(2).exit_code == 0
+
+
+def test_what_is_as_wished_already_is_not_refused_for_the_sake_of_the_budget() -> None:
+    text = BUDGET.replace("1000", "700").replace("= 450", "= { max = 450 }")
+    stage = Stage(text, board(0), board(1))
+    stage.stranger(300)
+    stage.turn(2)
+    assert stage.mailbox.document["policy"]["state"] == "restricted"
+    assert (stage.row()["state"], stage.limit_w()) == ("held", 300)
+    stage.stranger(500)
+    assert stage.turn(2).row()["state"] == "refused"

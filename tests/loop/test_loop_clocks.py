@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -60,15 +61,35 @@ def test_a_lock_that_the_board_never_keeps_to_is_refused_and_nobody_is_accused()
     assert told(stage, "refused") == 1
 
 
-def test_another_lock_below_ours_is_a_suspicion_said_once() -> None:
+def test_another_lock_below_ours_is_a_suspicion_said_once_and_ours_is_requested_again() -> None:
     stage = Stage(LOCK).turn(2)
     stage.gpu.telemetry = working(1200)
-    stage.turn(60)
+    stage.turn(8)
     row = stage.row("gpu_clock_mhz")
-    assert (row["state"], row["in_order"]) == ("requested", True)
-    assert "flat at 1200 MHz under load" in row["message"]
-    assert told(stage, "lock_suspect") == 1
-    assert lock_writes(stage) == 1
+    assert (row["state"], row["in_order"], lock_writes(stage)) == ("requested", True, 2)
+    stage.turn(8)
+    assert "flat at 1200 MHz under load" in stage.row("gpu_clock_mhz")["message"]
+    written = []
+    for _ in range(1200):  # something else holds it down
+        before = lock_writes(stage)
+        stage.turn()
+        written += [stage.clock.mono] * (lock_writes(stage) - before)
+    gaps = [later - earlier for earlier, later in pairwise(written)]
+    assert gaps == sorted(gaps) and gaps[-1] < 620, gaps
+    assert told(stage, "lock_suspect") == told(stage, "requested") == 1
+
+
+def test_a_lock_that_somebody_put_below_ours_is_gone_once_ours_is_requested_again() -> None:
+    stage = Stage(LOCK).turn(2)
+    gpu = stage.gpu
+    gpu.values[Setting.GPU_CLOCK] = ClockLock(345, 1200)
+    for _ in range(12):
+        lock = gpu.values[Setting.GPU_CLOCK]
+        gpu.telemetry = working(lock.max_mhz if isinstance(lock, ClockLock) else 1980)
+        stage.turn()
+    assert gpu.values[Setting.GPU_CLOCK] == stage.supervisor.inventory.states[gpu.uuid].tracks[Setting.GPU_CLOCK].goal
+    row = stage.row("gpu_clock_mhz")
+    assert (row["state"], row["message"], told(stage, "lock_suspect")) == ("requested", None, 1)
 
 
 def caps(stage: Stage) -> dict[tuple[str, str | None], float]:

@@ -7,6 +7,7 @@ import os
 import random
 import re
 import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -316,6 +317,34 @@ def test_nobody_else_may_hold_the_lock(tmp_path: Path) -> None:
     path.touch(0o644)
     with WriterLock(path):
         assert path.stat().st_mode & 0o777 == 0o600
+
+
+TAKES_NO_FILE = """
+mount -t tmpfs tmpfs "$1" && mount -o "remount,$2" "$1" || exit 77
+exec "$3" -c 'import sys
+from gpu_tuned.adapters.state_file import WriterLock
+from gpu_tuned.core.errors import AlreadyRunning
+first = WriterLock(sys.argv[1])
+first.take()
+try:
+    WriterLock(sys.argv[1]).take()
+except AlreadyRunning as error:
+    print(error)
+' "$1/run/gpu-tuned/writer.lock"
+"""
+
+
+@pytest.mark.parametrize("how", ["ro", "nr_inodes=1"])
+def test_a_disk_that_takes_no_file_does_not_keep_the_writer_away_but_the_second_one(tmp_path: Path, how: str) -> None:
+    namespace = ["unshare", "--map-root-user", "--mount", "sh", "-c", TAKES_NO_FILE, "-"]
+    command = [*namespace, str(tmp_path), how, sys.executable]
+    if shutil.which("unshare") is None:
+        pytest.skip("no unshare here")
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode in (1, 77) and "Traceback" not in done.stderr:
+        pytest.skip(f"no mount of its own here: {done.stderr}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout == f"another gpu-tuned writes to this driver: somebody holds {tmp_path}\n"
 
 
 def test_a_lock_that_cannot_be_made_is_a_clear_error(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ POLICY_FILE = "policy.json"
 SIZE_LIMIT = 16 * 1024 * 1024
 """Bytes. A few kB a GPU are usual; what is larger is not ours, and is not read into memory."""
 DAMAGED_KEPT = 5
+TAKES_NO_FILE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
 
 class StateFile:
@@ -217,32 +218,46 @@ class WriterLock:
             self._file = self._locked(fcntl.LOCK_EX)
 
     def _locked(self, how: int) -> int:
+        file, path = self._opened()
+        try:
+            fcntl.flock(file, how)
+        except BlockingIOError:
+            holder = ""
+            with contextlib.suppress(OSError):  # a folder holds no number
+                holder = os.pread(file, 32, 0).decode("ascii", "replace").strip()
+            os.close(file)
+            raise self._held(holder, path) from None
+        except OSError as error:
+            os.close(file)
+            raise GpuTunedError(f"the writer's lock {path} cannot be taken: {error.strerror}") from error
+        with contextlib.suppress(OSError):  # who holds it is for people; that it is held is what counts
+            os.ftruncate(file, 0)
+            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        return file
+
+    def _opened(self) -> tuple[int, Path]:
+        """The lock's file; where the disk takes none, the nearest thing on the way to it that is there: no required
+        cap may stay away because /run is full or read-only."""
         try:
             os.makedirs(self._path.parent, mode=0o755, exist_ok=True)
             file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             os.fchmod(file, 0o600)  # who may open it may lock it, and keep every writer away
         except OSError as error:
+            if error.errno in TAKES_NO_FILE and os.geteuid() == 0:
+                for path in (self._path, *self._path.parents):
+                    with contextlib.suppress(OSError):
+                        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW), path
             kind = NotPermitted if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS) else GpuTunedError
             raise kind(f"the writer's lock {self._path} cannot be made: {error.strerror}") from error
-        try:
-            fcntl.flock(file, how)
-            os.ftruncate(file, 0)
-            os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        except BlockingIOError:
-            holder = os.pread(file, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(file)
-            raise self._held(holder) from None
-        except OSError as error:
-            os.close(file)
-            raise GpuTunedError(f"the writer's lock {self._path} cannot be taken: {error.strerror}") from error
-        return file
+        return file, self._path
 
-    def _held(self, holder: str) -> AlreadyRunning:
+    def _held(self, holder: str, path: Path) -> AlreadyRunning:
         if holder.isdecimal() and was_killed(int(holder)):
             return StillInDriver(
                 f"process {holder}, a gpu-tuned that was killed, sits in a driver call that no signal ends"
             )
-        return AlreadyRunning(f"another gpu-tuned writes to this driver: process {holder} holds {self._path}")
+        who = f"process {holder}" if holder else "somebody"
+        return AlreadyRunning(f"another gpu-tuned writes to this driver: {who} holds {path}")
 
     def release(self) -> None:
         """Let go; does nothing when it is not held."""

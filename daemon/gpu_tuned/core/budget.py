@@ -3,30 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
 from gpu_tuned.core.gpu_state import NEVER, GpuState, Presence
-from gpu_tuned.core.model import PowerLimit, Setting, watts
+from gpu_tuned.core.model import PowerLimit, Setting, Unread, watts
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.settings import goal_of
 from gpu_tuned.core.track import Track
 from gpu_tuned.core.transitions import found_before
 from gpu_tuned.core.wish import Wish
+from gpu_tuned.core.words import MAY_EXCEED
 
 
-def limits_mw(states: Iterable[GpuState], wish_of: Callable[[GpuState], Wish | None]) -> dict[str, int]:
-    """The limit that each board will have, milliwatts, by the name a person knows it by. A board with no wish counts
-    with the limit in force there."""
-    limits: dict[str, int] = {}
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """A limit that nobody knows: never counted as nothing. `most_mw`: the most that the board allows, None where that
+    is not known either."""
+
+    most_mw: int | None
+    why: str
+
+    @property
+    def words(self) -> str:
+        return "an unknown limit" if self.most_mw is None else f"up to {watts(self.most_mw)} W"
+
+
+def limits(
+    states: Iterable[GpuState], wish_of: Callable[[GpuState], Wish | None]
+) -> tuple[dict[str, PowerLimit], dict[str, Unknown]]:
+    """The limit that each board will have, by the name a person knows it by, and the boards of which that is not
+    known. A board with no wish counts with the limit in force there."""
+    known: dict[str, PowerLimit] = {}
+    unknown: dict[str, Unknown] = {}
     for state in states:
         if state.presence in (Presence.ABSENT, Presence.UNBOUND):
             continue  # whatever limit was seen there is the driver's no more
         limit = _limit(state, wish_of(state))
-        if limit is not None:
-            limits[state.title] = limit.limit_mw
-    return limits
+        if isinstance(limit, PowerLimit):
+            known[state.title] = limit
+        elif limit is not None:
+            unknown[state.title] = limit
+    return known, unknown
 
 
-def _limit(state: GpuState, wish: Wish | None) -> PowerLimit | None:
+def _limit(state: GpuState, wish: Wish | None) -> PowerLimit | Unknown | None:
     track = state.tracks.get(Setting.POWER_LIMIT)
     in_force = _in_force(state, track)
     if state.board is None or track is None or wish is None or wish.watched:
@@ -35,34 +55,45 @@ def _limit(state: GpuState, wish: Wish | None) -> PowerLimit | None:
     return goal if isinstance(goal, PowerLimit) else in_force
 
 
-def _in_force(state: GpuState, track: Track | None) -> PowerLimit | None:
-    if track is None:
-        return None
-    if isinstance(track.observed, PowerLimit):
+def _in_force(state: GpuState, track: Track | None) -> PowerLimit | Unknown | None:
+    """None: there is nothing that could be counted, for the board has no limit or was never looked at."""
+    if track is not None and isinstance(track.observed, PowerLimit):
         return track.observed
-    if state.looked is NEVER:  # met in this very turn
-        return track.met if isinstance(track.met, PowerLimit) else None
-    if track.observed is None and state.board is not None and state.board.power is not None:
-        return PowerLimit(state.board.power.max_mw)  # it came back, and was not looked at yet: it may be anything
-    return None
-
-
-def refusal(budget_mw: int | None, limits: Mapping[str, int]) -> str | None:
-    """Why these limits (GPU name -> milliwatts) exceed the host's budget; None where they do not."""
-    total_mw = sum(limits.values())
-    if budget_mw is None or total_mw <= budget_mw:
+    board = state.board
+    if board is None or Setting.POWER_LIMIT in board.absent:
         return None
-    parts = " + ".join(f"{watts(mw)} W ({name})" for name, mw in limits.items())
-    return f"gpu_power_budget_w = {watts(budget_mw)}: the limits add up to {watts(total_mw)} W: {parts}"
+    most_mw = board.power.max_mw if board.power is not None else None
+    if track is not None and isinstance(track.observed, Unread):
+        return Unknown(most_mw, f"its limit cannot be read: {track.observed.why}")
+    if state.looked is NEVER and track is not None and isinstance(track.met, PowerLimit):
+        return track.met  # met in this very turn
+    if state.looked is NEVER or most_mw is None:
+        return Unknown(most_mw, "its limit could not be read yet")
+    return PowerLimit(most_mw)  # it came back, and was not looked at yet: it may be anything
+
+
+def refusal(budget_mw: int, known: Mapping[str, PowerLimit], unknown: Mapping[str, Unknown]) -> str | None:
+    """Why these limits (by GPU name) exceed the host's budget, or may; None where they do not."""
+    parts = [f"{watts(limit.limit_mw)} W ({name})" for name, limit in known.items()]
+    total_mw = sum(limit.limit_mw for limit in known.values())
+    head = f"gpu_power_budget_w = {watts(budget_mw)}: the limits"
+    if total_mw > budget_mw:
+        return f"{head} add up to {watts(total_mw)} W: {' + '.join(parts)}"
+    most_mw = [limit.most_mw for limit in unknown.values()]
+    with_all_mw = total_mw + sum(mw for mw in most_mw if mw is not None)
+    if None not in most_mw and with_all_mw <= budget_mw:
+        return None
+    parts += [f"{limit.words} ({name}: {limit.why})" for name, limit in unknown.items()]
+    sum_ = "more" if None in most_mw else f"{watts(with_all_mw)} W"
+    return f"{head} {MAY_EXCEED} {sum_}: {' + '.join(parts)}"
 
 
 def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:
     """Why a policy does not fit the boards at hand, or None. The same in observe mode: what is judged is the file."""
-
     if policy.gpu_power_budget_mw is None:  # asked at every look
         return None
 
     def wish_of(state: GpuState) -> Wish | None:
         return policy.wishes_for(state.gpu).get(Setting.POWER_LIMIT)
 
-    return refusal(policy.gpu_power_budget_mw, limits_mw(states, wish_of))
+    return refusal(policy.gpu_power_budget_mw, *limits(states, wish_of))

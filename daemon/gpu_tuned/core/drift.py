@@ -239,7 +239,14 @@ def handed_back(track: Track, why: str, moment: Moment) -> Track:
 
 def not_put_back(track: Track, why: str, moment: Moment) -> Track:
     """It was to be put back on request, and that failed: left alone all the same, and a value of ours may stay."""
-    return _left_alone(track, why, moment)
+    return replace(_left_alone(track, why, moment), left=_ours(track) or track.left)
+
+
+def doubted(track: Track) -> Track:
+    """Somebody asks once more to put back what no call reads: whether it was, nobody knows."""
+    if track.restored is None or track.original is None:
+        return track
+    return replace(track, original=track.original.taken(None))
 
 
 def _left_alone(track: Track, why: str, moment: Moment) -> Track:
@@ -258,6 +265,12 @@ def taken_up(track: Track, moment: Moment) -> Track:
 def hurried(track: Track) -> Track:
     """No pause counts."""
     return changed(track, next_write=0.0)
+
+
+def stepped(track: Track, by_s: float) -> Track:
+    """The wall clock was set, by so much."""
+    confirmed_at = None if track.confirmed_at is None else track.confirmed_at + by_s
+    return replace(track, since=track.since + by_s, confirmed_at=confirmed_at)
 
 
 def fresh(track: Track) -> Track:

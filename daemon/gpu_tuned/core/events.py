@@ -203,7 +203,7 @@ class EventKind(Enum):
         "not_restored",
         "99780ebcf452481ba815254714a0e42c",
         Priority.NOTICE,
-        "{where}{setting} left at {found}, which somebody else set, and not raised to {wanted}, as found at first",
+        "{where}{setting} {cause}; not put back to {wanted}, as found at first",
     )
     RESTORE_FAILED = (
         "restore_failed",

@@ -37,10 +37,19 @@ def judge(track: Track, verdict: Verdict, moment: Moment) -> Step:
         known, lost = bool(track.pause_s), replace(track, accepted=None, ours=False, open=False, confirmed_at=None)
         step = drift.failed(lost, f"requested, and not kept to: {verdict.evidence}", moment, kept=False)
         return Step(replace(step.track, hushed=known), notes=() if known else step.notes)
-    if verdict.proof is Proof.SUSPECT and track.message is None:
-        track = replace(track, message=verdict.evidence)
-        return Step(track, notes=(Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),))
+    if verdict.proof is Proof.SUSPECT:
+        notes = () if track.pause_s else (Note(EventKind.LOCK_SUSPECT, cause=verdict.evidence),)
+        return Step(_once_more(replace(track, message=verdict.evidence), moment), notes=notes)
     return Step(track)
+
+
+def _once_more(track: Track, moment: Moment) -> Track:
+    """Request a lock again that another may lie below: of two requests the later one counts. A suspicion proves
+    nothing, so this is done less and less often, and without another word."""
+    if moment.mono - track.requested_at < track.pause_s:
+        return track
+    pause_s = min(drift.PAUSE_MAX_S, max(drift.RETRY_FIRST_S, 2 * track.pause_s))
+    return replace(track, accepted=None, ours=False, pause_s=pause_s, next_write=0.0, hushed=True)
 
 
 def _judge_watched(track: Track, verdict: Verdict, moment: Moment) -> Step:

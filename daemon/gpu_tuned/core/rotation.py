@@ -1,6 +1,6 @@
 """When the application clocks are worth their price: two calls of 0.6 ms, where all else of a look takes 0.2 ms.
 
-They are read at the first look, after a write, whenever they are not as wished, and in every 90th look. In between
+They are read at the first look, after a write, whenever they are not as wished, and every three minutes. In between
 the clocks of each look, which are there anyway, show most of what can have changed them.
 """
 
@@ -9,17 +9,21 @@ from __future__ import annotations
 from gpu_tuned.core.ladder import STEP_MHZ
 from gpu_tuned.core.model import ApplicationClocks, Telemetry
 
+SELDOM_S = 180.0
+"""At the default interval every 90th look, 0.014 ms of each look on an H200."""
 SELDOM = 90
-"""Looks: three minutes at the default interval, 0.014 ms of each look on an H200."""
+"""The most looks between two readings, where looks follow each other sooner than that."""
 SOON = 5
 """Looks: the most often that clocks which do not fit have them read, should they go on not to fit (a lock above)."""
 BUSY_PERCENT = 20
 
 
-def application_clocks_due(turn: int, observed: ApplicationClocks | None, last: Telemetry | None) -> bool:
-    """Whether this turn's look reads them. `observed`: as last read, None where they are not known; `last`: what the
-    look before saw."""
-    if observed is None or turn % SELDOM == 0:
+def application_clocks_due(
+    turn: int, interval_s: float, observed: ApplicationClocks | None, last: Telemetry | None
+) -> bool:
+    """Whether this turn's look reads them. `interval_s`: from one look to the next; `observed`: as last read, None
+    where they are not known; `last`: what the look before saw."""
+    if observed is None or turn % max(1, min(SELDOM, int(SELDOM_S / interval_s))) == 0:
         return True
     return turn % SOON == 0 and last is not None and shows_others(observed, last)
 

@@ -73,7 +73,8 @@ class Track:
 
     A rival: `open`, a revert was seen and counted and is not put right yet; `in_row`, `row_began`, `last_drift`.
     `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
-    lock was seen to hold. `hushed`: this lock is written again because of a contest beside it, which was told.
+    lock was seen to hold. `hushed`: this lock is written again because of a contest beside it, or because of a
+    suspicion, which was told.
     """
 
     state: State

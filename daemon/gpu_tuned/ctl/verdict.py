@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core.words import MAY_EXCEED
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Driver, Gpu, StatusReply, UnmatchedRule
@@ -75,8 +77,8 @@ def verdict(document: StatusReply) -> tuple[str, str]:
         words = "HOST NOT IN ORDER"
     elif unmatched(document):
         words = "A RULE MATCHES NO GPU"
-    elif policy.get("misfit"):
-        words = "OVER THE POWER BUDGET"
+    elif misfit := policy.get("misfit"):
+        words = "MAY BE OVER THE POWER BUDGET" if MAY_EXCEED in misfit else "OVER THE POWER BUDGET"
     elif policy["error"]:
         words = "IN ORDER, NEW POLICY REFUSED"
     elif missing_all(document):

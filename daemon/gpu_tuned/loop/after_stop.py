@@ -7,7 +7,6 @@ from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
-from gpu_tuned.core.words import counted
 from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import Say
@@ -53,13 +52,12 @@ def put_back(supervisor: Supervisor, world: World, say: Say) -> None:
     try:
         supervisor.driver.meet(supervisor.interval_s)
         states = list(supervisor.inventory.states.values())
-        done, failed = supervisor.restore(states, GPU_SETTINGS, host_too=True)
+        outcome = supervisor.restore(states, GPU_SETTINGS, host_too=True)
     finally:
         world.gpus.detach()
-    what = f"{counted(len(done), 'setting')} put back to what was found, {len(failed)} failed"
-    say(Event(EventKind.STOPPED, supervisor.clock.now(), detail={"what": what}))
-    if failed:
-        raise GpuTunedError("not everything could be put back: " + "; ".join(failed))
+    say(Event(EventKind.STOPPED, supervisor.clock.now(), detail={"what": outcome.in_short}))
+    if outcome.failed:
+        raise GpuTunedError("not everything could be put back: " + "; ".join(outcome.failed))
 
 
 def _written(state: GpuState) -> bool:

@@ -37,11 +37,13 @@ class Boards:
         self._gpus, self._kernel, self._inventory = gpus, kernel, inventory
         self._reconciler, self._clock, self._away = reconciler, clock, away
         self._unmet: dict[str, Unmet] = {}
+        self._bindings: dict[str, str] = {}
         self._lost: dict[str, Pause] = {}
 
-    def forget_sleepers(self) -> None:
+    def forget(self) -> None:
         """The driver was let go of: whom it described before is described anew."""
         self._unmet.clear()
+        self._bindings.clear()
 
     def hurry(self) -> None:
         """Somebody asked to apply now: a GPU that was lost is asked again at once."""
@@ -49,15 +51,17 @@ class Boards:
             pause.reset()
 
     def binding(self, state: GpuState) -> str | None:
-        """The kernel's binding under which the driver described this GPU."""
-        unmet = self._unmet.get(state.gpu.uuid)
-        return (unmet and unmet.binding) or state.initialisation.binding
+        """The kernel's binding under which the driver described this GPU, also where it did not answer since: what is
+        known of its initialisation is of an earlier one then."""
+        return self._bindings.get(state.gpu.uuid, state.initialisation.binding)
 
     def come(self, board: Board, bound: Mapping[str, str], poll_interval_s: float) -> None:
         """A board that the driver describes. `bound`: every GPU that the kernel binds to the driver, with its
         binding."""
         board = self._addressed(board, bound)
         binding = bound.get(board.gpu.pci)
+        if binding is not None:
+            self._bindings[board.gpu.uuid] = binding
         placeholder = self._inventory.states.get(board.gpu.pci)
         if placeholder is not None and not placeholder.gpu.uuid:
             self._inventory.drop(board.gpu.pci)

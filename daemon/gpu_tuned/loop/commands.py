@@ -10,7 +10,7 @@ from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import TAKES_UP
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind
-from gpu_tuned.core.gpu_state import GpuState
+from gpu_tuned.core.gpu_state import Change, GpuState, Presence
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.track import State
@@ -46,14 +46,13 @@ class Commands:
     def _done(self, text: str) -> Reply:
         def reply() -> Answer:
             driver = self._away()
-            exceptions = [*([driver] if driver else []), *self._supervisor.exceptions()]
-            return Answer(
-                {
-                    "format": FORMAT,
-                    "message": text if not exceptions else f"{text}; not in order: {'; '.join(exceptions)}",
-                    "in_order": not exceptions,
-                }
-            )
+            # Let go of on request it is in order, but for the GPUs that were not meant.
+            released = self._supervisor.driver.state is DriverState.RELEASED
+            exceptions = [*([driver] if driver and not released else []), *self._supervisor.exceptions()]
+            said = [text, *([driver] if driver and released else [])]
+            if exceptions:
+                said.append(f"not in order: {'; '.join(exceptions)}")
+            return Answer({"format": FORMAT, "message": "; ".join(said), "in_order": not exceptions})
 
         return reply
 
@@ -105,15 +104,21 @@ class Commands:
         if not settings:
             return Answer({"setting": wanted, "known": [s.value for s in known]}, "NoSuchSetting")
         of_gpus = [setting for setting in settings if not setting.of_host]
+        if of_gpus and not supervisor.driver.attached:  # what was so before a pause may not be so any more
+            supervisor.hurry()
+            supervisor.meet()
+            states = [supervisor.inventory.states.get(key_of(state), state) for state in states]
         if of_gpus and not supervisor.driver.attached:
             return Answer({"message": f"the driver is away: {supervisor.driver.message}"}, "DriverTrouble")
         host_too = parameters.get("gpu") is None and len(of_gpus) < len(settings)
-        done, failed = supervisor.restore(states, of_gpus, host_too=host_too)
-        if failed:
-            return Answer({"message": f"not restored: {'; '.join(failed)}"}, "DriverTrouble")
-        text, until = f"restored: {'; '.join(done)}", TAKES_UP
-        if not done:
+        states = [supervisor.inventory.take(Change(transitions.doubted(state, of_gpus))) for state in states]
+        outcome = supervisor.restore(states, of_gpus, host_too=host_too)
+        if outcome.failed:
+            return Answer({"message": f"not restored: {'; '.join(outcome.failed)}"}, "DriverTrouble")
+        text, until = f"restored: {'; '.join(outcome.done)}", TAKES_UP
+        if not outcome.done:
             text, until = "nothing had to be put back", "nothing is enforced there until `gpu-tunedctl apply`"
+        text = "; ".join([text, *outcome.left])
         asked = [supervisor.inventory.now(state) for state in states] + [supervisor.inventory.host] * host_too
         tracks = [track for state in asked for setting, track in state.tracks.items() if setting in settings]
         if any(track.state is State.RESTORED and track.wish is not None for track in tracks):
@@ -127,7 +132,11 @@ class Commands:
             return states
         for_s = parameters.get("for_s")
         named = parameters.get("gpu") is not None
-        who = f" to free {states[0].title}" if named else ""
+        # Who was let go of before stays so: what comes next adds to it.
+        freed = {key_of(state): state for state in supervisor.inventory.states.values() if _freed(state)}
+        named = named and len(freed) < len(supervisor.inventory.states)
+        freed |= {key_of(state): state for state in states}
+        who = f" to free {listed(state.title for state in freed.values())}" if named else ""
         until = f"{'' if for_s is None else f' for {for_s:g} s, or'} until `gpu-tunedctl resume`"
         forgets = [
             state.title
@@ -135,11 +144,11 @@ class Commands:
             if state.here
             and ((track := state.tracks.get(Setting.PERSISTENCE_MODE)) is None or track.observed is not True)
         ]
-        supervisor.driver.release({key_of(state) for state in states}, f"let go of on request{who}{until}")
+        supervisor.driver.release(set(freed), f"let go of on request{who}{until}")
         supervisor.released_until = None if for_s is None else supervisor.clock.monotonic() + float(for_s)
         self._say(Event(EventKind.RELEASED, supervisor.clock.now(), detail={"for_gpu": who, "until": until}))
         message = f"the driver is let go of{who}{until}"
-        if named and len(supervisor.inventory.states) > 1:
+        if named and len(supervisor.inventory.states) > len(freed):
             message += "; every other GPU waits as well: NVML cannot let go of one alone"
         if forgets:
             message += f"; with persistence mode off {listed(forgets)} may forget every setting meanwhile"
@@ -162,6 +171,10 @@ class Commands:
             return [states[found[0]]]
         known = [f"{_index(state)} {state.gpu.pci} {state.gpu.uuid} {state.gpu.name}" for state in states]
         return Answer({"gpu": who, "known": known}, "NoSuchGpu")
+
+
+def _freed(state: GpuState) -> bool:
+    return state.presence is Presence.RELEASED
 
 
 def _index(state: GpuState) -> str:

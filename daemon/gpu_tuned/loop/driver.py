@@ -83,8 +83,7 @@ class Driver:
         changed, self._signature = signature != before, signature
         if self.attached and signature[0] is None and before is not None and before[0] is not None:
             # Nobody may be left to look at who would tell: an unloading driver lets go of its GPUs first.
-            self.let_go(DriverState.STARTING, "the driver was unloaded")
-            return self._attach(poll_interval_s)
+            return self._attach_anew("the driver was unloaded", poll_interval_s)
         if not self.attached:
             if not changed and not self._retry.over:
                 return False
@@ -95,8 +94,7 @@ class Driver:
         if back:
             self._bus.longer(poll_interval_s)
         if back or self._rebound(signature[1], changed=changed):
-            self.let_go(DriverState.STARTING, "GPUs are enumerated anew")
-            return self._attach(poll_interval_s)
+            return self._attach_anew("GPUs are enumerated anew", poll_interval_s)
         return self._find_missing(poll_interval_s, changed=changed)
 
     def hurry(self) -> None:
@@ -117,7 +115,7 @@ class Driver:
         """Shut NVML down: the only way to let go of any GPU."""
         self._gpus.detach()
         self.state, self.message = state, why
-        self.boards.forget_sleepers()
+        self.boards.forget()
         self._everybody(Presence.WAITING, why)
         self._retry.reset()
         self._signature = None
@@ -130,6 +128,14 @@ class Driver:
             self._inventory.take(transitions.away(state, Presence.RELEASED, why, self._inventory.moment()))
 
     # --- attaching
+
+    def _attach_anew(self, why: str, poll_interval_s: float) -> bool:
+        """Let go, and attach at once. What this turn saw of the kernel's files is no news to the next: a GPU that is
+        bound anew and cannot be used would cost all others an attach at every turn."""
+        seen = self._signature
+        self.let_go(DriverState.STARTING, why)
+        self._signature = seen
+        return self._attach(poll_interval_s)
 
     def _attach(self, poll_interval_s: float) -> bool:
         # Asked also where the kernel names no module: sandboxes and WSL have a driver that /sys does not show.
@@ -167,7 +173,7 @@ class Driver:
 
     def _welcome(self, boards: tuple[Board, ...], bound: Mapping[str, str], poll_interval_s: float) -> None:
         self._away.begin(bound)
-        self.boards.forget_sleepers()
+        self.boards.forget()
         self.state, self.message = DriverState.OK, None
         self._attached_at_s = self._clock.monotonic()
         version = self._gpus.driver_version() or "unknown"

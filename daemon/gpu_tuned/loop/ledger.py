@@ -21,6 +21,8 @@ class Ledger:
         mine, damage = _loaded(this_boot, moment)
         before, worse = _loaded(lasting, moment)
         self.damage = damage or worse
+        self.forgot = damage is not None
+        """Whether an earlier run of this boot knew something that cannot be read any more."""
         # Up to 0.1.0 both halves lay where now the policy alone does.
         known = mine if mine.boot_id == boot_id else before
         self.found = known.of_boot(boot_id)

@@ -78,6 +78,11 @@ class PolicyInForce:
         """Whether the files are others than when they were last looked at."""
         return self._files.stamp() != self._stamp
 
+    def clock_stepped(self, by_s: float) -> None:
+        """The wall clock was set, by so much."""
+        if self.loaded_at is not None:
+            self.loaded_at += by_s
+
     def notice_change(self) -> None:
         """See whether the files were changed since they were last read; nothing is said, and nothing taken over."""
         stamp = self._files.stamp()

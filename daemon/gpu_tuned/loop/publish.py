@@ -39,6 +39,10 @@ class Publisher:
         self._line: tuple[object, str] | None = None
         self._published: Snapshot | None = None
 
+    def clock_stepped(self, by_s: float) -> None:
+        """The wall clock was set, by so much."""
+        self._started_at += by_s
+
     def publish(self) -> str:
         """Lay down what is known now; returns the one line for the service manager."""
         self._supervisor.in_force.notice_change()

@@ -59,8 +59,11 @@ class Reconciler:
         clock: Clock,
         say: Say,
         throttled: Mapping[str, Mapping[str, Any]] | None = None,
+        *,
+        forgot: bool = False,
     ) -> None:
-        """`throttled`: what an earlier run in this boot counted, by UUID."""
+        """`throttled`: what an earlier run in this boot counted, by UUID. `forgot`: what it knew cannot be read."""
+        self._forgot = forgot
         self._gpus, self._knobs, self._inventory, self._kept = gpus, knobs, inventory, throttled or {}
         self._save, self._clock, self._say = save, clock, say
         self._proofs: dict[str, LockProofs] = {}
@@ -78,7 +81,8 @@ class Reconciler:
         else:
             throttle.rebase()
         self._first[board.gpu.uuid] = seen
-        self._inventory.take(transitions.met(state, board, seen, binding, self._inventory.moment()))
+        moment = self._inventory.moment()
+        self._inventory.take(transitions.met(state, board, seen, binding, moment, forgot=self._forgot))
 
     def _begun(self, board: Board, poll_interval_s: float) -> Throttle:
         """The seconds of an earlier run in this boot, or none."""
@@ -89,14 +93,17 @@ class Reconciler:
                 return Throttle.from_json(kept, self._clock.monotonic(), board.reasons_mask, max_gap_s)
         return Throttle(board.reasons_mask, max_gap_s=max_gap_s)
 
+    def written_beside(self) -> None:
+        """Something was written since the first looks, which are of before then."""
+        self._first.clear()
+
     def meet_host(self) -> None:
         """The first look at the host's own settings."""
         host = self._inventory.host
         board = host.board
         if board is not None:
-            self._inventory.take(
-                transitions.met(host, board, self._knobs.see("", Look()), None, self._inventory.moment())
-            )
+            seen, moment = self._knobs.see("", Look()), self._inventory.moment()
+            self._inventory.take(transitions.met(host, board, seen, None, moment, forgot=self._forgot))
 
     def mig_changed(self, state: GpuState) -> bool:
         """Whether the last look at MIG saw something else than the board's description says."""

@@ -14,7 +14,6 @@ from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind, to_wire
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
-from gpu_tuned.core.words import counted
 from gpu_tuned.loop.commands import Commands
 from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
@@ -178,11 +177,11 @@ class Loop:
         what = "every setting stays on the GPUs"
         if self.owes_restore:
             self._world.service.stopping("putting back what was found")
-            done, failed = self.supervisor.restore(
+            outcome = self.supervisor.restore(
                 list(self.supervisor.inventory.states.values()), GPU_SETTINGS, host_too=True
             )
-            what = f"{counted(len(done), 'setting')} put back to what was found, {len(failed)} failed"
-            self._all_put_back = not failed
+            what = outcome.in_short
+            self._all_put_back = not outcome.failed
         else:
             if self._restores:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'

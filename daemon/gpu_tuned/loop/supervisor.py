@@ -23,12 +23,14 @@ from gpu_tuned.loop.pause import Pause
 from gpu_tuned.loop.policy_in_force import PolicyInForce
 from gpu_tuned.loop.publish import Publisher
 from gpu_tuned.loop.reconcile import Reconciler
-from gpu_tuned.loop.restore import Restorer
+from gpu_tuned.loop.restore import Outcome, Restorer
 from gpu_tuned.loop.rivals import Rivals
 from gpu_tuned.loop.wishes import Wishes
 from gpu_tuned.loop.world import World
 from gpu_tuned.ports import DriverEvent, Look, Say
 
+STEP_S = 1.0
+"""The wall clock running away from the time since boot by more than this between two turns was set."""
 COUNTERS_EVERY = 10
 """The counters take turns: one look in so many, a different one for each GPU, and each look while a fault is on."""
 DEFAULT_INTERVAL_S = 2.0
@@ -59,7 +61,8 @@ class Supervisor:
         self.inventory = Inventory(host, self.clock, naming)
         self.in_force = PolicyInForce(world.policy_files, self.ledger, self.clock, say)
         self.reconciler = Reconciler(
-            world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled
+            *(world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled),
+            forgot=self.ledger.forgot,
         )
         self._restorer = Restorer(world.gpus, knobs, self.inventory, self.clock, naming)
         self._saved_at_s = self.clock.monotonic()
@@ -68,6 +71,7 @@ class Supervisor:
         self._turns = 0
         self.look_at_everything = False
         """Whether the next turn reads what is dear to read too, for somebody asked."""
+        self._booted_at = self.clock.now() - self.clock.boottime()
         self._answered_at: float | None = None
         self._told: set[tuple[str, str]] = set()
         self._describe: dict[str, Pause] = {}
@@ -105,12 +109,10 @@ class Supervisor:
 
     def turn(self, heard: Iterable[DriverEvent] = ()) -> None:
         """Meet the driver where that is due, look at every GPU and at the host, put right, publish."""
+        self._notice_clock_step()
         if self.released_until is not None and self.clock.monotonic() >= self.released_until:
             self.take_back("its time is over")
-        if self.driver.meet(self.interval_s):
-            if not self.in_force.fitted:  # before anything is written; any other is judged by what this turn finds
-                self.in_force.judge(self._judge)
-            self._spread()
+        self.meet()
         self._tell_xids(heard)
         self.rivals.look(self._held)
         for key in list(self.inventory.states):
@@ -128,6 +130,13 @@ class Supervisor:
         if self.driver.attached:
             self._answered_at = self.clock.now()
         self.publish()
+
+    def meet(self) -> None:
+        """Meet the driver where that is due, and hand out the wishes where a GPU came."""
+        if self.driver.meet(self.interval_s):
+            if not self.in_force.fitted:  # before anything is written; any other is judged by what this turn finds
+                self.in_force.judge(self._judge)
+            self._spread()
 
     def reload_policy(self) -> None:
         """Raises PolicyError; the running policy then stays."""
@@ -158,20 +167,18 @@ class Supervisor:
         named = [rule for rule in (policy.unmatched(gpus) if policy else ()) if rule.match.by is not MatchBy.NAME]
         return found + own + [f"{rule.origin} matches no GPU ({rule.match})" for rule in named]
 
-    def restore(
-        self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool
-    ) -> tuple[list[str], list[str]]:
-        """Put back what was found at first. Returns what was done and what failed, in words."""
-        done: list[str] = []
-        failed: list[str] = []
+    def restore(self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool) -> Outcome:
+        """Put back what was found at first."""
+        outcome = Outcome()
         # Persistence last: without it, an idle GPU may forget the others between two writes.
         backwards = [setting for setting in reversed(GPU_SETTINGS) if setting in set(settings)]
         for state in states:
-            self._restorer.restore(state, backwards, done, failed)
+            self._restorer.restore(state, backwards, outcome)
         if host_too:
-            self._restorer.restore(self.inventory.host, [s for s in Setting if s.of_host], done, failed)
+            self._restorer.restore(self.inventory.host, [s for s in Setting if s.of_host], outcome)
+        self.reconciler.written_beside()
         self.reconciler.save()
-        return done, failed
+        return outcome
 
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing, or was denied, is asked for at once, and all is read."""
@@ -193,6 +200,18 @@ class Supervisor:
         self._saved_at_s = self.clock.monotonic()
         self.ledger.sync(self.inventory.states.values(), self.inventory.host, throttled)
         self.inventory.unsaved = False
+
+    def _notice_clock_step(self) -> None:
+        """Times that are told to people are by the wall clock, and move with it when somebody sets it."""
+        booted_at = self.clock.now() - self.clock.boottime()
+        by_s, self._booted_at = booted_at - self._booted_at, booted_at
+        if abs(by_s) <= STEP_S:
+            return
+        self.inventory.update(lambda state: transitions.stepped(state, by_s))
+        self.in_force.clock_stepped(by_s)
+        self.publisher.clock_stepped(by_s)
+        if self._answered_at is not None:
+            self._answered_at += by_s
 
     def _look_at(self, state: GpuState) -> None:
         if not state.here and state.presence is not Presence.ASLEEP:
@@ -243,7 +262,7 @@ class Supervisor:
         read = track.observed if track is not None else None
         known = read if isinstance(read, ApplicationClocks) else None
         # Also where it is not as wished: what is written must have been read in the same look.
-        due = self.look_at_everything or application_clocks_due(turn, known, state.telemetry)
+        due = self.look_at_everything or application_clocks_due(turn, self.interval_s, known, state.telemetry)
         due = due or (track is not None and not track.in_order)
         # What was just put right may have been lost with the driver's initialisation, which the counters tell.
         last = state.last_put_back

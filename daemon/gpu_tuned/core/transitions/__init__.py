@@ -5,15 +5,24 @@ result; nobody else makes one. One setting's own part is core/drift.py's, with w
 """
 
 from gpu_tuned.core.transitions.looks import looked, told_xid, with_telemetry
-from gpu_tuned.core.transitions.presence import away, bound, described, host, met, slept, unlisted
+from gpu_tuned.core.transitions.presence import away, bound, described, host, met, slept, stepped, unlisted
 from gpu_tuned.core.transitions.wishes import found_before, hurried, taken_up, wished
-from gpu_tuned.core.transitions.writes import about_to_write, handed_back, not_put_back, not_written, unsaved, wrote
+from gpu_tuned.core.transitions.writes import (
+    about_to_write,
+    doubted,
+    handed_back,
+    not_put_back,
+    not_written,
+    unsaved,
+    wrote,
+)
 
 __all__ = [
     "about_to_write",
     "away",
     "bound",
     "described",
+    "doubted",
     "found_before",
     "handed_back",
     "host",
@@ -23,6 +32,7 @@ __all__ = [
     "not_put_back",
     "not_written",
     "slept",
+    "stepped",
     "taken_up",
     "told_xid",
     "unlisted",

@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from gpu_tuned.core import drift, lock_drift
 from gpu_tuned.core.events import EventKind
-from gpu_tuned.core.gpu_state import HOST, Change, GpuState, Presence, Said
+from gpu_tuned.core.gpu_state import HOST, NEVER, Change, GpuState, Presence, Said
 from gpu_tuned.core.model import LOCKS, NO_GETTER, NO_INDEX, Board, Reading, Seen, Setting, Unread, Value
-from gpu_tuned.core.originals import Initialisation, Original, found_at, why_new_since
+from gpu_tuned.core.originals import Initialisation, Original, allowed, found_at, why_new_since
 from gpu_tuned.core.settings import factory_default
 from gpu_tuned.core.track import Moment, Note, Step, Track
 
@@ -34,11 +34,16 @@ def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Chang
     return Change(replace(state, presence=presence, why=why, since=since), said=said)
 
 
-def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: Moment) -> Change:
-    """The first look after the driver was attached, or after this GPU answered again."""
+def met(  # noqa: PLR0913 - what the first look of an attach is held against
+    state: GpuState, board: Board, seen: Seen, binding: str | None, moment: Moment, *, forgot: bool = False
+) -> Change:
+    """The first look after the driver was attached, or after this GPU answered again. `forgot`: what an earlier run
+    of this boot knew cannot be read, so what is found may be a value of ours, and is no first look."""
     was_away = state.presence not in (Presence.HERE, Presence.ASLEEP) and state.board is not None
+    state = replace(state, tracks={s: _possible(track, board) for s, track in state.tracks.items()})
     known, seen = state.initialisation, trusted(state, seen)
-    first = state.board is None and not any(track.original for track in state.tracks.values())
+    met_before = state.board is not None and state.gpu is not HOST  # the host's is known before its first look
+    first = not met_before and not any(track.original for track in state.tracks.values())
     why = None if first else why_new_since(known, state.written(), board, seen, binding)
     began = known.bound(binding) if not why else Initialisation(binding)
     state = replace(
@@ -54,7 +59,14 @@ def met(state: GpuState, board: Board, seen: Seen, binding: str | None, moment: 
     if why is not None:
         return renewed(state, why, seen, moment, said)
     change = _begun_anew(state, "the GPU was away", moment) if was_away else Change(state)
-    return Change(with_originals(change.state, seen, late=not first, moment=moment), said=said + change.said)
+    late = forgot or not first
+    return Change(with_originals(change.state, seen, late=late, moment=moment), said=said + change.said)
+
+
+def _possible(track: Track, board: Board) -> Track:
+    """Without an original that this board does not allow: it could never be put back."""
+    original = track.original
+    return track if original is None or allowed(board, original.value) else replace(track, original=None)
 
 
 def trusted(state: GpuState, seen: Seen) -> Seen:
@@ -88,6 +100,20 @@ def bound(state: GpuState, binding: str) -> GpuState:
 def slept(state: GpuState, moment: Moment) -> Change:
     """The machine was suspended: limits may be wrong, and locks are gone."""
     return _begun_anew(state, "the machine slept", moment) if state.here else Change(state)
+
+
+def stepped(state: GpuState, by_s: float) -> GpuState:
+    """The wall clock was set: every time that is kept is of the clock before, and moves with it. A host that begins
+    without knowing the time would otherwise tell of decades."""
+    last, xid, looked = state.last_put_back, state.last_xid, state.looked
+    return replace(
+        state,
+        since=state.since + by_s,
+        looked=replace(looked, wall=looked.wall + by_s) if looked is not NEVER else NEVER,
+        last_put_back=replace(last, at=last.at + by_s) if last else None,
+        last_xid=(xid[0], xid[1] + by_s) if xid else None,
+        tracks={s: drift.stepped(track, by_s) for s, track in state.tracks.items()},
+    )
 
 
 def renewed(state: GpuState, why: str, seen: Seen, moment: Moment, said: tuple[Said, ...] = ()) -> Change:

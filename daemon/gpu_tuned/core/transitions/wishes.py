@@ -7,7 +7,7 @@ from dataclasses import replace
 from operator import is_
 
 from gpu_tuned.core import drift
-from gpu_tuned.core.goal import Found, Goal, Refusal
+from gpu_tuned.core.goal import Found, Goal, Refusal, satisfies
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Board, PowerLimit, Reading, Setting, Value
 from gpu_tuned.core.settings import goal_of
@@ -75,7 +75,7 @@ def aimed(state: GpuState, track: Track, reading: Reading | None, moment: Moment
 
 def only_lowered(wish: Wish, goal: Goal | None, found: Reading | None, why: str) -> Goal | None:
     """The goal where only required limits that lower may be written."""
-    if goal is None or isinstance(goal, Refusal) or goal == found:
+    if goal is None or isinstance(goal, Refusal) or (found is not None and satisfies(wish, goal, found)):
         return goal
     lowers = isinstance(goal, PowerLimit) and isinstance(found, PowerLimit) and goal.limit_mw <= found.limit_mw
     return goal if wish.required and lowers else Refusal(f"not written: {why}")

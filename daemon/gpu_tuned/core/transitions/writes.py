@@ -45,6 +45,12 @@ def not_written(state: GpuState, setting: Setting, why: str, moment: Moment, *, 
     return _kept(state, setting, drift.failed(state.tracks[setting], why, moment, kept=kept))
 
 
+def doubted(state: GpuState, settings: Iterable[Setting]) -> GpuState:
+    """Somebody asks once more to put these back. Of a lock, which no call reads, nobody knows that it was."""
+    again = {s: drift.doubted(track) for s, track in state.tracks.items() if s in settings and not s.readable}
+    return replace(state, tracks={**state.tracks, **again}) if again else state
+
+
 def handed_back(state: GpuState, setting: Setting, message: str, moment: Moment) -> GpuState:
     """One setting was put back on request: what was found at first is in force."""
     track = drift.handed_back(state.tracks[setting], message, moment)
