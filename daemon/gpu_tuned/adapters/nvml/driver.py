@@ -16,7 +16,7 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml.board import describe
-from gpu_tuned.adapters.nvml.calls import words
+from gpu_tuned.adapters.nvml.calls import MOST_GPUS, words
 from gpu_tuned.adapters.nvml.errors import translated
 from gpu_tuned.adapters.nvml.events import EventWatch
 from gpu_tuned.adapters.nvml.fields import version_of
@@ -32,8 +32,6 @@ from gpu_tuned.core.errors import (
 )
 from gpu_tuned.core.model import Board, Reading, Seen, Setting, Value
 from gpu_tuned.ports import DriverEvent, Look
-
-MOST_GPUS = 256
 
 
 class Nvml:
