@@ -107,8 +107,8 @@ def first(names: Sequence[str], *arguments: Any) -> tuple[Callable[..., Any] | N
 
 
 def clocks(name: str, *arguments: Any) -> list[int]:
-    """The clocks that a call named `name` lists, MHz. Raises NVML's own errors; for more than `MOST_CLOCKS` the one that
-    says that they do not fit."""
+    """The clocks that a call named `name` lists, MHz. Raises NVML's own errors, for a list longer than
+    `MOST_CLOCKS` that of too little room."""
     # The binding asks first how many there are, and makes room for whatever number it is told.
     count, room = ctypes.c_uint(MOST_CLOCKS), (ctypes.c_uint * MOST_CLOCKS)()
     call = pynvml._nvmlGetFunctionPointer(name)  # noqa: SLF001  the binding has no other way to a function
