@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 
 READ_AGAIN_S, READ_SHARE = 1.0, 20
-"""Everybody may ask for a plan, as often as they like. Files whose stamps stay as they are are read again after so many
-seconds (who may write to a folder is in no stamp), and not before so many times what the last reading took."""
+"""Everybody may ask for a plan, as often as they like. Files whose stamps stay are read again after so many seconds
+(who may write to a folder is in no stamp), and not before so many times what the last reading took."""
 
 
 @dataclass(frozen=True, slots=True)
