@@ -22,8 +22,8 @@ def content(path: str | Path, most: int = SMALL) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise NoRegularFile(0, "it is no regular file")
-        # Room for what the file has, not for what it may have: what a read has too much is cut off again, and leaves a
-        # long-lived process with a heap of holes. The kernel's files say 0 or a page.
+        # Room for what the file has, not for what it may have: what a read has too much is cut off again, and leaves
+        # a long-lived process with a heap of holes. The kernel's files say 0 or a page.
         at_once = min(max(found.st_size + 1, PAGE), 1 << 20)
         chunks = []
         while most > 0 and (chunk := os.read(descriptor, min(most, at_once))):
