@@ -83,6 +83,45 @@ out["events"] = [outcome(nvml.wait_events, 0.02) for _ in range(3)]
     assert play(host, "out = nvml.attach()[0].no_xids") is None
 
 
+PROCESSES = """
+from gpu_tuned.adapters.nvml.detail import look_at
+from gpu_tuned.adapters.nvml.inspect import inspect
+from gpu_tuned.adapters.nvml.processes import gpu_pids
+shown = look_at("0").processes
+out["show"] = shown.why if isinstance(shown, Unread) else [process.kind for process in shown]
+out["audit"] = outcome(lambda: len(gpu_pids()))
+seen = inspect(samples=1).gpus[0].compute_processes
+out["doctor"] = seen.why if isinstance(seen, Unread) else seen
+"""
+LACKS = "the installed driver library does not have this call (another version)"
+
+
+@pytest.mark.parametrize(
+    ("driver", "board", "listed"),
+    [
+        ("580.159.04", "h200", {"show": ["compute"], "audit": "1", "doctor": 1}),
+        ("470.256.02", "a100", {"show": ["compute"], "audit": "1", "doctor": 1}),
+        (
+            "418.226.00",
+            "t4",
+            {
+                "show": LACKS,
+                "audit": f"DriverTrouble: the driver does not tell which processes use its GPUs: {LACKS}",
+                "doctor": LACKS,
+            },
+        ),
+    ],
+)
+def test_processes_are_listed_by_the_call_that_the_driver_has(
+    nvsim: MakeHost, driver: str, board: str, listed: dict[str, object]
+) -> None:
+    """The binding's name without a number is that of its newest call, which a library before R510 lacks. Processes
+    that cannot be listed are not none."""
+    host = nvsim(board, driver=driver)
+    host.load(0, 50)
+    assert play(host, PROCESSES) == listed
+
+
 def test_a_gpu_without_xid_events_says_so(nvsim: MakeHost) -> None:
     host = nvsim("h200", "h200")
     host.override(0, "nvmlDeviceGetSupportedEventTypes", 0, ">1400000000000000")

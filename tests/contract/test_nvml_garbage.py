@@ -82,6 +82,57 @@ def test_a_count_beyond_reason_is_cut(nvsim: MakeHost, count: int) -> None:
     assert out["told"] == f"the driver counts {count} GPUs; 256 are looked at"
 
 
+MEMORY_CLOCKS, GRAPHICS_CLOCKS = "nvmlDeviceGetSupportedMemoryClocks", "nvmlDeviceGetSupportedGraphicsClocks"
+# What the call of that name says: how many clocks there are, and some of them or none.
+# And how many rungs the board has then: those of its other memory clock.
+LYING_LISTS = [
+    (MEMORY_CLOCKS, 7, f"@{2**32 - 1} -", 0),
+    (MEMORY_CLOCKS, 0, f"@{2**32 - 1} [" + number(3201)[1:], 0),
+    (MEMORY_CLOCKS, 0, "@1000000 [" + number(3201)[1:], 0),
+    (MEMORY_CLOCKS, 0, "@40 [" + "".join(number(clock)[1:] for clock in range(1000, 1040)), 0),
+    (GRAPHICS_CLOCKS, 0, f"=3201 @{2**32 - 1} [" + number(1980)[1:], 110),
+]
+IN_A_GIBIBYTE = """
+import resource
+resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "words", "rungs"), LYING_LISTS, ids=[f"{row[0]} {row[2][:12]}" for row in LYING_LISTS]
+)
+def test_a_list_that_claims_any_length_takes_no_memory_for_it(
+    nvsim: MakeHost, sound: Any, call: str, code: int, words: str, rungs: int
+) -> None:
+    """What the driver says of a length is not believed, and no clock is guessed at."""
+    host = nvsim("h200")
+    host.override(0, call, code, *words.split())
+    out = play(host, IN_A_GIBIBYTE + LOOK + "out['unknown'] = [[*b.unknown.values()] for b in boards]")
+    same(out["seen"][0], sound, {"rungs": rungs})
+    assert len(out["unknown"][0]) == 3 and all("its clocks are not known" in why for why in out["unknown"][0])
+
+
+def test_nobody_asks_for_every_gpu_of_a_count_beyond_reason(nvsim: MakeHost) -> None:
+    """The doctor's look, and the list of processes for an audit, end."""
+    host = nvsim("h200")
+    host.override("host", "nvmlDeviceGetCount_v2", 0, number(BIG))
+    host.override("host", "nvmlSystemGetDriverVersion", 0, handed_out(b"58\xff\x1b"))
+    look = """
+from gpu_tuned.adapters.nvml.inspect import inspect
+from gpu_tuned.adapters.nvml.processes import gpu_pids
+seen = inspect(samples=1)
+out = [len(seen.gpus), seen.left_out[256], seen.version, gpu_pids()]
+"""
+    assert play(host, look) == [1, f"the driver counts {BIG} GPUs; 256 are looked at", "58�" * 1 + "�", []]
+
+
+def test_a_list_of_processes_without_end_costs_that_list(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    host.override(0, "nvmlDeviceGetComputeRunningProcesses_v3", 7, "@1500000000", "-")
+    look = "from gpu_tuned.adapters.nvml.detail import look_at; out = look_at('0').processes.why"
+    assert play(host, IN_A_GIBIBYTE + look) == "the driver's answer makes no sense"
+
+
 VERSIONS = [(b"\xff\x80", "��"), (b"N/A", None), (b"", None), (b"580.159.04\n", "580.159.04�")]
 
 

@@ -16,6 +16,14 @@ from tests.loop.stage import CAP, Stage, board, policy
 POWER = Setting.POWER_LIMIT
 
 
+@pytest.mark.parametrize("error", [DriverAbsent, DriverMismatch, DriverTrouble])
+def test_a_driver_of_which_nothing_is_known_is_trouble_whatever_it_says(error: type[DriverError]) -> None:
+    """One that is there and cannot be used (half installed, out of memory) tells no more of its GPUs than none."""
+    stage = Stage()
+    stage.gpus.absent = error("no good")
+    assert (stage.turn().exit_code, stage.wait_code) == (5, 1)
+
+
 def test_a_gpu_that_is_lost_before_the_start_is_told_and_not_in_order() -> None:
     stage = Stage(CAP, board(0), board(1))
     lost = list(stage.gpus.gpus.values())[1]

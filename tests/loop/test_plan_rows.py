@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import pytest
 
-from gpu_tuned.core.errors import DriverRefused
+from gpu_tuned.core.errors import DriverRefused, PolicyError
 from gpu_tuned.core.model import PowerLimit, Setting
 from tests.loop.stage import Stage, policy
 
@@ -30,3 +33,30 @@ def test_a_word_stays_a_word(wish: str, wanted: object) -> None:
     stage.gpu.refuses[Setting.POWER_LIMIT] = DriverRefused("not permitted")
     (row,) = stage.turn(2).plan()["refusals"]
     assert row["wanted"] == wanted
+
+
+def test_everybody_who_asks_for_a_plan_of_bad_files_does_not_have_them_read_again() -> None:
+    """Anybody may ask, two hundred times a second; what is wrong may end without a change of the files' stamps (who
+    may write to a folder), so it is looked for again after a second."""
+
+    class Read(Stage):
+        reads = 0
+
+        def _read(self) -> Mapping[str, Any]:
+            self.reads += 1
+            return super()._read()
+
+    stage = Read()
+    stage.turn(2)
+    stage.load("gpus = 1")
+    before = stage.reads
+    for _ in range(5):
+        with pytest.raises(PolicyError, match="gpus"):
+            stage.plan()
+    assert stage.reads == before + 1
+    stage.clock.mono += 1.0
+    with pytest.raises(PolicyError, match="gpus"):
+        stage.plan()
+    assert stage.reads == before + 2
+    stage.text = policy("power_limit_w = 450")
+    assert stage.plan()["changes"] == []

@@ -149,11 +149,30 @@ def test_the_status_line_of_a_driver_that_hangs_says_so_once_for_each_hang(
     assert service.lines == ["the driver does not answer; before that: fine"] * 2
 
 
+LAST_WORD = "from gpu_tuned.loop.main_thread import Life; Life().leave(type('Loop', (), {'owes_restore': True}))"
+
+
 def test_the_last_word_of_a_hanging_driver_waits_for_no_reader() -> None:
     """Standard error is a full pipe that nobody reads."""
     read, write = full_pipe()
-    child = "from gpu_tuned.loop.main_thread import Life; Life().leave(type('Loop', (), {'owes_restore': True}))"
-    ended = subprocess.run([sys.executable, "-c", child], stderr=write, timeout=20)
+    ended = subprocess.run([sys.executable, "-c", LAST_WORD], stderr=write, timeout=20)
     assert ended.returncode == 5, "what was to be put back was not"
     os.close(read)
     os.close(write)
+
+
+def test_the_last_word_needs_no_standard_error() -> None:
+    """Whoever started the process closed it, as some supervisors and `2>&-` do: the exit status still counts."""
+    closed = ["sh", "-c", 'exec "$@" 2>&-', "sh"]
+    assert subprocess.run([*closed, sys.executable, "-c", LAST_WORD], timeout=20).returncode == 5
+
+
+@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO"])
+def test_a_signal_that_means_nothing_here_ends_nothing(name: str) -> None:
+    child = f"""
+import os, signal
+from gpu_tuned.loop.main_thread import Life
+Life().listen_to_signals()
+os.kill(os.getpid(), signal.{name})
+"""
+    assert subprocess.run([sys.executable, "-c", child], timeout=20).returncode == 0

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
+
+import pynvml
 import pytest
 
+from gpu_tuned.adapters.nvml import calls
+from gpu_tuned.adapters.nvml.errors import UNKNOWN
 from gpu_tuned.adapters.nvml.fields import recovery_action, slowdown_counters, version_of
 
 
@@ -70,3 +75,30 @@ def test_a_recovery_action_whose_name_is_not_known_is_told_by_its_number(
     number: int, driver: tuple[int, int] | None, words: str
 ) -> None:
     assert recovery_action(number, driver) == words
+
+
+def test_an_answer_that_names_another_field_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A driver that writes over what it was asked costs that field, and not the daemon."""
+    answers = (pynvml.c_nvmlFieldValue_t * 2)()
+    for answer, field in zip(answers, (74, 999), strict=True):
+        answer.fieldId, answer.valueType, answer.value.uiVal = field, 1, 5
+    monkeypatch.setattr(pynvml, "nvmlDeviceGetFieldValues", lambda handle, ids: answers)
+    assert calls.fields(ctypes.c_void_p(), (74, 77)) == {74: (0, 5), 77: (UNKNOWN, 0)}
+
+
+@pytest.mark.parametrize("count", [2, calls.MOST_CLOCKS, calls.MOST_CLOCKS + 1, 2**32 - 1])
+def test_more_clocks_than_there_was_room_for_are_no_list(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """A driver that says SUCCESS, and that it wrote more than it was given room for."""
+
+    def listing(handle: object, told: object, room: ctypes.Array[ctypes.c_uint]) -> int:
+        told._obj.value = count  # type: ignore[attr-defined]
+        room[0], room[1] = 900, 800
+        return 0
+
+    monkeypatch.setattr(pynvml, "_nvmlGetFunctionPointer", lambda name: listing)
+    if count > calls.MOST_CLOCKS:
+        with pytest.raises(pynvml.NVMLError_InsufficientSize):
+            calls.clocks("nvmlDeviceGetSupportedMemoryClocks", ctypes.c_void_p())
+    else:
+        found = calls.clocks("nvmlDeviceGetSupportedMemoryClocks", ctypes.c_void_p())
+        assert found[:2] == [900, 800] and len(found) == count

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpu_tuned.core.xids import FIRST_INTERVAL_S, LONGEST_INTERVAL_S, Tallies, Told, heard
+from gpu_tuned.core.xids import FIRST_INTERVAL_S, LONGEST_INTERVAL_S, MOST_KINDS, Tallies, Told, heard
 
 A, B = "GPU-a", "GPU-b"
 
@@ -40,6 +40,26 @@ def test_a_day_of_it_is_a_few_lines() -> None:
         tallies, told = heard(tallies, [(A, 13)] * 100, float(second))
         lines += len(told)
     assert 24 <= lines <= 32
+
+
+def test_number_after_number_is_a_handful_of_lines_and_takes_no_memory() -> None:
+    """A driver that reports what no list names, each time something else."""
+    tallies: Tallies = {}
+    lines = kept = 0
+    for second in range(0, 600, 2):
+        tallies, told = heard(tallies, [(A, 1000 + 64 * second + i) for i in range(64)], float(second))
+        lines, kept = lines + len(told), max(kept, len(tallies))
+    assert kept <= MOST_KINDS + 1
+    assert lines <= 10 * (MOST_KINDS + 1), "so many a minute: what is new may be what matters"
+    assert heard(tallies, [(B, 79)], 600.0)[1] == [Told(B, 79)], "another GPU's is told at once"
+
+
+def test_the_rest_is_told_as_a_count_of_several_kinds() -> None:
+    tallies, first = heard({}, [(A, kind) for kind in range(100, 200)], 0.0)
+    assert first == [Told(A, kind) for kind in range(100, 100 + MOST_KINDS + 1)]
+    (told,) = heard(tallies, [], FIRST_INTERVAL_S)[1]
+    assert told == Told(A, 199, 200 - 100 - MOST_KINDS - 1, FIRST_INTERVAL_S, mixed=True)
+    assert told.cause == "hardware or driver; 83 more of several kinds in the last 60 s"
 
 
 @given(st.lists(st.tuples(st.floats(0, 500), st.lists(st.sampled_from([(A, 13), (A, 79), (B, 13)])))))

@@ -6,6 +6,7 @@ import os
 import stat
 from pathlib import Path
 
+PAGE = 4096
 SMALL = 64 << 10
 """Bytes; more than any attribute of sysfs, unit or configuration that is read as a whole."""
 
@@ -18,10 +19,14 @@ def content(path: str | Path, most: int = SMALL) -> bytes:
     """At most `most` bytes of a regular file. Raises OSError, NoRegularFile among them."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise NoRegularFile(0, "it is no regular file")
+        # Room for what the file has, not for what it may have: what a read has too much is cut off again, and leaves
+        # a long-lived process with a heap of holes. The kernel's files say 0 or a page.
+        at_once = min(max(found.st_size + 1, PAGE), 1 << 20)
         chunks = []
-        while most > 0 and (chunk := os.read(descriptor, min(most, 1 << 20))):
+        while most > 0 and (chunk := os.read(descriptor, min(most, at_once))):
             chunks.append(chunk)
             most -= len(chunk)
     finally:

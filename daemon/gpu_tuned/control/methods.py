@@ -228,7 +228,7 @@ class Responder:
         if document is None:
             return encode(error_reply("DriverTrouble", {"message": _NOTHING_YET}))
         kept, made_of = self._encoded.get(method), self._made_of(method, document)
-        if kept is not None and made_of is not None and kept[0] is made_of and kept[1] is document:
+        if kept is not None and kept[0] is made_of and kept[1] is document:
             return kept[2]
         try:
             reply = encode({"parameters": getattr(self._control, method)()})
@@ -238,13 +238,13 @@ class Responder:
         return reply
 
     @staticmethod
-    def _made_of(method: str, document: Document) -> object | None:
+    def _made_of(method: str, document: Document) -> object:
         """What tells whether a reply is still right. A plan is of the policy files as they lie now, which may be
-        others than when the document was published; None: they cannot be planned with."""
+        others than when the document was published; where they cannot be planned with, it is made of the problems."""
         try:
             return document["plan"]() if method == "Plan" else document
-        except PolicyError:
-            return None
+        except PolicyError as error:
+            return error.problems
 
 
 def _shape(request: dict[str, Any]) -> str | None:

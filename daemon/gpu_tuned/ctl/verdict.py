@@ -52,7 +52,7 @@ def missing_all(document: StatusReply) -> bool:
 
 def exit_code(document: StatusReply) -> int:
     """0, 1 or 5. A fault that slows a GPU is shown and does not count: its settings are as wished all the same."""
-    if document["driver"]["state"] in ("absent", "mismatch", "not_answering"):
+    if document["driver"]["state"] in ("absent", "mismatch", "trouble", "not_answering"):
         return TROUBLE
     if any(gpu["state"] in GPU_TROUBLE for gpu in out_of_order(document)) or document["host"].get("message"):
         return TROUBLE

@@ -23,6 +23,9 @@ UNANSWERED_S = 600.0
 hang would mean a new process every minute, and in the end, by the start limit, none at all."""
 SILENT_S = 5.0
 """A turn that takes longer hangs in the driver, and the service's status line is of before."""
+NO_SIGNALS_OF_OURS = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
+"""They mean nothing here and would end the process: a log rotation's, one for another program of that process id. By
+their names, because `signal` is imported when it is needed."""
 NOT_RESTORED_STATUS = 5
 """What it ends with where it was to put everything back at its end, and could not: trouble of the driver or a GPU."""
 LATE_DRIVER_STATUS = 75
@@ -48,6 +51,8 @@ class Life:
         signal.signal(signal.SIGTERM, lambda *_: self._signalled("_stopping"))
         signal.signal(signal.SIGINT, lambda *_: self._signalled("_stopping"))
         signal.signal(signal.SIGHUP, lambda *_: self._signalled("_reloading"))
+        for name in NO_SIGNALS_OF_OURS:
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
 
     def wake(self) -> None:
         """From any thread: there is news."""
@@ -147,7 +152,9 @@ def _note(text: str) -> None:
     import contextlib
     import select
 
-    with contextlib.suppress(OSError, ValueError):  # closed
+    if sys.stderr is None:  # closed by whoever started us
+        return
+    with contextlib.suppress(OSError, ValueError):  # closed since
         descriptor = sys.stderr.fileno()
         poll = select.poll()
         poll.register(descriptor, select.POLLOUT)

@@ -4,6 +4,7 @@ the plan for whoever asks."""
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gpu_tuned.core import budget, in_order, status
@@ -27,6 +28,21 @@ if TYPE_CHECKING:
     Rows = tuple[GpuState, bool, list[SettingRow]]
 
 
+READ_AGAIN_S, READ_SHARE = 1.0, 20
+"""Everybody may ask for a plan, as often as they like. Files whose stamps stay are read again after so many seconds
+(who may write to a folder is in no stamp), and not before so many times what the last reading took."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What the policy files with this stamp hold: a policy, or problems. Looked at again at `until_s` (monotonic)."""
+
+    stamp: object
+    until_s: float
+    policy: Policy | None
+    problems: tuple[str, ...] = ()
+
+
 class Publisher:
     """Belongs to the loop thread, but for `plan`, which the control thread calls: it reads values only."""
 
@@ -35,7 +51,8 @@ class Publisher:
         self._started_at = world.clock.now()
         self._rows: dict[str, Rows] = {}
         self._planned: tuple[object, PlanReply] | None = None
-        self._policy: tuple[object, PolicyRow] | None = None
+        self._read: _Read | None = None
+        self._told_policy: tuple[object, PolicyRow] | None = None
         self._line: tuple[object, str] | None = None
         self._published: Snapshot | None = None
 
@@ -59,12 +76,11 @@ class Publisher:
 
     def plan(self) -> PlanReply:
         """What the policy files, as they lie on the disk now, would have written. Raises PolicyError."""
-        supervisor, files = self._supervisor, self._world.policy_files
+        supervisor, stamp = self._supervisor, self._world.policy_files.stamp()
         states, host = tuple(supervisor.inventory.states.values()), supervisor.inventory.host
-        key = (files.stamp(), states, host)
+        policy, key = self._policy(stamp), (stamp, states, host)
         if self._planned is not None and self._planned[0] == key:
             return self._planned[1]
-        policy = files.parse(files.read())
         problem = budget.judge(policy, states)
         if problem is not None:
             raise PolicyError((problem,))
@@ -87,6 +103,26 @@ class Publisher:
         plan["advice"] = [advice.wire() for advice in self._advice(policy, states)]
         self._planned = (key, plan)
         return plan
+
+    def _policy(self, stamp: object) -> Policy:
+        """The policy of the files with this stamp. Raises PolicyError; the same problems are the same object."""
+        files, clock, read = self._world.policy_files, self._world.clock, self._read
+        began_s = clock.monotonic()
+        if read is None or read.stamp != stamp or began_s >= read.until_s:
+            policy: Policy | None = None
+            problems: tuple[str, ...] = ()
+            try:
+                policy = files.parse(files.read())
+            except PolicyError as error:
+                problems = error.problems
+            now_s = clock.monotonic()
+            until_s = now_s + max(READ_AGAIN_S, READ_SHARE * (now_s - began_s))
+            if read is not None and read.problems == problems:
+                problems = read.problems
+            read = self._read = _Read(stamp, until_s, policy, problems)
+        if read.policy is None:
+            raise PolicyError(read.problems)
+        return read.policy
 
     def _advice(self, policy: Policy, states: Iterable[GpuState]) -> tuple[Advice, ...]:
         """What is known to go wrong with what a policy wishes of these boards, as they were seen last."""
@@ -162,6 +198,6 @@ class Publisher:
         )
         gpus, met = [state.gpu for state in supervisor.inventory.states.values()], supervisor.driver.counts
         made_of = (in_force.policy, standing, gpus, met)
-        if self._policy is None or self._policy[0] != made_of:
-            self._policy = (made_of, status.policy_row(in_force.policy, gpus, standing, met=met))
-        return self._policy[1]
+        if self._told_policy is None or self._told_policy[0] != made_of:
+            self._told_policy = (made_of, status.policy_row(in_force.policy, gpus, standing, met=met))
+        return self._told_policy[1]

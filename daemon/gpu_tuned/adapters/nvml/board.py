@@ -11,7 +11,7 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml import plausible
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, alone, clean, first, number, words
+from gpu_tuned.adapters.nvml.calls import GRAPHICS, MEMORY, SM, alone, clean, clocks, first, number, words
 from gpu_tuned.adapters.nvml.errors import DEPRECATED, FOR_GOOD, MEANINGS, NOT_SUPPORTED, meaning
 from gpu_tuned.adapters.nvml.events import WAIT, XID
 from gpu_tuned.adapters.nvml.settings import ROWS
@@ -36,6 +36,8 @@ _WORDS = {
 
 CLOCKS = (*LOCKS, Setting.APPLICATION_CLOCKS)
 
+MOST_MEMORY_CLOCKS = 32
+"""A board has a handful, and each of them a list of GPU clocks."""
 NO_ADDRESS = "-"
 """The address of a GPU on no PCI bus (a Jetson's), or of one whose address makes no sense."""
 _BUS_ID = re.compile(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])")
@@ -161,19 +163,23 @@ def _power(handle: Any, absent: dict[Setting, str], unknown: dict[Setting, str])
 def _ladders(handle: Any) -> tuple[dict[int, tuple[int, ...]], str | None]:
     """Memory clock -> graphics clocks that go with it, both descending, {} where the driver names none; and why they
     are not known for the moment."""
-    memory, why = _rungs(pynvml.nvmlDeviceGetSupportedMemoryClocks, handle)
+    memory, why = _rungs("nvmlDeviceGetSupportedMemoryClocks", handle)
+    if len(memory) > MOST_MEMORY_CLOCKS:
+        return {}, f"its clocks are not known: the driver names {len(memory)} memory clocks"
     ladders = {}
     for clock in memory:
-        ladders[clock], failed = _rungs(pynvml.nvmlDeviceGetSupportedGraphicsClocks, handle, clock)
+        ladders[clock], failed = _rungs("nvmlDeviceGetSupportedGraphicsClocks", handle, ctypes.c_uint(clock))
         why = why or failed
     return ladders, why
 
 
-def _rungs(call: Any, *arguments: Any) -> tuple[tuple[int, ...], str | None]:
+def _rungs(name: str, *arguments: Any) -> tuple[tuple[int, ...], str | None]:
     """One list of clocks, descending, () where there is none; and why it is not known for the moment."""
-    found = alone(call, *arguments)
+    found = alone(clocks, name, *arguments)
     if isinstance(found, Unread):
-        return (), None if _refusal(call, *arguments) in FOR_GOOD else f"its clocks are not known: {found.why}"
+        return (), None if _refusal(
+            clocks, name, *arguments
+        ) in FOR_GOOD else f"its clocks are not known: {found.why}"
     return _one(tuple(sorted({int(mhz) for mhz in found if _rung(mhz)}, reverse=True))), None
 
 

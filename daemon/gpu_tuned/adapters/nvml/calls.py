@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, SUCCESS, UNKNOWN, WHOLE, meaning, unread
+from gpu_tuned.adapters.nvml.errors import (
+    FUNCTION_NOT_FOUND,
+    INSUFFICIENT_SIZE,
+    SUCCESS,
+    UNKNOWN,
+    WHOLE,
+    meaning,
+    unread,
+)
 from gpu_tuned.adapters.nvml.plausible import whole
 from gpu_tuned.core.model import Unread
 
@@ -18,6 +27,8 @@ SHUTDOWN, SLOWDOWN, MAX_OPERATING = 0, 1, 3
 MIB = 1 << 20
 MOST_GPUS = 256
 """GPUs that are looked at; a driver that counts more is not believed."""
+MOST_CLOCKS = 4096
+"""In one list of clocks; an RTX 5090 names 389."""
 
 # nvmlValueType_t -> the member of the union that holds it
 VALUE_MEMBERS = ("dVal", "uiVal", "ulVal", "ullVal", "sllVal", "siVal", "usVal")
@@ -83,10 +94,30 @@ def first(names: Sequence[str], *arguments: Any) -> tuple[Callable[..., Any] | N
             return call, call(*arguments)
         except pynvml.NVMLError as error:
             code = error.value
+        except (
+            pynvml.NVMLLibraryMismatchError
+        ):  # a name of the binding's own, behind which stands one that is missing
+            code = FUNCTION_NOT_FOUND
+        except GARBAGE:
+            return call, NONSENSE
         answer = Unread(meaning(code)[1])  # also where the code speaks of the whole GPU: see `alone`
         if code != FUNCTION_NOT_FOUND:
             return call, answer
     return None, answer
+
+
+def clocks(name: str, *arguments: Any) -> list[int]:
+    """The clocks that a call named `name` lists, MHz. Raises NVML's own errors, for a list longer than
+    `MOST_CLOCKS` that of too little room."""
+    # The binding asks first how many there are, and makes room for whatever number it is told.
+    count, room = ctypes.c_uint(MOST_CLOCKS), (ctypes.c_uint * MOST_CLOCKS)()
+    call = pynvml._nvmlGetFunctionPointer(name)  # noqa: SLF001  the binding has no other way to a function
+    code = call(*arguments, ctypes.byref(count), room)
+    if not code and count.value > MOST_CLOCKS:
+        code = INSUFFICIENT_SIZE
+    if code:
+        raise pynvml.NVMLError(code)
+    return room[: count.value]
 
 
 def fields(handle: Any, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
@@ -105,12 +136,15 @@ def fields(handle: Any, ids: Sequence[int]) -> dict[int, tuple[int, int]]:
         unread(code)
         return dict.fromkeys(ids, (code, 0))
     answers = {}
-    for element in values:
+    for field_id, element in zip(ids, values, strict=True):
+        # They come back in the order in which they were asked for; one that names another field is no answer.
         code, value = element.nvmlReturn, 0
+        if element.fieldId != field_id:
+            code = UNKNOWN
         if not code:
             found = _value(element)
             code, value = (SUCCESS, found) if found is not None else (UNKNOWN, 0)
-        answers[int(element.fieldId)] = (code, value)
+        answers[field_id] = (code, value)
     return answers
 
 

@@ -28,6 +28,7 @@ SUCCESS = 0
 INVALID_ARGUMENT = 2
 NOT_SUPPORTED = 3
 NOT_FOUND = 6
+INSUFFICIENT_SIZE = 7
 TIMEOUT = 10
 FUNCTION_NOT_FOUND = 13
 GPU_IS_LOST = 15
@@ -59,7 +60,7 @@ MEANINGS: dict[int, tuple[type[DriverError], str]] = {
     4: (DriverPermission, "not permitted: the driver asks for CAP_SYS_ADMIN (root)"),
     5: (DriverTrouble, "the driver library was attached already"),
     NOT_FOUND: (DriverTrouble, "the driver finds no such thing"),
-    7: (DriverTrouble, "the driver's answer does not fit into the room it was given"),
+    INSUFFICIENT_SIZE: (DriverTrouble, "the driver's answer does not fit into the room it was given"),
     8: (DriverTrouble, "a power cable of the GPU is missing or does not deliver"),
     9: (DriverAbsent, "the NVIDIA driver is not loaded"),
     TIMEOUT: (DriverTrouble, "the driver did not answer in its own time limit"),

@@ -10,9 +10,10 @@ from typing import Any
 import pynvml
 
 from gpu_tuned.adapters.nvml.board import describe
-from gpu_tuned.adapters.nvml.calls import GRAPHICS, MAX_OPERATING, MIB, SLOWDOWN, ask, fields, first
+from gpu_tuned.adapters.nvml.calls import GRAPHICS, MAX_OPERATING, MIB, MOST_GPUS, SLOWDOWN, ask, fields, first, words
 from gpu_tuned.adapters.nvml.errors import NOT_SUPPORTED, translated, unread
 from gpu_tuned.adapters.nvml.fields import RECOVERY_ACTION
+from gpu_tuned.adapters.nvml.processes import LISTS
 from gpu_tuned.adapters.nvml.reads import CURRENT_REASONS, GPU_SENSOR, TEMPERATURES
 from gpu_tuned.adapters.nvml.settings import FROM_NVML
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverTrouble
@@ -41,7 +42,7 @@ def inspect(sleep: Callable[[float], None] = time.sleep, samples: int = SAMPLES)
         pynvml.nvmlInit()
     try:
         with translated():
-            version, count = str(pynvml.nvmlSystemGetDriverVersion()), int(pynvml.nvmlDeviceGetCount())
+            version, count = words(pynvml.nvmlSystemGetDriverVersion), int(pynvml.nvmlDeviceGetCount())
         return _inspect(version, count, sleep, samples)
     except (DriverAbsent, DriverMismatch, DriverTrouble):
         raise
@@ -55,10 +56,12 @@ def inspect(sleep: Callable[[float], None] = time.sleep, samples: int = SAMPLES)
 def _inspect(version: str, count: int, sleep: Callable[[float], None], samples: int) -> Inspection:
     handles: dict[int, Any] = {}
     left_out: dict[int, str] = {}
+    if count > MOST_GPUS:
+        left_out[MOST_GPUS] = f"the driver counts {count} GPUs; {MOST_GPUS} are looked at"
     links: dict[int, list[LinkSample]] = {}
     lost: dict[int, Unread] = {}
     replays: dict[int, list[int | Unread]] = {}
-    for index in range(count):
+    for index in range(min(count, MOST_GPUS)):
         try:
             with translated():
                 handles[index] = pynvml.nvmlDeviceGetHandleByIndex(index)
@@ -135,7 +138,7 @@ def _view(
         persistence=_flag(ask(pynvml.nvmlDeviceGetPersistenceMode, handle)),
         compute_mode=mode if isinstance(mode, Unread) else FROM_NVML.get(mode, Unread(f"mode {mode} is new")),
         display=_flag(ask(pynvml.nvmlDeviceGetDisplayActive, handle)),
-        compute_processes=_count(ask(pynvml.nvmlDeviceGetComputeRunningProcesses, handle)),
+        compute_processes=_count(first(LISTS["compute"], handle)[1]),
         links=links,
         max_generation=_whole(ask(pynvml.nvmlDeviceGetMaxPcieLinkGeneration, handle)),
         board_generation=_whole(_named("nvmlDeviceGetGpuMaxPcieLinkGeneration", handle)),

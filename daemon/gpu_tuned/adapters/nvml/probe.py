@@ -20,14 +20,13 @@ import pynvml
 
 from gpu_tuned.adapters.nvml.board import address
 from gpu_tuned.adapters.nvml.calls import GARBAGE, MOST_GPUS, VALUE_MEMBERS, alone, words
-from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, translated
+from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, INSUFFICIENT_SIZE, translated
 from gpu_tuned.adapters.nvml.getters import FIELDS, STRUCTURES, allowed, questions
 from gpu_tuned.core.errors import DriverTrouble
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.which import Names, chosen
 
 BATCH = "nvmlDeviceGetFieldValues"
-INSUFFICIENT_SIZE = 7
 HEAD = """\
 # What one GPU answered to every question that NVML has. Only calls that read were made.
 # No serial number, UUID, bus address, host name or process is in it.

@@ -109,8 +109,8 @@ def stepped(state: GpuState, by_s: float) -> GpuState:
     return replace(
         state,
         since=state.since + by_s,
-        looked=replace(looked, wall=looked.wall + by_s) if looked is not NEVER else NEVER,
-        last_put_back=replace(last, at=last.at + by_s) if last else None,
+        looked=looked._replace(wall=looked.wall + by_s) if looked is not NEVER else NEVER,
+        last_put_back=last._replace(at=last.at + by_s) if last else None,
         last_xid=(xid[0], xid[1] + by_s) if xid else None,
         tracks={s: drift.stepped(track, by_s) for s, track in state.tracks.items()},
     )
