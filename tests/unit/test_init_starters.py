@@ -88,6 +88,13 @@ CRONTABS = {
     "@reboot root sleep 9 % ; nvidia-smi -pl 300\n": None,
     "@reboot root nvidia-smi -pl 300": None,
     "PATH=/opt\n@reboot root nvidia-smi -pl 300\n": None,
+    "@reboot\troot\tnvidia-smi -pl 300\n": 300,
+    "@reboot  root  nvidia-smi -pl 300\n": 300,
+    "W=300\n@reboot root nvidia-smi -pl $W\nW=250\n": 300,
+    "@reboot root nvidia-smi -pl $W\nW=250\n": None,
+    'W=250\n@reboot root true\nW = "300" \n@reboot root nvidia-smi -pl $W\n': 300,
+    'W=300 # watts\n@reboot root nvidia-smi -pl "$W"\n': None,
+    "@reboot root nvidia-smi -pl 300\nSHELL=/usr/bin/fish\n": 300,
 }
 
 
@@ -99,6 +106,43 @@ def test_a_crontab_is_what_cron_makes_of_it(tmp_path: Path, text: str) -> None:
 def test_cron_passes_over_a_crontab_that_others_may_write(tmp_path: Path) -> None:
     put(tmp_path, "/etc/cron.d/gpu", "@reboot root nvidia-smi -pl 300\n", 0o664)
     assert look(tmp_path, machine()).taken == {}
+
+
+CRON = {"/lib/systemd/system/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n"}
+
+
+def test_cron_has_to_be_started_by_something(tmp_path: Path) -> None:
+    files = {"/etc/cron.d/gpu": "@reboot root nvidia-smi -pl 300\n"}
+    assert limit_of(tmp_path, {**CRON, **files}) is None
+    link(tmp_path, f"{UNITS}/multi-user.target.wants/cron.service", "/lib/systemd/system/cron.service")
+    assert limit_of(tmp_path, files) == 300
+
+
+def test_a_job_of_anacron_is_one_of_times(tmp_path: Path) -> None:
+    put(tmp_path, "/etc/anacrontab", "SHELL=/bin/sh\n1 5 gpu nvidia-smi -pl 300\n@monthly 9 x true\n")
+    found = look(tmp_path)
+    assert (found.taken, found.left) == ({}, {("/etc/anacrontab", 2): "timer"})
+    assert [writer.file for writer in found.scan.writers] == ["/etc/anacrontab"]
+
+
+ALIASES = {
+    "a drop-in of a link to the unit": ({"power.service": "gpu.service"}, "power.service.d", 200),
+    "a drop-in of what the unit is a link to": ({"gpu.service": "power.service"}, "power.service.d", 200),
+    "a drop-in of a unit with another file": ({}, "power.service.d", 300),
+}
+
+
+@pytest.mark.parametrize("case", ALIASES)
+def test_a_unit_has_the_drop_ins_of_all_its_names(tmp_path: Path, case: str) -> None:
+    links, folder, watts = ALIASES[case]
+    names = {"gpu.service": CALL, "power.service": CALL}
+    for name in names.keys() - links.keys():
+        put(tmp_path, f"{UNITS}/{name}", f"[Service]\nType=oneshot\n{CALL}\n")
+    for name, target in links.items():
+        link(tmp_path, f"{UNITS}/{name}", target)
+    pull(tmp_path, "gpu.service")
+    drop_in = "[Service]\nExecStart=\nExecStart=/usr/bin/nvidia-smi -pl 200\n"
+    assert limit_of(tmp_path, {f"{UNITS}/{folder}/own.conf": drop_in}) == watts
 
 
 LOWERS = {"/opt/gpu/low.sh": "#!/bin/bash\nnvidia-smi -pl 200\n"}

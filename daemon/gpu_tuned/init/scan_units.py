@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gpu_tuned.init import nvidia_smi, shell_tests
-from gpu_tuned.init.model import Doubt, FileKind, Kind
+from gpu_tuned.init.model import UNKNOWN, Doubt, FileKind, Kind
 from gpu_tuned.init.nvidia_smi import Said
-from gpu_tuned.init.places import OWN_UNITS, SHIPPED
+from gpu_tuned.init.places import FLEETING, OWN_UNITS, SHIPPED
 from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
@@ -20,6 +20,7 @@ from gpu_tuned.init.starts import Start, Units
 from gpu_tuned.init.unit_doubts import doubt_of
 from gpu_tuned.init.units import (
     OFF,
+    PATTERN,
     STARTING,
     STOPPING,
     Command,
@@ -77,7 +78,7 @@ def passive(reading: Reading, units: Units) -> None:
 def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     if unit.name in SHIPPED and not unit.drop_ins and (not unit.file or package_of(unit.file)):
         return
-    known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
+    known = environment(unit, {path: _texts(reading, path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
     root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() in OFF
     doubt = start.doubt or doubt_of(unit, units)
@@ -102,6 +103,15 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     reading.add(walk.seen, passive=doubt is _DISABLED)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
+
+
+def _texts(reading: Reading, path: str) -> list[str] | None:
+    """The files of variables that a path or a pattern stands for; None where a boot may find others."""
+    found = [(each, reading.files.text(each)) for each in reading.globbed(path)]
+    unread = any(text is None and reading.files.there(each) for each, text in found)
+    if UNKNOWN in path or PATTERN.search(path.rpartition("/")[0]) or path.startswith(FLEETING) or unread:
+        return None
+    return [text for _, text in found if text is not None]
 
 
 def _undo(seen: Seen, begun: int, ended: int) -> None:

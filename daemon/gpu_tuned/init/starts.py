@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gpu_tuned.init.model import Doubt, Kind
@@ -66,7 +66,10 @@ class Units:
             break
         kind = name.rpartition(".")[2]
         drop_ins: dict[str, str] = {}
-        for folder in dict.fromkeys((f"{kind}.d", *_prefixes(name), f"{template}.d", f"{name}.d")):
+        names = dict.fromkeys((name, *self._aliases(unit.file)))
+        for folder in dict.fromkeys(
+            (f"{kind}.d", *_prefixes(name), f"{template}.d", *(f"{each}.d" for each in names))
+        ):
             for path in reversed(UNIT_PATHS):
                 for file in self.files.names(f"{path}/{folder}"):
                     if file.endswith(".conf") and not path.startswith("/run/"):  # which is empty after a boot
@@ -78,6 +81,17 @@ class Units:
                 unit.entries += entries(text, where)
                 unit.drop_ins.append(where)
         return unit if unit.file or unit.drop_ins else None
+
+    def _aliases(self, file: str) -> Iterator[str]:
+        """The other names of a unit that have drop-ins: its file's own, and those of links to it."""
+        folder, _, own = file.rpartition("/")
+        if folder in UNIT_PATHS:
+            yield own
+        for path in UNIT_PATHS:
+            for name in (each.removesuffix(".d") for each in self.names(path) if each.endswith(".d")):
+                place = next((f"{where}/{name}" for where in UNIT_PATHS if name in self.names(where)), "")
+                if file and place and self.files.resolve(place) == file:
+                    yield name
 
     def masked(self, name: str) -> bool:
         """Whether a unit of this name is a link to /dev/null, or empty."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 
 from gpu_tuned.init import shell_tests
-from gpu_tuned.init.model import Doubt, Kind
+from gpu_tuned.init.model import UNKNOWN, Doubt, Kind
 from gpu_tuned.init.places import EVERYWHERE
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.starts import Units
-from gpu_tuned.init.units import CONFINING, OFF, Unit
+from gpu_tuned.init.units import CONFINING, OFF, PATTERN, Unit, environment_files
 
 _GONE = Doubt(Kind.NOT_STARTED, "its unit lies in /run, which is empty after a boot")
 _OUTPUT = re.compile(r"(file|append|truncate):(/.*)")
@@ -61,8 +62,10 @@ def _confined(unit: Unit) -> Iterator[Doubt]:
 
 def _without_files(unit: Unit, files: Rooted) -> Iterator[Doubt]:
     """Files and folders that have to be there for systemd to start it at all."""
-    for path in unit.values("EnvironmentFile"):
-        if path.startswith("/") and "%" not in path and not re.search(r"[*?\[]", path) and files.text(path) is None:
+    for path in environment_files(unit, needed=True):
+        folder, _, name = path.rpartition("/")
+        fits = any(fnmatchcase(each, name) for each in files.names(folder)) if PATTERN.search(name) else False
+        if path.startswith("/") and UNKNOWN not in path and not fits and files.text(path) is None:
             yield Doubt(Kind.BRANCH, f"EnvironmentFile={path} is not there, and the unit fails without it")
     folder = unit.last("WorkingDirectory")
     if folder.startswith("/") and not _folder(folder, files):
