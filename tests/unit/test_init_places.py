@@ -193,6 +193,10 @@ WRITERS = {
     "/home/u/.config/containers/systemd/gpu.container": ("[Container]\nExec=nvidia-smi -pl 300\n", "hook"),
     "/root/.config/systemd/user/gpu.service": ("[Service]\nExecStart=/usr/bin/nvidia-smi -pl 300\n", "hook"),
     "/root/.zshrc": (CALL, "hook"),
+    "/etc/systemd/system-generators/gpu": (CALL, "hook"),
+    "/etc/elogind/system-sleep/gpu": (CALL, "hook"),
+    "/var/spool/cron/atjobs/a00001019f": (CALL, "timer"),
+    "/etc/incron.d/gpu": ("/srv/flag IN_MODIFY nvidia-smi -pl 300\n", "hook"),
     "/srv/llm/compose.yaml": ("entrypoint: sh -c 'nvidia-smi -pl 300; serve'\n", "program"),
 }
 

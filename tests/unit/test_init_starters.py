@@ -33,6 +33,10 @@ PULLS = {
     "/etc/udev/rules.d/91-gpu.rules": 'SUBSYSTEM=="power_supply", RUN+="/usr/bin/systemctl --no-block start low"\n',
     "/etc/cron.d/low": "0 22 * * * root systemctl start low\n",
     "/etc/NetworkManager/dispatcher.d/10-low": "#!/bin/sh\nservice low start\n",
+    "/etc/udev/rules.d/92-gpu.rules": 'KERNEL=="nvidia0", \\\n  PROGRAM="/usr/bin/systemctl start low"\n',
+    "/etc/udev/rules.d/93-gpu.rules": 'KERNEL=="nvidia0", \\\n  RUN:="/usr/bin/systemctl start low"\n',
+    "/etc/cron.d/low-often": "-*/15 * * * * root systemctl start low\n",
+    "/etc/cron.d/low-somewhen": "0~59 8 * * mon-fri root systemctl start low\n",
     "/etc/acpi/low": "#!/bin/sh\nsystemctl --quiet reload-or-restart low.service\n",
 }
 
@@ -146,6 +150,42 @@ def test_a_unit_has_the_drop_ins_of_all_its_names(tmp_path: Path, case: str) -> 
 
 
 LOWERS = {"/opt/gpu/low.sh": "#!/bin/bash\nnvidia-smi -pl 200\n"}
+FOLDER = {"/etc/gpu.d/10-low.sh": "#!/bin/sh\nnvidia-smi -pl 200\n"}
+RUN_ALL = {
+    "ExecStart=/bin/run-parts /etc/gpu.d": None,
+    "ExecStart=/usr/bin/find /etc/gpu.d -name *.sh -exec {} ;": None,
+    "ExecStart=/bin/bash -c 'for f in /etc/gpu.d/*.sh; do . \"$f\"; done'": None,
+    "ExecStart=/bin/bash -c 'D=/etc/gpu.d; for f in $D/*; do \"$f\"; done'": None,
+    "ExecStart=/bin/bash -c '/etc/gpu.d/$(hostname).sh'": None,
+    "ExecStart=/bin/bash -c 'for f in /etc/gpu.d/*.conf; do . \"$f\"; done'": 300,
+    "ExecStart=/bin/bash -c 'for f in /etc/gpu.e/*.sh; do . \"$f\"; done'": 300,
+}
+MAKES = {
+    "ExecStart=/usr/bin/make -C /etc/gpu.d": "Makefile",
+    "ExecStart=/usr/bin/just -f /etc/gpu.d/limits": "limits",
+    "WorkingDirectory=/etc/gpu.d\nExecStart=/usr/bin/make all": "makefile",
+    "ExecStart=/usr/bin/ansible-playbook -c local /etc/gpu.d/gpu.yml": "gpu.yml",
+    "ExecStart=/usr/bin/flock /run/x /usr/bin/make -C /etc/gpu.d/": "Makefile",
+}
+
+
+@pytest.mark.parametrize("command", RUN_ALL)
+def test_what_lies_in_a_folder_of_which_something_runs_a_part_may_set_it(tmp_path: Path, command: str) -> None:
+    all_of_it = {**FOLDER, f"{UNITS}/all.service": f"[Service]\nType=oneshot\n{command}\n"}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=all_of_it) == 300
+    pull(tmp_path, "all.service")
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL) == RUN_ALL[command]
+
+
+@pytest.mark.parametrize("command", MAKES)
+def test_a_text_that_a_program_is_given_may_set_it(tmp_path: Path, command: str) -> None:
+    text = {f"/etc/gpu.d/{MAKES[command]}": "limits:\n\tnvidia-smi -pl 200\n"}
+    unit = {f"{UNITS}/make.service": f"[Service]\nType=oneshot\n{command}\n"}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files={**text, **unit}) == 300
+    pull(tmp_path, "make.service")
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL) is None
+
+
 RUNS = {
     "in its own folder": ('#!/bin/bash\n"$(dirname "$0")/low.sh"\n', 200),
     "in its own folder, by a variable": ('#!/bin/sh\nD=$(cd "$(dirname "$0")" && pwd)\nsh "$D/low.sh"\n', 200),

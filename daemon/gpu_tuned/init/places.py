@@ -99,6 +99,18 @@ HOOKS = (
         Hook(folder, "systemd runs it before and after each sleep")
         for folder in ("/etc/systemd/system-sleep", "/usr/lib/systemd/system-sleep", "/lib/systemd/system-sleep")
     ),
+    *(
+        Hook(f"{folder}/system-sleep", "elogind runs it before and after each sleep")
+        for folder in ("/etc/elogind", "/usr/lib/elogind", "/lib/elogind")
+    ),
+    *(
+        Hook(f"{folder}/systemd/system-generators", "systemd runs it at each boot and reload, before it reads units")
+        for folder in ("/etc", "/usr/local/lib")
+    ),
+    *(
+        Hook(folder, "at runs it once, at its time", timer=True)
+        for folder in ("/var/spool/cron/atjobs", "/var/spool/at")
+    ),
     Hook("/usr/lib/systemd/system-shutdown", "systemd runs it at the end of a shutdown"),
     Hook("/etc/pm/sleep.d", "pm-utils runs it before and after each sleep"),
     Hook("/etc/pm/power.d", "pm-utils runs it when the power supply changes"),
@@ -155,6 +167,8 @@ TEXTS: Mapping[str, str] = {
     "/etc/lightdm": "the display manager runs it",
     "/etc/sddm.conf.d": "the display manager runs it",
     "/etc/greetd": "the display manager runs it",
+    "/etc/incron.d": "incron runs it when a file changes",
+    "/var/spool/incron": "incron runs it when a file changes",
     "/etc/pve": "Proxmox runs it with a guest",
     "/etc/lxc": "LXC runs it with a container",
     "/var/lib/rancher/k3s/server/manifests": "the kubelet runs it in a pod",
@@ -173,7 +187,8 @@ TEXT_FILES: Mapping[str, str] = {
     "/var/lib/cloud/instance/user-data.txt": "cloud-init runs it, at the first boot or at each",
 }
 
-HOME_HOOKS = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".xinitrc", ".xprofile", ".xsession")
+_LOGIN = "bashrc profile bash_profile bash_login zshrc zprofile zshenv zlogin xinitrc xprofile xsession xsessionrc"
+HOME_HOOKS = tuple(f".{name}" for name in _LOGIN.split())
 HOME_FOLDERS: Mapping[str, str] = {
     ".config/autostart": "the desktop starts it at a login",
     ".config/autostart-scripts": "the desktop starts it at a login",

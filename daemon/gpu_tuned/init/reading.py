@@ -73,6 +73,8 @@ class Reading:
     """Units that a script starts."""
     perhaps: set[str] = field(default_factory=set)
     """Names of files that something runs from a folder that is not known."""
+    patterns: set[str] = field(default_factory=set)
+    """Patterns of the paths of files that something runs."""
     mps: bool = False
     starts: int = 0
 
@@ -93,6 +95,7 @@ class Reading:
         self.read |= set(seen.files)
         self.units += seen.units
         self.perhaps |= set() if passive else seen.perhaps
+        self.patterns |= set() if passive else seen.patterns
         for path in seen.files:
             self.file(path, FileKind.SCRIPT)
         for program in seen.programs:

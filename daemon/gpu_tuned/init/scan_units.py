@@ -16,9 +16,10 @@ from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_seen import Seen
 from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Variables, many
-from gpu_tuned.init.starts import Start, Units
+from gpu_tuned.init.starts import FOLDERS, Start, Units
 from gpu_tuned.init.unit_doubts import doubt_of
 from gpu_tuned.init.units import (
+    NOT_WAITED_FOR,
     OFF,
     PATTERN,
     STARTING,
@@ -31,6 +32,7 @@ from gpu_tuned.init.units import (
 )
 
 OWN = "gpu-tuned"
+_NO_LINK = Doubt(Kind.NOT_STARTED, "systemd reads links here that enable units, and no units")
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
 
 
@@ -68,6 +70,8 @@ def passive(reading: Reading, units: Units) -> None:
         if unit.file.startswith(OWN_UNITS) or any(path.startswith(OWN_UNITS) for path in unit.drop_ins):
             _service(reading, units, unit, Start(name, _DISABLED, units.links(name)))
     for folder in units.names(OWN_UNITS):
+        for path in reading.files.walk(f"{OWN_UNITS}/{folder}", 0) if folder.endswith(FOLDERS) else ():
+            reading.scan_lines(path, _NO_LINK)
         name = folder.removesuffix(".d")
         if folder.endswith(".service.d") and name not in started and name not in units.every():
             unit = units.load(name)
@@ -124,10 +128,6 @@ def _undo(seen: Seen, begun: int, ended: int) -> None:
     seen.effects[begun:ended] = [replace(effect, undone=True) for effect in seen.effects[begun:ended]]
 
 
-_NOT_WAITED_FOR = frozenset({"simple", "exec", "idle"})
-"""Types of services that have started when their command has: what follows runs beside it."""
-
-
 def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> bool:
     """One command of a unit, and what its failure would mean for those after it. Whether it goes on for ever."""
     here.file = command.entry.file
@@ -139,7 +139,7 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
                 walk.seen.say(here, line, replace(said, doubt=why))
         return False
     kind = unit.last("Type") or "simple"
-    beside = command.key == "ExecStart" and kind in _NOT_WAITED_FOR
+    beside = command.key == "ExecStart" and kind in NOT_WAITED_FOR
     place = here
     if beside:
         place = here.aside() if unit.listed("ExecStartPost") else here.fork()

@@ -171,6 +171,7 @@ def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status
     """A command whose name is not known: `$SMI -pl 300`."""
     walk.seen.others.add((here.file, line))
     walk.seen.perhaps.add(words[0].text.rpartition("/")[2])
+    walk.seen.runs_one_of(words[0].text)
     for each in nvidia_smi.mentioned(" ".join(word.text for word in words[1:])):
         why = Doubt(Kind.COMPUTED, "which command it is, is not written in the file")
         walk.seen.say(here, line, replace(each, doubt=why))

@@ -41,6 +41,7 @@ class Units:
     files: Rooted
     _loaded: dict[str, Unit | None] = field(default_factory=dict)
     _folders: dict[str, list[str]] = field(default_factory=dict)
+    _started: dict[str, Start] | None = None
 
     def load(self, name: str) -> Unit | None:
         """A unit with its drop-ins; None where there is none, or it is masked."""
@@ -124,8 +125,26 @@ class Units:
         folders = [f for f in self.names(OWN_UNITS) if f.endswith(FOLDERS)]
         return tuple(f"{OWN_UNITS}/{f}/{name}" for f in folders if name in self.names(f"{OWN_UNITS}/{f}"))
 
+    def missing(self, name: str) -> bool:
+        """Whether a service is not there, on a host whose own units are."""
+        known = any(self.names(path) for path in UNIT_PATHS if path.endswith("lib/systemd/system"))
+        script = self.files.there(f"/etc/init.d/{name.removesuffix(SERVICE)}")
+        return known and name.endswith(SERVICE) and not script and self.load(name) is None
+
+    def against(self, unit: Unit) -> list[str]:
+        """The services that a boot starts as well, and that stop this one by starting, or it them."""
+        others = [start for start in self.started().values() if start.name != unit.name and start.doubt is None]
+        named = unit.names("Conflicts")
+        loaded = [(start.name, self.load(start.name)) for start in others]
+        return [name for name, other in loaded if name in named or (other and unit.name in other.names("Conflicts"))]
+
     def started(self) -> dict[str, Start]:
         """Every service that a boot starts, or that an event does."""
+        if self._started is None:
+            self._started = self._all_started()
+        return self._started
+
+    def _all_started(self) -> dict[str, Start]:
         targets = set(BOOT_TARGETS)
         default = self.files.target(f"{OWN_UNITS}/default.target")
         default_name = (default or "graphical.target").rpartition("/")[2]

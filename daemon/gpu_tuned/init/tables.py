@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 LONGEST = 8192
 _AT = re.compile(r"\s*@(\w+)\s+(.*)$")
-_FIELDS = re.compile(r"\s*(?:[0-9*][\w*/,-]*\s+)(?:[\w*/,-]+\s+){4}(.*)$")
+_FIELDS = re.compile(r"\s*-?[0-9*~][\w*/,~-]*\s+(?:[\w*/,~-]+\s+){4}(.*)$")
 _ASSIGNED = re.compile(r"\s*(?:([A-Za-z_]\w*)|[\"']([A-Za-z_]\w*)[\"'])\s*=\s*(.*?)\s*")
 _PERIODIC = re.compile(r"\s*(?:[0-9]+|@\w+)\s+[0-9]+\s+\S+\s+(.*)$")
 _WANTS = re.compile(r"ENV\{SYSTEMD_WANTS\}\s*\+?=\s*\"([^\"]*)\"")
-_RUN = re.compile(r"RUN(?:\{\w+\})?\s*\+?=\s*\"([^\"]*)\"")
+_RUN = re.compile(r"(?:RUN(?:\{\w+\})?|PROGRAM|IMPORT\{program\})\s*[+:=]*=\s*\"([^\"]*)\"")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,19 +60,32 @@ def _unquoted(value: str) -> str:
 
 
 def udev_commands(text: str) -> Iterator[tuple[int, str]]:
-    """Line and command of every RUN of a udev rule."""
-    for number, row in enumerate(text.split("\n"), 1):
-        if not row.lstrip().startswith("#") and len(row) <= LONGEST:
-            for found in _RUN.finditer(row):
-                yield number, found[1]
+    """Line and command of every RUN, PROGRAM and IMPORT{program} of a udev rule."""
+    for number, row in _rules(text):
+        for found in _RUN.finditer(row):
+            yield number, found[1]
 
 
 def udev_wants(text: str) -> Iterator[str]:
     """The units that udev's rules start."""
-    for row in text.split("\n"):
-        if not row.lstrip().startswith("#") and len(row) <= LONGEST:
-            for found in _WANTS.finditer(row):
-                yield from found[1].split()
+    for _, row in _rules(text):
+        for found in _WANTS.finditer(row):
+            yield from found[1].split()
+
+
+def _rules(text: str) -> Iterator[tuple[int, str]]:
+    """Each rule with its first line; a line that ends in a backslash goes on (udev(7))."""
+    kept, first = "", 0
+    for number, row in enumerate(text.split("\n"), 1):
+        if row.lstrip().startswith("#"):
+            continue
+        first = first or number
+        if row.endswith("\\"):
+            kept += row[:-1]
+            continue
+        if len(kept) + len(row) <= LONGEST:
+            yield first, kept + row
+        kept, first = "", 0
 
 
 def desktop_commands(text: str) -> Iterator[tuple[int, str]]:

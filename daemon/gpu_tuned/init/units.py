@@ -13,9 +13,18 @@ from gpu_tuned.init.shell_values import Text
 
 STARTING = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 STOPPING = ("ExecStop", "ExecStopPost", "ExecReload")
+NOT_WAITED_FOR = frozenset({"simple", "exec", "idle"})
+"""Types of services that have started when their command has: what follows runs beside it."""
 CONFINING = (
     *("PrivateDevices", "DevicePolicy", "DeviceAllow", "CapabilityBoundingSet", "RootDirectory", "RootImage"),
-    *("PrivateUsers", "ExecSearchPath", "InaccessiblePaths", "TemporaryFileSystem", "SystemCallFilter"),
+    *(
+        "PrivateUsers",
+        "ExecSearchPath",
+        "InaccessiblePaths",
+        "NoExecPaths",
+        "TemporaryFileSystem",
+        "SystemCallFilter",
+    ),
 )
 """Settings of a unit that may keep its commands from a GPU, or from the program that is meant."""
 OFF = frozenset({"", "no", "false", "0", "off", "auto"})
@@ -31,7 +40,9 @@ _SECTIONS = (
 )
 """Keys and the section in which they mean something."""
 _LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
-_SIGNS = re.compile(r"[-+@:!|]*")
+SIGNS = "-+@:!|"
+"""What may stand before a command, and change how it is run."""
+_SIGNS = re.compile(f"[{SIGNS}]*")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
 PATTERN = re.compile(r"[*?\[]")
 """What makes a path one of several files."""
