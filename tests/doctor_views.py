@@ -81,6 +81,19 @@ def h100(index: int = 0, **changes: Any) -> GpuView:
     return replace(found, gpu=replace(found.gpu, name="NVIDIA H100 80GB HBM3"))
 
 
+def t4(index: int = 0, **changes: Any) -> GpuView:
+    """A board of Turing's, whose clocks stand at the application clocks."""
+    card = {
+        "architecture": 6, "links": (LinkSample(3, 16, False),) * 5, "max_generation": 3, "board_generation": 3,
+        "bar1_mib": 256, "memory_mib": 15360, "max_operating_c": 85, "slowdown_c": 93, "power_mw": 31_000,
+        "power": PowerRange(60_000, 70_000, 70_000), "requested_mw": 70_000, "enforced_mw": 70_000,
+        "max_gpu_mhz": 1590, "gpu_clock_mhz": 585, "reasons": 2, "nvlinks": Unread("not supported by this GPU"),
+        "recovery_action": Unread("not supported by this GPU"),
+    }  # fmt: skip
+    found = gpu(index, **{**card, **changes})
+    return replace(found, gpu=replace(found.gpu, name="Tesla T4"))
+
+
 def device(index: int = 0, **changes: Any) -> PciGpu:
     """The same board in sysfs."""
     card = PciGpu(
@@ -145,6 +158,11 @@ LAPTOP = replace(
               requested_mw=Unread("not supported by this GPU"), enforced_mw=150_000),),
     containers=replace(DESKTOP.containers, engines=frozenset(), toolkit=None, cdi=()),
 )  # fmt: skip
+_MOBILE = gpu(persistence=False, links=(LinkSample(1, 8, False),) * 5, max_width=8, requested_mw=150_000,
+              enforced_mw=95_000, power=PowerRange(5_000, 150_000, 80_000))  # fmt: skip
+DYNAMIC_BOOST = replace(
+    LAPTOP, gpus=(replace(_MOBILE, gpu=replace(_MOBILE.gpu, name="NVIDIA GeForce RTX 5090 Laptop GPU")),)
+)
 VM = replace(
     DESKTOP,
     place=Place.VM,
@@ -154,6 +172,12 @@ VM = replace(
     memory_nodes=2,
 )  # fmt: skip
 NOTHING = HostView()
+OLD_BOARDS = replace(
+    DESKTOP,
+    pci=tuple(device(i, bars=(Bar(0, 0x80000000, 16 << 20), Bar(1, 0x4000000000, 256 << 20)), resize_mib=())
+              for i in (0, 1)),
+    gpus=tuple(t4(i, utilization_percent=99, links=(LinkSample(3, 16, True),) * 5) for i in (0, 1)),
+)  # fmt: skip
 WSL = replace(
     NOTHING,
     place=Place.WSL,
@@ -167,7 +191,8 @@ CONTAINER = replace(
     memory_nodes=1, driver=DriverView(DRIVER, DRIVER, DRIVER, KERNEL),
 )  # fmt: skip
 SANDBOX = replace(NOTHING, root=False, gpus=(h100(),), driver=replace(NOTHING.driver, answered=DRIVER))
-HEALTHY = {"desktop": DESKTOP, "rack": RACK, "laptop": LAPTOP, "vm": VM, "wsl": WSL, "container": CONTAINER,
+HEALTHY = {"desktop": DESKTOP, "rack": RACK, "laptop": LAPTOP, "dynamic boost": DYNAMIC_BOOST,
+           "old boards": OLD_BOARDS, "vm": VM, "wsl": WSL, "container": CONTAINER,
            "sandbox": SANDBOX}  # fmt: skip
 
 

@@ -56,6 +56,8 @@ ADA = replace(
     max_gpu_mhz=3120,
 )
 LAPTOP = replace(RTX, gpu=Gpu("GPU-3", "0000:01:00.0", "NVIDIA GeForce RTX 5090 Laptop GPU"))
+PRO_5000 = replace(RTX, gpu=Gpu("GPU-6", "0000:01:00.0", "NVIDIA RTX PRO 5000 Blackwell"))
+D_V2 = replace(RTX, gpu=Gpu("GPU-7", "0000:01:00.0", "NVIDIA GeForce RTX 5090 D v2"))
 H200 = Board(
     Gpu("GPU-4", "0000:1b:00.0", "NVIDIA H200"),
     0,
@@ -66,6 +68,7 @@ H200 = Board(
 )
 A100 = replace(H200, gpu=Gpu("GPU-5", "0000:1b:00.0", "NVIDIA A100-SXM4-40GB"), max_gpu_mhz=1410)
 UNKNOWN = Around()
+AWAY = Around(laptop=True, persistenced=False)
 MPS, NO_MPS = Around(mps=True), Around(mps=False)
 
 
@@ -85,7 +88,8 @@ LOCK_250 = ClockLock(2400, 2550)
 # id, where it is true, where it is not
 ROWS: list[tuple[str, list[Case], list[Case]]] = [
     ("memory-lock",
-     [case(RTX, memory_clock_mhz=ClockLock(14001, 14001))],
+     [case(RTX, memory_clock_mhz=ClockLock(14001, 14001)), case(PRO_5000, memory_clock_mhz=ClockLock(0, 14001)),
+      case(D_V2, memory_clock_mhz=ClockLock(0, 14001))],
      [case(ADA, memory_clock_mhz=ClockLock(0, 10501)), case(RTX, memory_clock_mhz=UNLOCKED), case(RTX),
       case(LAPTOP, memory_clock_mhz=ClockLock(0, 14001))]),
     ("slow-memory",
@@ -105,13 +109,17 @@ ROWS: list[tuple[str, list[Case], list[Case]]] = [
      [case(H200), case(RTX, gpu_clock_mhz=LOCK_250)]),
     ("limit-out-of-range",
      [case(RTX, power_limit_w=PowerLimit(600_000)), case(RTX, power_limit_w=PowerLimit(350_000)),
-      case(RTX, power_limit_w=Percent(50))],
+      case(RTX, power_limit_w=Percent(50)), case(RTX, power_limit_w=Ceiling(PowerLimit(399_999))),
+      case(RTX, power_limit_w=PowerLimit(399_999)), case(RTX, power_limit_w=PowerLimit(575_001)),
+      case(RTX, power_limit_w=Percent(69.5))],
      [case(RTX_600, power_limit_w=PowerLimit(600_000)), case(RTX, power_limit_w=Symbol.MAX),
       case(RTX, power_limit_w=Ceiling(PowerLimit(600_000))), case(replace(RTX, power=None), power_limit_w=PowerLimit(1)),
-      case(RTX, power_limit_w=Percent(100))]),
+      case(RTX, power_limit_w=Percent(100)), case(RTX, power_limit_w=PowerLimit(400_000)),
+      case(RTX, power_limit_w=PowerLimit(575_000)), case(RTX, power_limit_w=Ceiling(PowerLimit(400_000))),
+      case(RTX, power_limit_w=Percent(69.6))]),
     ("share-above-default",
-     [case(ADA, power_limit_w=Percent(80)), case(RTX_600, power_limit_w=Percent(100))],
-     [case(ADA, power_limit_w=Percent(75)), case(RTX, power_limit_w=Percent(100)), case(ADA, power_limit_w=Symbol.MAX)]),
+     [case(ADA, power_limit_w=Percent(80)), case(ADA, power_limit_w=Percent(75.1)), case(RTX_600, power_limit_w=Percent(100))],
+     [case(ADA, power_limit_w=Percent(75)), case(ADA, power_limit_w=Percent(74.9)), case(RTX, power_limit_w=Percent(100)), case(ADA, power_limit_w=Symbol.MAX)]),
     ("max-above-default",
      [case(RTX_600, power_limit_w=Symbol.MAX)],
      [case(RTX, power_limit_w=Symbol.MAX), case(RTX_600, power_limit_w=Symbol.DEFAULT),
@@ -119,31 +127,39 @@ ROWS: list[tuple[str, list[Case], list[Case]]] = [
     ("cap-not-reached",
      [case(H200, power_limit_w=PowerLimit(500_000)), case(H200, power_limit_w=Ceiling(PowerLimit(400_000))),
       case(H200, power_limit_w=Percent(60))],
-     [case(H200, power_limit_w=PowerLimit(250_000)), case(H200, power_limit_w=Symbol.MAX),
+     [case(H200, power_limit_w=PowerLimit(299_999)), case(H200, power_limit_w=PowerLimit(250_000)), case(H200, power_limit_w=Symbol.MAX),
       case(H200, power_limit_w=PowerLimit(700_000)), case(RTX, power_limit_w=PowerLimit(500_000)),
       case(H200, power_limit_w=PowerLimit(500_000), gpu_clock_mhz=ClockLock(0, 1400))]),
     ("laptop-limit",
      [case(LAPTOP, power_limit_w=PowerLimit(120_000))], [case(RTX, power_limit_w=PowerLimit(450_000)), case(LAPTOP)]),
     ("lock-below-boost",
-     [case(RTX, gpu_clock_mhz=LOCK_250), case(A100, gpu_clock_mhz=ClockLock(0, 1200))],
-     [case(RTX, gpu_clock_mhz=ClockLock(0, 2850)), case(A100, gpu_clock_mhz=ClockLock(0, 1410)),
+     [case(RTX, gpu_clock_mhz=LOCK_250), case(A100, gpu_clock_mhz=ClockLock(0, 1200)),
+      case(RTX, gpu_clock_mhz=ClockLock(0, 2764))],
+     [case(RTX, gpu_clock_mhz=ClockLock(0, 2850)), case(RTX, gpu_clock_mhz=ClockLock(0, 2765)), case(A100, gpu_clock_mhz=ClockLock(0, 1410)),
       case(RTX, gpu_clock_mhz=UNLOCKED), case(replace(A100, max_gpu_mhz=0), gpu_clock_mhz=ClockLock(0, 1200))]),
     ("idle-power",
-     [case(RTX, gpu_clock_mhz=LOCK_250)],
+     [case(RTX, gpu_clock_mhz=LOCK_250), case(RTX, gpu_clock_mhz=ClockLock(181, 2550))],
      [case(RTX, gpu_clock_mhz=ClockLock(0, 2550)), case(RTX, gpu_clock_mhz=ClockLock(180, 2550))]),
     ("minimum-no-promise",
-     [case(RTX, gpu_clock_mhz=LOCK_250), case(LAPTOP, gpu_clock_mhz=LOCK_250)],
-     [case(RTX, gpu_clock_mhz=ClockLock(0, 2550)), case(ADA, gpu_clock_mhz=LOCK_250)]),
+     [case(RTX, gpu_clock_mhz=LOCK_250), case(LAPTOP, gpu_clock_mhz=LOCK_250),
+      case(RTX, gpu_clock_mhz=ClockLock(181, 2550))],
+     [case(RTX, gpu_clock_mhz=ClockLock(0, 2550)), case(RTX, gpu_clock_mhz=ClockLock(180, 2550)), case(ADA, gpu_clock_mhz=LOCK_250)]),
     ("settings-forgotten",
      [case(RTX, power_limit_w=PowerLimit(450_000), persistence_mode=False),
-      case(RTX, found={KEEP: False}, gpu_clock_mhz=LOCK_250)],
+      case(RTX, found={KEEP: False}, gpu_clock_mhz=LOCK_250),
+      case(H200, found={KEEP: False}, application_clocks_mhz=ApplicationClocks(3201, 1755)),
+      case(LAPTOP, AWAY, found={KEEP: False}, gpu_clock_mhz=LOCK_250, persistence_mode=Auto.AUTO)],
      [case(RTX, power_limit_w=PowerLimit(450_000), persistence_mode=True), case(RTX, persistence_mode=False),
       case(RTX, found={KEEP: True}, gpu_clock_mhz=LOCK_250), case(RTX, gpu_clock_mhz=LOCK_250),
-      case(RTX, found={KEEP: Unread("no")}, gpu_clock_mhz=LOCK_250)]),
+      case(RTX, found={KEEP: Unread("no")}, gpu_clock_mhz=LOCK_250),
+      case(RTX, found={KEEP: False}, gpu_clock_mhz=LOCK_250, persistence_mode=Auto.AUTO),
+      case(LAPTOP, AWAY, found={KEEP: True}, gpu_clock_mhz=LOCK_250, persistence_mode=Auto.AUTO)]),
     ("legacy-persistence",
-     [case(RTX, Around(persistenced=False), persistence_mode=True)],
+     [case(RTX, Around(persistenced=False), persistence_mode=True),
+      case(RTX, Around(persistenced=False), persistence_mode=Auto.AUTO)],
      [case(RTX, Around(persistenced=True), persistence_mode=True), case(RTX, persistence_mode=True),
-      case(RTX, Around(persistenced=False), persistence_mode=False)]),
+      case(RTX, Around(persistenced=False), persistence_mode=False),
+      case(LAPTOP, AWAY, persistence_mode=Auto.AUTO)]),
     ("laptop-awake",
      [case(LAPTOP, persistence_mode=True), case(RTX, Around(laptop=True), persistence_mode=True)],
      [case(LAPTOP, persistence_mode=Auto.AUTO), case(RTX, Around(laptop=False), persistence_mode=True), case(LAPTOP)]),

@@ -20,6 +20,7 @@ from gpu_tuned.doctor.examine import examine
 from tests.doctor_views import (
     DESKTOP,
     DRIVER,
+    DYNAMIC_BOOST,
     HEALTHY,
     HIDDEN,
     KERNEL,
@@ -37,6 +38,7 @@ from tests.doctor_views import (
     log,
     pci,
     services,
+    t4,
     unit,
 )
 
@@ -127,6 +129,12 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("held-down", gpus(h100(utilization_percent=99, reasons=0, gpu_clock_mhz=1200)), W, "a clock lock"),
     ("held-down", gpus(h100(utilization_percent=99, reasons=4, gpu_clock_mhz=1200)), K, "as asked for"),
     ("held-down", expecting(gpus(h100(utilization_percent=99, reasons=0, gpu_clock_mhz=1200)), locks_clocks=True), K, "as"),
+    ("held-down", gpus(t4(utilization_percent=99, reasons=2, gpu_clock_mhz=585)), K, "70 W, as asked for"),
+    ("held-down", gpus(t4(utilization_percent=99, reasons=0x200, gpu_clock_mhz=900)), K, "70 W, as asked for"),
+    ("held-down", gpus(t4(utilization_percent=99, reasons=0, gpu_clock_mhz=1192)), W, "1192 of 1590 MHz"),
+    ("held-down", gpus(t4(utilization_percent=99, reasons=0, gpu_clock_mhz=1193)), K, "70 W, as asked for"),
+    ("held-down", gpus(t4(utilization_percent=89, reasons=0, gpu_clock_mhz=585)), K, "70 W, as asked for"),
+    ("held-down", DYNAMIC_BOOST, K, "as the laptop's firmware shares"),
     ("held-down", gpus(gpu(requested_mw=450_000, enforced_mw=450_000)), K, "450 W, as asked for"),
     ("held-down", gpus(gpu(requested_mw=HIDDEN)), U, "does not tell limits"),
     ("xid", DESKTOP, K, "none"),

@@ -118,3 +118,15 @@ def test_a_continued_line_of_a_unit_goes_whole(tmp_path: Path) -> None:
     change = look(tmp_path).changes[path]
     assert change.lines == (3, 4)
     assert change.content.split("\n")[2:4] == [f"{MARK}ExecStartPre=/usr/bin/nvidia-smi \\", f"{MARK}-pl 300"]
+
+
+LIBRARY = "#!/bin/sh\n\n\nset_limit() {\n  nvidia-smi -pl 300\n}\n"
+
+
+@pytest.mark.parametrize("call", ["set_limit\n\n\n", "f() { set_limit; }\nf\n", "trap set_limit EXIT\n\n"])
+def test_a_line_of_a_function_is_one_of_the_file_that_it_stands_in(tmp_path: Path, call: str) -> None:
+    put(tmp_path, "/etc/rc.local", f"#!/bin/sh\n. /opt/gpu/lib.sh\n{call}echo done\nexit 0\n", 0o755)
+    put(tmp_path, "/opt/gpu/lib.sh", LIBRARY, 0o755)
+    found = look(tmp_path)
+    assert {(effect.file, effect.line) for effect in found.scan.effects} == {("/opt/gpu/lib.sh", 5)}
+    assert found.actions.get("/etc/rc.local", "leave") == "leave"

@@ -33,6 +33,10 @@ PULLS = {
     "/etc/udev/rules.d/91-gpu.rules": 'SUBSYSTEM=="power_supply", RUN+="/usr/bin/systemctl --no-block start low"\n',
     "/etc/cron.d/low": "0 22 * * * root systemctl start low\n",
     "/etc/NetworkManager/dispatcher.d/10-low": "#!/bin/sh\nservice low start\n",
+    "/etc/udev/rules.d/92-gpu.rules": 'KERNEL=="nvidia0", \\\n  PROGRAM="/usr/bin/systemctl start low"\n',
+    "/etc/udev/rules.d/93-gpu.rules": 'KERNEL=="nvidia0", \\\n  RUN:="/usr/bin/systemctl start low"\n',
+    "/etc/cron.d/low-often": "-*/15 * * * * root systemctl start low\n",
+    "/etc/cron.d/low-somewhen": "0~59 8 * * mon-fri root systemctl start low\n",
     "/etc/acpi/low": "#!/bin/sh\nsystemctl --quiet reload-or-restart low.service\n",
 }
 
@@ -88,6 +92,13 @@ CRONTABS = {
     "@reboot root sleep 9 % ; nvidia-smi -pl 300\n": None,
     "@reboot root nvidia-smi -pl 300": None,
     "PATH=/opt\n@reboot root nvidia-smi -pl 300\n": None,
+    "@reboot\troot\tnvidia-smi -pl 300\n": 300,
+    "@reboot  root  nvidia-smi -pl 300\n": 300,
+    "W=300\n@reboot root nvidia-smi -pl $W\nW=250\n": 300,
+    "@reboot root nvidia-smi -pl $W\nW=250\n": None,
+    'W=250\n@reboot root true\nW = "300" \n@reboot root nvidia-smi -pl $W\n': 300,
+    'W=300 # watts\n@reboot root nvidia-smi -pl "$W"\n': None,
+    "@reboot root nvidia-smi -pl 300\nSHELL=/usr/bin/fish\n": 300,
 }
 
 
@@ -101,7 +112,80 @@ def test_cron_passes_over_a_crontab_that_others_may_write(tmp_path: Path) -> Non
     assert look(tmp_path, machine()).taken == {}
 
 
+CRON = {"/lib/systemd/system/cron.service": "[Service]\nExecStart=/usr/sbin/cron -f\n"}
+
+
+def test_cron_has_to_be_started_by_something(tmp_path: Path) -> None:
+    files = {"/etc/cron.d/gpu": "@reboot root nvidia-smi -pl 300\n"}
+    assert limit_of(tmp_path, {**CRON, **files}) is None
+    link(tmp_path, f"{UNITS}/multi-user.target.wants/cron.service", "/lib/systemd/system/cron.service")
+    assert limit_of(tmp_path, files) == 300
+
+
+def test_a_job_of_anacron_is_one_of_times(tmp_path: Path) -> None:
+    put(tmp_path, "/etc/anacrontab", "SHELL=/bin/sh\n1 5 gpu nvidia-smi -pl 300\n@monthly 9 x true\n")
+    found = look(tmp_path)
+    assert (found.taken, found.left) == ({}, {("/etc/anacrontab", 2): "timer"})
+    assert [writer.file for writer in found.scan.writers] == ["/etc/anacrontab"]
+
+
+ALIASES = {
+    "a drop-in of a link to the unit": ({"power.service": "gpu.service"}, "power.service.d", 200),
+    "a drop-in of what the unit is a link to": ({"gpu.service": "power.service"}, "power.service.d", 200),
+    "a drop-in of a unit with another file": ({}, "power.service.d", 300),
+}
+
+
+@pytest.mark.parametrize("case", ALIASES)
+def test_a_unit_has_the_drop_ins_of_all_its_names(tmp_path: Path, case: str) -> None:
+    links, folder, watts = ALIASES[case]
+    names = {"gpu.service": CALL, "power.service": CALL}
+    for name in names.keys() - links.keys():
+        put(tmp_path, f"{UNITS}/{name}", f"[Service]\nType=oneshot\n{CALL}\n")
+    for name, target in links.items():
+        link(tmp_path, f"{UNITS}/{name}", target)
+    pull(tmp_path, "gpu.service")
+    drop_in = "[Service]\nExecStart=\nExecStart=/usr/bin/nvidia-smi -pl 200\n"
+    assert limit_of(tmp_path, {f"{UNITS}/{folder}/own.conf": drop_in}) == watts
+
+
 LOWERS = {"/opt/gpu/low.sh": "#!/bin/bash\nnvidia-smi -pl 200\n"}
+FOLDER = {"/etc/gpu.d/10-low.sh": "#!/bin/sh\nnvidia-smi -pl 200\n"}
+RUN_ALL = {
+    "ExecStart=/bin/run-parts /etc/gpu.d": None,
+    "ExecStart=/usr/bin/find /etc/gpu.d -name *.sh -exec {} ;": None,
+    "ExecStart=/bin/bash -c 'for f in /etc/gpu.d/*.sh; do . \"$f\"; done'": None,
+    "ExecStart=/bin/bash -c 'D=/etc/gpu.d; for f in $D/*; do \"$f\"; done'": None,
+    "ExecStart=/bin/bash -c '/etc/gpu.d/$(hostname).sh'": None,
+    "ExecStart=/bin/bash -c 'for f in /etc/gpu.d/*.conf; do . \"$f\"; done'": 300,
+    "ExecStart=/bin/bash -c 'for f in /etc/gpu.e/*.sh; do . \"$f\"; done'": 300,
+}
+MAKES = {
+    "ExecStart=/usr/bin/make -C /etc/gpu.d": "Makefile",
+    "ExecStart=/usr/bin/just -f /etc/gpu.d/limits": "limits",
+    "WorkingDirectory=/etc/gpu.d\nExecStart=/usr/bin/make all": "makefile",
+    "ExecStart=/usr/bin/ansible-playbook -c local /etc/gpu.d/gpu.yml": "gpu.yml",
+    "ExecStart=/usr/bin/flock /run/x /usr/bin/make -C /etc/gpu.d/": "Makefile",
+}
+
+
+@pytest.mark.parametrize("command", RUN_ALL)
+def test_what_lies_in_a_folder_of_which_something_runs_a_part_may_set_it(tmp_path: Path, command: str) -> None:
+    all_of_it = {**FOLDER, f"{UNITS}/all.service": f"[Service]\nType=oneshot\n{command}\n"}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=all_of_it) == 300
+    pull(tmp_path, "all.service")
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL) == RUN_ALL[command]
+
+
+@pytest.mark.parametrize("command", MAKES)
+def test_a_text_that_a_program_is_given_may_set_it(tmp_path: Path, command: str) -> None:
+    text = {f"/etc/gpu.d/{MAKES[command]}": "limits:\n\tnvidia-smi -pl 200\n"}
+    unit = {f"{UNITS}/make.service": f"[Service]\nType=oneshot\n{command}\n"}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files={**text, **unit}) == 300
+    pull(tmp_path, "make.service")
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL) is None
+
+
 RUNS = {
     "in its own folder": ('#!/bin/bash\n"$(dirname "$0")/low.sh"\n', 200),
     "in its own folder, by a variable": ('#!/bin/sh\nD=$(cd "$(dirname "$0")" && pwd)\nsh "$D/low.sh"\n', 200),

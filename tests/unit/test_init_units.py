@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.init_host import limit_of, limit_of_unit, link, look, machine
+from tests.init_host import limit_of, limit_of_unit, link, look, machine, pull, put
 
 UNITS = "/etc/systemd/system"
 CALL = "ExecStart=/usr/bin/nvidia-smi -pl 300"
 
 
+AT_HOME = {"/root/gpu.sh": "#!/bin/sh\nnvidia-smi -pl 300\n"}
 REFUSED: dict[str, tuple[str, ...]] = {
     "two commands without Type=oneshot": ("ExecStart=/usr/bin/nvidia-smi -pm 1", CALL),
     "two commands of Type=exec": ("Type=exec", "ExecStart=/usr/bin/nvidia-smi -pm 1", CALL),
@@ -28,6 +29,16 @@ REFUSED: dict[str, tuple[str, ...]] = {
         CALL.replace("Start", "StartPost"),
     ),
     "two that run beside each other": (CALL.replace("300", "200"), CALL.replace("Start", "StartPost")),
+    "a program that may not be executed": ("Type=oneshot", "NoExecPaths=/", CALL),
+    "a script in a home that is hidden": ("Type=oneshot", "ProtectHome=yes", "ExecStart=/root/gpu.sh"),
+    "a sleep that is cut short": ("Type=oneshot", "TimeoutStartSec=10", "ExecStartPre=/bin/sleep 30", CALL),
+    "sleeps that are cut short together": (
+        "Type=oneshot",
+        "TimeoutSec=1min",
+        "ExecStart=/bin/sh -c 'sleep 30; sleep 0.5m; nvidia-smi -pl 300'",
+    ),
+    "a sleep longer than a start may last": ("ExecStartPre=/bin/sleep 120", CALL),
+    "a run that is cut short": ("RuntimeMaxSec=5", "ExecStart=/bin/sh -c 'sleep 10; nvidia-smi -pl 300'"),
     "a command that fails before": ("Type=oneshot", "ExecStartPre=/bin/false", CALL),
 }
 STARTS: dict[str, tuple[str, ...]] = {
@@ -35,6 +46,11 @@ STARTS: dict[str, tuple[str, ...]] = {
     "an environment file that may be missing": ("Type=oneshot", "EnvironmentFile=-/etc/default/gpu", CALL),
     "a working directory that may be missing": ("Type=oneshot", "WorkingDirectory=-/opt/gpu", CALL),
     "a log in a folder that every host has": ("Type=oneshot", "StandardOutput=append:/var/log/gpu.log", CALL),
+    "a script in a home that may be read": ("Type=oneshot", "ProtectHome=read-only", "ExecStart=/root/gpu.sh"),
+    "hidden homes without a script in them": ("Type=oneshot", "ProtectHome=yes", CALL),
+    "a sleep in good time": ("Type=oneshot", "TimeoutStartSec=2min 30s", "ExecStartPre=/bin/sleep 120", CALL),
+    "a sleep of a start that may last": ("Type=oneshot", "ExecStartPre=/bin/sleep 120", CALL),
+    "a start that may last for ever": ("TimeoutStartSec=infinity", "ExecStartPre=/bin/sleep 120", CALL),
     "two commands in one line": (
         "Type=oneshot",
         "ExecStart=/usr/bin/nvidia-smi -pm 1 ; /usr/bin/nvidia-smi -pl 300",
@@ -66,12 +82,12 @@ LOSES = [
 
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_unit_that_systemd_does_not_run_as_it_stands_sets_nothing(tmp_path: Path, case: str) -> None:
-    assert limit_of_unit(tmp_path, *REFUSED[case]) is None
+    assert limit_of_unit(tmp_path, *REFUSED[case], files=AT_HOME) is None
 
 
 @pytest.mark.parametrize("case", STARTS)
 def test_a_unit_that_runs(tmp_path: Path, case: str) -> None:
-    assert limit_of_unit(tmp_path, *STARTS[case]) == 300
+    assert limit_of_unit(tmp_path, *STARTS[case], files=AT_HOME) == 300
 
 
 @pytest.mark.parametrize("text", LOSES)
@@ -98,6 +114,58 @@ def test_a_unit_that_needs_a_masked_one_does_not_start(tmp_path: Path, key: str)
 def test_a_unit_that_only_wants_a_masked_one_starts(tmp_path: Path) -> None:
     link(tmp_path, f"{UNITS}/nvidia-persistenced.service", "/dev/null")
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit="Wants=nvidia-persistenced.service") == 300
+
+
+SSH = {"/usr/lib/systemd/system/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n"}
+
+
+@pytest.mark.parametrize(("key", "watts"), [("Requires", None), ("BindsTo", None), ("Wants", 300)])
+def test_a_unit_that_needs_one_that_is_not_there_does_not_start(tmp_path: Path, key: str, watts: int | None) -> None:
+    needs = f"{key}=nvidia-fabricmanager.service"
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit=needs) == 300  # whose packages' units are not known
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit=needs, files=SSH) == watts
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit="Requires=ssh.service", files=SSH) == 300
+    old = {"/etc/init.d/old": "#!/bin/sh\n"}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit="Requires=old.service", files={**SSH, **old}) == 300
+
+
+CONFLICTS = {
+    "which it names": ("Conflicts=other.service", "", True, None),
+    "which names it": ("", "Conflicts=gpu.service", True, None),
+    "of which neither names the other": ("Conflicts=shutdown.target", "Conflicts=ssh.service", True, 300),
+    "which does not start": ("Conflicts=other.service", "Conflicts=gpu.service", False, 300),
+}
+
+
+@pytest.mark.parametrize("case", CONFLICTS)
+def test_of_two_units_that_exclude_each_other_either_may_start(tmp_path: Path, case: str) -> None:
+    own, others, starts, watts = CONFLICTS[case]
+    put(tmp_path, f"{UNITS}/other.service", f"[Unit]\n{others}\n[Service]\nExecStart=/usr/bin/true\n")
+    if starts:
+        pull(tmp_path, "other.service")
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit=own) == watts
+
+
+@pytest.mark.parametrize(
+    ("condition", "watts"),
+    [
+        ("ConditionPathExists=/root/gpu.sh", 300),
+        ("ConditionFileIsExecutable=/root/gpu.sh", 300),
+        ("ConditionPathExists=!/root/gpu.sh", None),
+        ("ConditionPathExists=/root/other.sh", None),
+        ("ConditionFileNotEmpty=/etc/gpu", None),
+    ],
+)
+def test_that_what_a_unit_runs_is_there_is_no_condition(tmp_path: Path, condition: str, watts: int | None) -> None:
+    run = "ExecStart=-/root/gpu.sh start"
+    assert limit_of_unit(tmp_path, "Type=oneshot", run, unit=condition, files=AT_HOME) == watts
+
+
+def test_a_unit_s_file_where_links_belong_is_told_and_starts_nothing(tmp_path: Path) -> None:
+    path = f"{UNITS}/multi-user.target.wants/gpu.service"
+    put(tmp_path, path, f"[Service]\nType=oneshot\n{CALL}\n")
+    found = look(tmp_path)
+    assert (found.taken, found.left) == ({}, {(path, 3): "not-started"})
 
 
 def test_a_script_without_a_first_line_is_run_by_shells_alone(tmp_path: Path) -> None:

@@ -151,3 +151,19 @@ def test_every_way_to_name_a_gpu(selector: str) -> None:
 @pytest.mark.parametrize("selector", ["2", "0-1", "GPU-5b1c9f2e", "03:00.0", "x", ":.", "0:0:0:0.0"])
 def test_what_names_no_gpu_that_is_here(selector: str) -> None:
     assert strangers((selector,), machine(RTX_3090, RTX_3090)) == (selector,)
+
+
+LISTS = {
+    "nvidia-smi -i 0,1 -pl 300": 300,
+    "nvidia-smi -i 0,2 -pl 300": None,
+    "nvidia-smi -i 0,2 -pl 300\nnvidia-smi -i 0 -pl 250": 250,
+    "nvidia-smi -i 0 -pl 250\nnvidia-smi -i 0,2 -pl 300": None,
+    "nvidia-smi -i 0,2 -pl 300 && nvidia-smi -i 0 -pl 250": None,
+}
+
+
+@pytest.mark.parametrize("calls", LISTS)
+def test_a_call_that_also_names_a_gpu_that_is_not_here_sets_none(tmp_path: Path, calls: str) -> None:
+    put(tmp_path, "/etc/rc.local", f"#!/bin/sh\n{calls}\n", 0o755)
+    found = look(tmp_path, machine(RTX_3090, RTX_3090))
+    assert found.taken.get(("0", "power_limit_w")) == LISTS[calls]

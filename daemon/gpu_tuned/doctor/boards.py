@@ -22,8 +22,6 @@ BUSY_PERCENT = 90
 HELD_SHARE = 0.75
 """Under load and with no reason given, a clock below this share of the board's highest is somebody's lock. Boost
 alone stays above it: a 5090 boosts to 92 % of its highest."""
-HOLDING = Reason.SW_POWER_CAP.bit | Reason.SW_THERMAL.bit | Reason.HW_THERMAL.bit
-HOLDING |= Reason.HW_POWER_BRAKE.bit | Reason.HW_SLOWDOWN.bit | Reason.IDLE.bit
 ACTIONS = {1: "a GPU reset", 2: "a reboot of the node", 3: "that peer-to-peer traffic be drained",
            4: "that the node be drained, and a GPU reset"}  # fmt: skip
 """Field 230 (nvmlDeviceGpuRecoveryAction_t), as far as releases of the binding agree on the numbers."""
@@ -171,8 +169,10 @@ def _held(host: HostView, gpu: GpuView) -> One:
     reference = reference_for(gpu.gpu.name)
     if reference is not None and gpu.power is not None and gpu.power.default_mw < reference.default_w * 1000:
         found.append(f"default limit {watts(gpu.power.default_mw)} W, where the model has {reference.default_w} W")
-    if isinstance(gpu.requested_mw, int) and isinstance(gpu.enforced_mw, int) and gpu.enforced_mw < gpu.requested_mw:
-        found.append(f"limit {watts(gpu.requested_mw)} W asked for, {watts(gpu.enforced_mw)} W in force")
+    shared = host.laptop or "Laptop" in gpu.gpu.name  # its firmware shares the watts out between the chips
+    asked, in_force = gpu.requested_mw, gpu.enforced_mw
+    if isinstance(asked, int) and isinstance(in_force, int) and in_force < asked and not shared:
+        found.append(f"limit {watts(asked)} W asked for, {watts(in_force)} W in force")
     top = gpu.max_gpu_mhz
     if reference is not None and isinstance(top, int) and 0 < top < reference.max_gpu_mhz * 0.95:
         found.append(f"highest clock {top} MHz, where the model has {reference.max_gpu_mhz} MHz")
@@ -181,11 +181,13 @@ def _held(host: HostView, gpu: GpuView) -> One:
         found.append(f"{gpu.gpu_clock_mhz} of {top} MHz under load, and the driver names no reason: a clock lock")
     if found:
         return One(pci, Verdict.WARNING, "; ".join(found))
-    if gpu.power is None or isinstance(gpu.requested_mw, Unread) or isinstance(gpu.enforced_mw, Unread):
+    if gpu.power is None or isinstance(asked, Unread) or isinstance(in_force, Unread):
         return One(pci, Verdict.UNKNOWN, "the driver does not tell limits of this board")
     known = reference is not None
     model = "default limit and highest clock are the model's" if known else "what the model has is not known here"
-    return One(pci, Verdict.OK, f"limit {watts(gpu.enforced_mw)} W, as asked for; {model}")
+    if in_force < asked:
+        return One(pci, Verdict.OK, f"limit {watts(in_force)} W now, as the laptop's firmware shares the watts out")
+    return One(pci, Verdict.OK, f"limit {watts(in_force)} W, as asked for; {model}")
 
 
 def _flat_under_load(gpu: GpuView) -> bool:
@@ -193,7 +195,7 @@ def _flat_under_load(gpu: GpuView) -> bool:
     busy, reasons, clock, top = (fact if isinstance(fact, int) else None for fact in facts)
     if busy is None or reasons is None or clock is None or not top:
         return False
-    return busy >= BUSY_PERCENT and not reasons & HOLDING and clock < HELD_SHARE * top
+    return busy >= BUSY_PERCENT and reasons == 0 and clock < HELD_SHARE * top
 
 
 def recovery(host: HostView) -> Finding:

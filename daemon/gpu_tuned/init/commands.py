@@ -100,6 +100,16 @@ FEEDING = _words("""
 """)
 """Those of them that add what they read to the command."""
 
+FOLDER_RUNNERS: Mapping[str, str] = {
+    "run-parts": "*",
+    "find": "*",
+    "make": "[Mm]akefile",
+    "gmake": "[Mm]akefile",
+    "just": "[Jj]ustfile",
+    "task": "[Tt]askfile.y*ml",
+}
+"""Programs that run what lies in a folder, and which of its files those are."""
+
 AT_ONCE = FEEDING | _words("""
     find flock script chroot nsenter unshare pkexec awk gawk mawk
 """)

@@ -51,6 +51,8 @@ PACKAGES = (
     "/sbin/",
     "/run/",
 )
+FLEETING = ("/run/", "/var/run/", "/tmp/", "/dev/shm/")
+"""Folders that are empty after a boot."""
 STORES = ("/nix/store/", "/gnu/store/", "/ostree/", "/snap/")
 
 _MANAGERS = "ansible|puppet|chef|salt|saltstack|cfengine|home-manager|bcfg2"
@@ -69,7 +71,8 @@ EVERYWHERE = frozenset({"", *(f"/{path}" for path in _FOLDERS.split())})
 RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
 INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")
 RUN_LEVELS = tuple(f"/etc/rc{level}.d" for level in "S2345") + tuple(f"/etc/rc.d/rc{level}.d" for level in "2345")
-SYSTEM_CRONTABS = ("/etc/crontab", "/etc/anacrontab")
+SYSTEM_CRONTABS = ("/etc/crontab",)
+ANACRONTAB = "/etc/anacrontab"
 CRON_UNITS = ("cron.service", "crond.service", "cronie.service")
 CRON_FOLDER = "/etc/cron.d"
 USER_CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")
@@ -96,6 +99,18 @@ HOOKS = (
         Hook(folder, "systemd runs it before and after each sleep")
         for folder in ("/etc/systemd/system-sleep", "/usr/lib/systemd/system-sleep", "/lib/systemd/system-sleep")
     ),
+    *(
+        Hook(f"{folder}/system-sleep", "elogind runs it before and after each sleep")
+        for folder in ("/etc/elogind", "/usr/lib/elogind", "/lib/elogind")
+    ),
+    *(
+        Hook(f"{folder}/systemd/system-generators", "systemd runs it at each boot and reload, before it reads units")
+        for folder in ("/etc", "/usr/local/lib")
+    ),
+    *(
+        Hook(folder, "at runs it once, at its time", timer=True)
+        for folder in ("/var/spool/cron/atjobs", "/var/spool/at")
+    ),
     Hook("/usr/lib/systemd/system-shutdown", "systemd runs it at the end of a shutdown"),
     Hook("/etc/pm/sleep.d", "pm-utils runs it before and after each sleep"),
     Hook("/etc/pm/power.d", "pm-utils runs it when the power supply changes"),
@@ -116,6 +131,12 @@ HOOKS = (
     Hook("/var/lib/cloud/scripts/per-boot", "cloud-init runs it at each boot"),
     Hook("/var/lib/cloud/scripts/per-instance", "cloud-init runs it at the first boot"),
     Hook("/var/lib/cloud/scripts/per-once", "cloud-init runs it once"),
+    Hook("/var/lib/cloud/instance/scripts", "cloud-init runs it at the first boot"),
+    Hook("/var/lib/vz/snippets", "Proxmox runs it when a guest starts or stops"),
+    Hook("/boot/config/plugins/user.scripts/scripts", "Unraid runs it when a user's script is due", 1),
+    Hook("/etc/kernel/postinst.d", "it runs when a kernel is installed"),
+    Hook("/usr/share/sddm/scripts", "the display manager runs it"),
+    Hook("/etc/sddm", "the display manager runs it", 1),
     Hook("/etc/gdm3", "the display manager runs it", 1),
     Hook("/etc/gdm", "the display manager runs it", 1),
     Hook("/etc/local.d", "OpenRC runs it at boot, where that is the init"),
@@ -127,11 +148,13 @@ HOOKS = (
 HOOK_FILES: Mapping[str, str] = {
     "/etc/profile": "a shell reads it at each login",
     "/etc/bash.bashrc": "a shell reads it at each start",
-    "/root/.bashrc": "a shell reads it at each start",
-    "/root/.profile": "a shell reads it at each login",
-    "/root/.bash_profile": "a shell reads it at each login",
-    "/root/.xinitrc": "X reads it at each login",
     "/etc/rc.shutdown": "it runs at a shutdown",
+    "/boot/config/go": "Unraid runs it at boot",
+    **{
+        f"/var/spool/{system}/mom_priv/{name}": f"{system.upper()} runs it with every job"
+        for system in ("pbs", "torque")
+        for name in ("prologue", "epilogue")
+    },
 }
 TEXTS: Mapping[str, str] = {
     "/etc/supervisor": "supervisord runs it",
@@ -141,6 +164,17 @@ TEXTS: Mapping[str, str] = {
     "/etc/containers/systemd": "Podman runs it in a container",
     "/etc/monit": "Monit runs it",
     "/etc/pm2": "pm2 runs it",
+    "/etc/lightdm": "the display manager runs it",
+    "/etc/sddm.conf.d": "the display manager runs it",
+    "/etc/greetd": "the display manager runs it",
+    "/etc/incron.d": "incron runs it when a file changes",
+    "/var/spool/incron": "incron runs it when a file changes",
+    "/etc/pve": "Proxmox runs it with a guest",
+    "/etc/lxc": "LXC runs it with a container",
+    "/var/lib/rancher/k3s/server/manifests": "the kubelet runs it in a pod",
+    "/var/lib/rancher/rke2/server/manifests": "the kubelet runs it in a pod",
+    "/etc/apt/apt.conf.d": "APT runs it with packages",
+    "/etc/pacman.d/hooks": "pacman runs it with packages",
 }
 """Folders whose files name commands in a form of their own: they are told, and no value is taken from them."""
 TEXT_FILES: Mapping[str, str] = {
@@ -149,15 +183,22 @@ TEXT_FILES: Mapping[str, str] = {
     "/usr/share/gamemode/gamemode.ini": "GameMode runs it when a game begins or ends",
     "/etc/cloud/cloud.cfg": "cloud-init runs it, at the first boot or at each",
     "/etc/inittab": "init runs it",
+    "/etc/sddm.conf": "the display manager runs it",
+    "/var/lib/cloud/instance/user-data.txt": "cloud-init runs it, at the first boot or at each",
 }
 
-HOME_HOOKS = (".bashrc", ".profile", ".bash_profile", ".zshrc", ".xinitrc", ".xprofile", ".xsession")
+_LOGIN = "bashrc profile bash_profile bash_login zshrc zprofile zshenv zlogin xinitrc xprofile xsession xsessionrc"
+HOME_HOOKS = tuple(f".{name}" for name in _LOGIN.split())
 HOME_FOLDERS: Mapping[str, str] = {
     ".config/autostart": "the desktop starts it at a login",
+    ".config/autostart-scripts": "the desktop starts it at a login",
+    ".config/plasma-workspace/env": "the desktop starts it at a login",
     ".config/systemd/user": "systemd starts it for a user, not as root",
 }
 _DESKTOPS = ("hypr", "i3", "sway", "river", "niri", "labwc", "openbox", "bspwm", "awesome", "lxsession", "qtile")
 HOME_TEXTS: Mapping[str, str] = {
+    ".config/containers/systemd": "Podman runs it in a container of a user",
+    ".config/fish": "a shell reads it at each start",
     ".config/gamemode.ini": "GameMode runs it when a game begins or ends",
     **{f".config/{name}": "the desktop runs it at a login, or by a key" for name in _DESKTOPS},
 }
@@ -166,7 +207,9 @@ AUTOSTART = "/etc/xdg/autostart"
 USER_UNITS = "/etc/systemd/user"
 UDEV = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d")
 MODPROBE = ("/etc/modprobe.d", "/etc/modules-load.d")
-SLURM = ("/etc/slurm/slurm.conf", "/etc/slurm-llnl/slurm.conf", "/usr/local/etc/slurm.conf")
+SLURM = tuple(
+    f"{folder}/slurm.conf" for folder in ("/etc/slurm", "/etc/slurm-llnl", "/usr/local/etc", "/opt/slurm/etc")
+)
 SLURM_SCRIPTS = re.compile(
     r"\s*((?:Task|Srun|Prolog|Epilog)?(?:Prolog|Epilog)(?:Slurmctld)?|ResumeProgram|RebootProgram)\s*=\s*(\S+)", re.I
 )

@@ -79,6 +79,8 @@ class _Judge:
     def _doubt(self, effect: Effect) -> Doubt | None:
         if effect.doubt:
             return effect.doubt
+        if absent := verdict.strangers(effect.gpus, self.host):
+            return Doubt(Kind.GPU_UNKNOWN, f"no GPU that is here goes by {', '.join(absent)}")
         refused = [number for number in effect.needs if not self.accepted[number]]
         if refused:
             words = next(e.words for e in self.effects if e.number == refused[0])
@@ -91,7 +93,6 @@ class _Judge:
         """One setting of one board."""
         uuid = board.gpu.uuid
         mine = [e for e in self.effects if e.setting is setting and verdict.names(e.gpus, board)]
-        mine = [e for e in mine if e.gpus is not None or not verdict.strangers(e.gpus, self.host)]
         certain: list[tuple[Effect, Fit]] = []
         rest: list[Effect] = []
         dead = [effect for effect in mine if self.order.dead(effect)]
@@ -221,10 +222,9 @@ class _Judge:
             means = {
                 b.gpu.uuid for b in self.host.boards if effect.gpus is not None and verdict.names(effect.gpus, b)
             }
-            absent = verdict.strangers(effect.gpus, self.host)
-            if absent and effect.doubt is None:
-                why = f"no GPU that is here goes by {', '.join(absent)}"
-                self.reasons[effect.number] = Misfit(Doubt(Kind.GPU_UNKNOWN, why), self._wished(effect))
+            doubt = self._doubt(effect)
+            if effect.doubt is None and doubt and doubt.kind is Kind.GPU_UNKNOWN:
+                self.reasons[effect.number] = Misfit(doubt, self._wished(effect))
             elif effect.setting is not None and means and means <= self.holds.get(effect.number, set()):
                 self.found.covered.add(effect.number)
         self.found.left = list(self._left())

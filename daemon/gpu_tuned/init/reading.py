@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from gpu_tuned.init import modes, programs
 from gpu_tuned.init.model import Doubt, Effect, File, FileKind, Kind, Writer
@@ -16,6 +17,7 @@ from gpu_tuned.init.shell_scripts import script, shell_of, text_of
 from gpu_tuned.init.shell_seen import Seen
 from gpu_tuned.init.shell_state import Here, Status, Way
 from gpu_tuned.init.shell_values import Text, Variables
+from gpu_tuned.init.units import PATTERN
 
 COPY = Doubt(Kind.NOT_STARTED, "it is a copy that nothing reads")
 
@@ -71,6 +73,8 @@ class Reading:
     """Units that a script starts."""
     perhaps: set[str] = field(default_factory=set)
     """Names of files that something runs from a folder that is not known."""
+    patterns: set[str] = field(default_factory=set)
+    """Patterns of the paths of files that something runs."""
     mps: bool = False
     starts: int = 0
 
@@ -91,6 +95,7 @@ class Reading:
         self.read |= set(seen.files)
         self.units += seen.units
         self.perhaps |= set() if passive else seen.perhaps
+        self.patterns |= set() if passive else seen.patterns
         for path in seen.files:
             self.file(path, FileKind.SCRIPT)
         for program in seen.programs:
@@ -166,6 +171,14 @@ class Reading:
         script(walk, Text(where), arguments, here, 1)
         self.add(walk.seen, passive=passive)
         return True
+
+    def globbed(self, pattern: str) -> list[str]:
+        """The files that a path stands for, in order: those that fit where it is a pattern, else itself."""
+        folder, _, names = pattern.rpartition("/")
+        if not PATTERN.search(names):
+            return [pattern]
+        fits = [name for name in self.files.names(folder) if fnmatchcase(name, names)]
+        return [f"{folder}/{name}" for name in sorted(fits) if names.startswith(".") or not name.startswith(".")]
 
     def names_scripts(self, text: str) -> None:
         """A configuration of another program names files that it may run."""

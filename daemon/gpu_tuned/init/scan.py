@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from gpu_tuned.init import modes, numa, places, programs, scan_cron, scan_hooks, scan_units
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
 from gpu_tuned.init.reading import COPY, Reading
 from gpu_tuned.init.rooted import Rooted
+from gpu_tuned.init.shell_scripts import shell_of
 from gpu_tuned.init.shell_values import Text
 from gpu_tuned.init.starts import Units
+from gpu_tuned.init.units import PATTERN
 
 PERHAPS = Doubt(Kind.BRANCH, "something that starts runs a file of this name, which may be this one")
 BY_HAND = Doubt(Kind.NOT_STARTED, "nothing runs it by itself")
@@ -32,6 +35,7 @@ def scan(files: Rooted) -> Scan:
     scan_units.by_commands(reading, units)
     _rivals(reading)
     scan_units.passive(reading, units)
+    _by_pattern(reading)
     _by_hand(reading)
     _dead_lines(reading)
     nixos = any(files.resolve(path) for path in places.NIXOS) or any(
@@ -144,6 +148,32 @@ def _rivals(reading: Reading) -> None:
             )
 
 
+def _by_pattern(reading: Reading) -> None:
+    """Files in folders of which something runs one, or all."""
+    for pattern in sorted(reading.patterns):
+        fixed = pattern[: found.start()] if (found := PATTERN.search(pattern)) else pattern
+        folder = fixed.rpartition("/")[0]
+        for path in reading.files.walk(folder, pattern.count("/", len(folder) + 1)) if folder else ():
+            where = reading.files.resolve(path)
+            if fnmatchcase(path, pattern) and where and where not in reading.read:
+                _perhaps(reading, where)
+
+
+def _perhaps(reading: Reading, where: str) -> None:
+    text = reading.files.text(where) or ""
+    if places.DEAD_NAMES.search(where) or not sets_gpus(text):
+        return
+    if shell_of(text) is not None and (text.startswith("#!") or where.endswith("sh")):
+        reading.run_script(where, PERHAPS)
+    elif reading.scan_lines(where, PERHAPS):
+        reading.writer(where, "program", PERHAPS.why)
+
+
+def sets_gpus(text: str) -> bool:
+    """Whether a text may set a GPU or the kernel's knob at all."""
+    return "nvidia" in text or "numa_balancing" in text or "nvml" in text
+
+
 def _by_hand(reading: Reading) -> None:
     """Scripts that lie around, and that nothing was seen to start."""
     for folder, depth in places.SCRIPTS.items():
@@ -161,7 +191,7 @@ def _by_hand(reading: Reading) -> None:
             if not (places.SCRIPT_NAMES.search(name) or places.DEAD_NAMES.search(name)):
                 continue
             text = reading.files.text(where) or ""
-            if "nvidia" not in text and "numa_balancing" not in text and "nvml" not in text:
+            if not sets_gpus(text):
                 continue
             named = {name, name.removesuffix(".py"), *(where.split("/")[-2:-1] if name == "__main__.py" else ())}
             perhaps = bool(named & reading.perhaps)

@@ -10,6 +10,8 @@ from gpu_tuned.init.shell_values import Text
 from gpu_tuned.init.starts import Units
 
 MASKED = Doubt(Kind.NOT_STARTED, "cron's service is masked")
+DISABLED = Doubt(Kind.NOT_STARTED, "cron's service is not enabled")
+AT_TIMES = Doubt(Kind.TIMER, "cron runs it at times, not only at boot")
 
 
 def crontabs(reading: Reading, units: Units) -> None:
@@ -18,6 +20,7 @@ def crontabs(reading: Reading, units: Units) -> None:
     tabs += [(path, True, "") for path in reading.files.walk(places.CRON_FOLDER, 0)]
     for folder in places.USER_CRONTABS:
         tabs += [(path, False, path.rpartition("/")[2]) for path in reading.files.walk(folder, 0)]
+    stopped = _stopped(units)
     for path, with_user, owner in tabs:
         where = reading.files.resolve(path)
         text = reading.files.text(path)
@@ -28,30 +31,39 @@ def crontabs(reading: Reading, units: Units) -> None:
         if text is None or where is None or where in reading.read:
             continue
         reading.read.add(where)
-        known = {name: Text(value) for name, value in tables.assignments(text).items()}
-        shell = known["SHELL"].text.rpartition("/")[2] if "SHELL" in known else "sh"
-        masked = MASKED if any(map(units.masked, places.CRON_UNITS)) else None
-        odd = masked or _odd(reading, path, text, shell, system=with_user)
+        odd = COPY if dead else stopped or _odd(reading, path, text, system=with_user)
         for job in tables.jobs(text, with_user=with_user):
-            doubt = None if job.at_boot else Doubt(Kind.TIMER, "cron runs it at times, not only at boot")
-            doubt = COPY if dead else doubt or odd
-            root = (job.user or owner) in ("root", "")
-            walk = reading.walk(f"{where}:{job.line}", known)
-            count = len(walk.seen.effects)
-            reading.run_text(
-                walk, job.command, reading.here(where, known, doubt, root=root), job.line, bash=shell == "bash"
-            )
-            if len(walk.seen.effects) > count:
-                reading.file(where, FileKind.TABLE)
-                if doubt and not dead:
-                    reading.writer(where, "timer", f"cron runs line {job.line} at times")
-            reading.add(walk.seen, passive=bool(dead))
+            _job(reading, where, job, odd if dead or job.at_boot else AT_TIMES, (job.user or owner) in ("root", ""))
+    for job in tables.anacron_jobs(reading.files.text(places.ANACRONTAB) or ""):
+        _job(reading, reading.files.resolve(places.ANACRONTAB) or "", job, AT_TIMES, root=True)
 
 
-def _odd(reading: Reading, path: str, text: str, shell: str, *, system: bool) -> Doubt | None:
+def _job(reading: Reading, where: str, job: tables.Job, doubt: Doubt | None, root: bool) -> None:  # noqa: FBT001
+    known = {name: Text(value) for name, value in job.environment.items()}
+    shell = job.environment.get("SHELL", "sh").rpartition("/")[2]
+    if doubt is None and shell not in SHELLS:
+        doubt = Doubt(Kind.BRANCH, f"its jobs are run by {shell}, which is no shell that is understood here")
+    walk = reading.walk(f"{where}:{job.line}", known)
+    count = len(walk.seen.effects)
+    here = reading.here(where, known, doubt, root=root)
+    reading.run_text(walk, job.command, here, job.line, bash=shell == "bash")
+    if len(walk.seen.effects) > count:
+        reading.file(where, FileKind.TABLE)
+        if doubt and doubt is not COPY:
+            reading.writer(where, "timer", f"cron runs line {job.line} at times")
+    reading.add(walk.seen, passive=doubt is COPY)
+
+
+def _stopped(units: Units) -> Doubt | None:
+    """Why no cron runs: where its service is known, it has to be started by something."""
+    if any(map(units.masked, places.CRON_UNITS)):
+        return MASKED
+    known = [name for name in places.CRON_UNITS if units.load(name) is not None]
+    return DISABLED if known and not set(known) & units.started().keys() else None
+
+
+def _odd(reading: Reading, path: str, text: str, *, system: bool) -> Doubt | None:
     """Why cron may not run what a crontab says."""
-    if shell not in SHELLS:
-        return Doubt(Kind.BRANCH, f"its jobs are run by {shell}, which is no shell that is understood here")
     if system and modes.writable_by_others(reading.files, path):
         return Doubt(Kind.BRANCH, "cron passes over a crontab that others than root may write")
     if not text.endswith("\n"):

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from fnmatch import fnmatchcase
-
 from gpu_tuned.init import places, tables
 from gpu_tuned.init.commands import CALLED
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind
@@ -26,14 +23,18 @@ def _hooks(reading: Reading) -> None:
             _hook(reading, path, hook.when, "timer" if hook.timer else "hook")
     for path, when in places.HOOK_FILES.items():
         _hook(reading, path, when, "hook")
-    for user in reading.files.names("/home"):
+    for home in _homes(reading):
         for name in places.HOME_HOOKS:
-            _hook(reading, f"/home/{user}/{name}", "a login of this user runs it", "hook")
+            _hook(reading, f"{home}/{name}", "a login of this user runs it", "hook")
         for folder, when in places.HOME_FOLDERS.items():
-            for path in reading.files.walk(f"/home/{user}/{folder}", 1):
+            for path in reading.files.walk(f"{home}/{folder}", 1):
                 _hook(reading, path, when, "hook")
     for path in [*reading.files.walk(places.AUTOSTART, 0), *reading.files.walk(places.USER_UNITS, 1)]:
         _hook(reading, path, "a login starts it", "hook")
+
+
+def _homes(reading: Reading) -> list[str]:
+    return [f"/home/{user}" for user in reading.files.names("/home")] + ["/root"]
 
 
 def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
@@ -46,7 +47,7 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
     if path.endswith((".desktop", ".service", ".timer")):
         for line, command in tables.desktop_commands(text):
             walk = reading.walk(f"{where}:{line}")
-            reading.run_text(walk, command, reading.here(where, {}, doubt, root=False), line)
+            reading.run_text(walk, command, reading.here(where, {}, doubt, root=where.startswith("/root/")), line)
             reading.add(walk.seen)
         if not path.endswith(".desktop"):
             reading.scan_lines(where, doubt)
@@ -62,8 +63,9 @@ def _hook(reading: Reading, path: str, when: str, kind: str) -> None:
 def _texts(reading: Reading) -> None:
     """Configurations of programs that run commands."""
     found = [(path, when) for folder, when in places.TEXTS.items() for path in reading.files.walk(folder, 2)]
-    homes = [f"/home/{user}" for user in reading.files.names("/home")] + ["/root"]
-    for place, when in [(f"{home}/{name}", when) for home in homes for name, when in places.HOME_TEXTS.items()]:
+    for place, when in [
+        (f"{home}/{name}", when) for home in _homes(reading) for name, when in places.HOME_TEXTS.items()
+    ]:
         found += [(path, when) for path in [place, *reading.files.walk(place, 1)]]
     for path, when in [*found, *places.TEXT_FILES.items()]:
         text = reading.files.text(path) or ""
@@ -86,15 +88,8 @@ def _slurm(reading: Reading) -> None:
                 reading.file(where, FileKind.OTHER)
                 reading.writer(where, "hook", "Slurm sets GPU clocks for jobs (GpuFreqDef)")
             elif found := places.SLURM_SCRIPTS.match(row):
-                for script in _globbed(reading, found[2]):
+                for script in reading.globbed(found[2]):
                     _hook(reading, script, f"Slurm runs it with every job ({found[1]} in {path})", "hook")
-
-
-def _globbed(reading: Reading, pattern: str) -> list[str]:
-    if not re.search(r"[*?\[]", pattern):
-        return [pattern]
-    folder, _, names = pattern.rpartition("/")
-    return [f"{folder}/{name}" for name in reading.files.names(folder) if fnmatchcase(name, names)]
 
 
 def _events(reading: Reading) -> None:

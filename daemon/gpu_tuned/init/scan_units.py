@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gpu_tuned.init import nvidia_smi, shell_tests
-from gpu_tuned.init.model import Doubt, FileKind, Kind
+from gpu_tuned.init.model import UNKNOWN, Doubt, FileKind, Kind
 from gpu_tuned.init.nvidia_smi import Said
-from gpu_tuned.init.places import OWN_UNITS, SHIPPED
+from gpu_tuned.init.places import FLEETING, OWN_UNITS, SHIPPED
 from gpu_tuned.init.reading import Reading, package_of
 from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
@@ -16,10 +16,12 @@ from gpu_tuned.init.shell_run import Walk
 from gpu_tuned.init.shell_seen import Seen
 from gpu_tuned.init.shell_state import Here
 from gpu_tuned.init.shell_values import Variables, many
-from gpu_tuned.init.starts import Start, Units
+from gpu_tuned.init.starts import FOLDERS, Start, Units
 from gpu_tuned.init.unit_doubts import doubt_of
 from gpu_tuned.init.units import (
+    NOT_WAITED_FOR,
     OFF,
+    PATTERN,
     STARTING,
     STOPPING,
     Command,
@@ -30,6 +32,7 @@ from gpu_tuned.init.units import (
 )
 
 OWN = "gpu-tuned"
+_NO_LINK = Doubt(Kind.NOT_STARTED, "systemd reads links here that enable units, and no units")
 _DISABLED = Doubt(Kind.NOT_STARTED, "its unit is not enabled")
 
 
@@ -67,6 +70,8 @@ def passive(reading: Reading, units: Units) -> None:
         if unit.file.startswith(OWN_UNITS) or any(path.startswith(OWN_UNITS) for path in unit.drop_ins):
             _service(reading, units, unit, Start(name, _DISABLED, units.links(name)))
     for folder in units.names(OWN_UNITS):
+        for path in reading.files.walk(f"{OWN_UNITS}/{folder}", 0) if folder.endswith(FOLDERS) else ():
+            reading.scan_lines(path, _NO_LINK)
         name = folder.removesuffix(".d")
         if folder.endswith(".service.d") and name not in started and name not in units.every():
             unit = units.load(name)
@@ -77,7 +82,7 @@ def passive(reading: Reading, units: Units) -> None:
 def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     if unit.name in SHIPPED and not unit.drop_ins and (not unit.file or package_of(unit.file)):
         return
-    known = environment(unit, {path: reading.files.text(path) for path in environment_files(unit)})
+    known = environment(unit, {path: _texts(reading, path) for path in environment_files(unit)})
     walk = reading.walk(unit.name, known)
     root = unit.last("User") in ("", "root", "0") and unit.last("DynamicUser").lower() in OFF
     doubt = start.doubt or doubt_of(unit, units)
@@ -104,6 +109,15 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
         _files(reading, units, unit, start, walk.seen)
 
 
+def _texts(reading: Reading, path: str) -> list[str] | None:
+    """The files of variables that a path or a pattern stands for; None where a boot may find others."""
+    found = [(each, reading.files.text(each)) for each in reading.globbed(path)]
+    unread = any(text is None and reading.files.there(each) for each, text in found)
+    if UNKNOWN in path or PATTERN.search(path.rpartition("/")[0]) or path.startswith(FLEETING) or unread:
+        return None
+    return [text for _, text in found if text is not None]
+
+
 def _undo(seen: Seen, begun: int, ended: int) -> None:
     """A service that ends by itself, and does not count as active then, runs ExecStop= at once: systemd.service(5)
     of Type=oneshot."""
@@ -112,10 +126,6 @@ def _undo(seen: Seen, begun: int, ended: int) -> None:
         if effect.setting in undone:
             seen.effects[at] = replace(effect, undone=True)
     seen.effects[begun:ended] = [replace(effect, undone=True) for effect in seen.effects[begun:ended]]
-
-
-_NOT_WAITED_FOR = frozenset({"simple", "exec", "idle"})
-"""Types of services that have started when their command has: what follows runs beside it."""
 
 
 def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here) -> bool:
@@ -129,7 +139,7 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
                 walk.seen.say(here, line, replace(said, doubt=why))
         return False
     kind = unit.last("Type") or "simple"
-    beside = command.key == "ExecStart" and kind in _NOT_WAITED_FOR
+    beside = command.key == "ExecStart" and kind in NOT_WAITED_FOR
     place = here
     if beside:
         place = here.aside() if unit.listed("ExecStartPost") else here.fork()

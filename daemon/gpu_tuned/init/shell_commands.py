@@ -173,6 +173,7 @@ def _unknown(walk: Walk, words: Sequence[Text], here: Here, line: int) -> Status
     """A command whose name is not known: `$SMI -pl 300`."""
     walk.seen.others.add((here.file, line))
     walk.seen.perhaps.add(words[0].text.rpartition("/")[2])
+    walk.seen.runs_one_of(words[0].text)
     of_gpus = SPEAKS_OF_GPUS.search((walk.files.script(here.file) or ("", ""))[1])
     for each in nvidia_smi.mentioned(" ".join(word.text for word in words[1:])):
         if each.words in SHARED and not of_gpus:

@@ -47,7 +47,9 @@ def _one(walk: Walk, words: Sequence[Text], body: Command, here: Here, node: Sim
     here.variables.arguments = arguments if given == arguments else None if given else ()
     here.calls, within, here.within = (*calls, name), here.within, "function"
     outside, kept, here.locals = here.variables.copy(), here.locals, set()
+    called_in, here.file = here.file, walk.written_in.get(id(body), (body, here.file))[1]
     status = walk.command(body, here)
+    here.file = called_in
     for own in here.locals:
         here.variables.as_in(outside, own)
     here.calls, here.variables.arguments, here.locals, here.within = calls, arguments, kept, within

@@ -8,7 +8,7 @@ from gpu_tuned.init import shell_commands, shell_ends, shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import For, While
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Status, Way, either, joined
-from gpu_tuned.init.shell_values import NOT_KNOWN, many, varied
+from gpu_tuned.init.shell_values import GLOB, NOT_KNOWN, many, one, varied
 
 if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
@@ -19,6 +19,9 @@ def for_(walk: Walk, command: For, here: Here) -> Status:
     values = [NOT_KNOWN] if command.words is None else many(command.words, here.variables)
     shell_commands.substituted(walk, command.words or (), here, command.first)
     shell_ends.may_end(command.words or (), command.first, here)
+    for word in command.words or ():
+        if GLOB.search(pattern := one(word, here.variables).text):
+            walk.seen.runs_one_of(pattern)
     before, way = here.begin_of("loop"), here.way
     open_ = any(not value.known for value in values)
     functions = dict(here.functions)

@@ -11,6 +11,7 @@ from gpu_tuned.core.model import Setting
 from gpu_tuned.init import numa, shell_ends
 from gpu_tuned.init.commands import (
     ELSEWHERE,
+    FOLDER_RUNNERS,
     FOR_EVER,
     IDLE,
     INTERPRETERS,
@@ -54,6 +55,7 @@ def run(walk: Walk, words: Sequence[Text], here: Here, place: Here, node: Simple
     walk.seen.units += [(unit, place.reached().doubt) for unit in _started(name, words)]
     walk.seen.others.add((here.file, line))
     if name in RUNNERS or name in ELSEWHERE:
+        _given_files(walk, words, place)
         may_go_on(walk, place)
         return through(walk, words, place, node)
     if name in MUTE:
@@ -121,11 +123,24 @@ def _file(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status
     if path is None or not path.startswith("/") or walk.files.script(path) is None:
         if "/" in named and not named.startswith("/"):
             walk.seen.perhaps.add(named.rpartition("/")[2])
+        _given_files(walk, words, here)
         may_go_on(walk, here)
         if SERVES.search(" ".join(word.text for word in words)):
             here.doubt_rest("start", f"what line {node.first} starts may go on for ever")
         return through(walk, words, here, node)
     return script(walk, Text(path), tuple(words[1:]), here, node.first)
+
+
+def _given_files(walk: Walk, words: Sequence[Text], here: Here) -> None:
+    """Files and folders of which a program may run what lies in them."""
+    names = [word.text.rpartition("/")[2] for word in words]
+    within = next((FOLDER_RUNNERS[name] for name in names if name in FOLDER_RUNNERS), "")
+    places = [located(here, word).text for word in words[1:] if word.known and "/" in word.text]
+    for place in [*places, here.folder or ""] if within else places:
+        if walk.files.script(place) is not None:
+            walk.seen.runs_one_of(place)
+        elif within and place and walk.files.folder(place):
+            walk.seen.runs_one_of(f"{place.rstrip('/')}/{within}")
 
 
 def _interpreted(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:

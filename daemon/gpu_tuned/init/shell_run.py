@@ -48,6 +48,8 @@ class Walk:
         self.handlers: list[Handler] = []
         self.defined: dict[str, Bodies] = {}
         """Every function that was come to, for handlers that are run at the end."""
+        self.written_in: dict[int, tuple[Command, str]] = {}
+        """Every function's body that was read, by id(), with the file in which it stands."""
 
     @contextmanager
     def handling(self, inner: Here) -> Iterator[None]:
@@ -188,6 +190,7 @@ class Walk:
             here.functions[command.name] = (command.body,) if sure else (command.body, None)
             known = self.defined.get(command.name, ())
             self.defined[command.name] = (*known, command.body)
+            self.written_in.setdefault(id(command.body), (command.body, here.file))
             return GOOD
         if command.redirects and not opened(self, command.redirects, here):
             why = f"a file that line {command.last} opens may not be there"

@@ -12,7 +12,7 @@ from gpu_tuned.init import nvidia_smi, shell_tests
 from gpu_tuned.init.commands import SHELLS
 from gpu_tuned.init.model import Doubt, Kind
 from gpu_tuned.init.nvidia_smi import shown
-from gpu_tuned.init.shell_nodes import NotUnderstood, Simple
+from gpu_tuned.init.shell_nodes import Function, NotUnderstood, Simple
 from gpu_tuned.init.shell_parse import parse
 from gpu_tuned.init.shell_seen import Program
 from gpu_tuned.init.shell_state import GOOD, OPEN, Here, Status, Way, joined
@@ -157,6 +157,7 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
     found = walk.files.script(path.text) if path.known and path.text.startswith("/") else None
     if found is None:
         walk.seen.perhaps.add(path.text.rpartition("/")[2])
+        walk.seen.runs_one_of(path.text)
         if source:
             here.variables.forget_all()
             absent = as_written.known and as_written.text.startswith("/")
@@ -199,6 +200,8 @@ def script(  # noqa: PLR0913 - a call of a script as it was taken apart
         if source:
             here.doubt_rest("script", f"{where}, which it takes in, is not understood", Kind.UNREADABLE)
         return _lines(walk, text, inner, here, problem)
+    bodies = [node.body for node in shell_tests.commands(body) if isinstance(node, Function)]
+    walk.written_in.update((id(each), (each, where)) for each in bodies)
     if "n" in flags:
         return GOOD  # it is read, and nothing of it is run
     before = inner.begin_of("function") if source else {}

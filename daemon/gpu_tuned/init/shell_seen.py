@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field, replace
 
-from gpu_tuned.init.model import Doubt, Effect, Kind
+from gpu_tuned.init.model import UNKNOWN, Doubt, Effect, Kind
 from gpu_tuned.init.nvidia_smi import Said
 from gpu_tuned.init.shell_nodes import Simple
 from gpu_tuned.init.shell_state import Here, Way
@@ -50,8 +51,15 @@ class Seen:
     """Folders that a command makes."""
     perhaps: set[str] = field(default_factory=set)
     """Names of files that are run from a folder that is not known."""
+    patterns: set[str] = field(default_factory=set)
+    """Patterns of the paths of files that are run, of which more is not known."""
     written: dict[str, str] = field(default_factory=dict)
     """Files that a command writes, and the text, where that has calls of nvidia-smi in it."""
+
+    def runs_one_of(self, path: str) -> None:
+        """A file is run whose path is known in part."""
+        if path.startswith("/") and not path.startswith(f"/{UNKNOWN}"):
+            self.patterns.add(re.sub(f"{UNKNOWN}+", "*", path))
 
     def say(self, here: Here, line: int, said: Said) -> int:
         """Add what a command does; returns its number."""

@@ -23,7 +23,7 @@ _OWN_FOLDER = re.compile(
 )
 """Substitutions that give the folder of the script itself."""
 _TOOL = re.compile(r"\s*command -v nvidia-smi(?:\s+2>\s*/dev/null)?\s*")
-_GLOB = re.compile(r"[*?\[]")
+GLOB = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +135,7 @@ def _expanded(word: Word, variables: Variables) -> list[Text]:
         return [Text(str(low + n * step)) for n in range(count)] if count <= MOST_WORDS else [NOT_KNOWN]
     if plain is not None and (braces := _BRACES.fullmatch(plain)):
         return [Text(braces[1] + each + braces[3]) for each in braces[2].split(",")]
-    if plain is not None and (_GLOB.search(plain) or "{" in plain or plain.startswith("~")) and plain not in _ALONE:
+    if plain is not None and (GLOB.search(plain) or "{" in plain or plain.startswith("~")) and plain not in _ALONE:
         return [NOT_KNOWN]
     done: list[Text] = []
     current: Text | None = None
@@ -167,7 +167,7 @@ def _pieces(part: Part, variables: Variables, *, alone: bool) -> list[Text]:
     found = _part(part, variables)
     if part.kind == "text" or part.quoted:
         return [found]
-    if found.known and (_GLOB.search(found.text) or (_separates(variables) and not found.text.isalpha())):
+    if found.known and (GLOB.search(found.text) or (_separates(variables) and not found.text.isalpha())):
         return [NOT_KNOWN]
     if not alone and found.text != found.text.strip():
         return [NOT_KNOWN]  # a blank at an end keeps apart what touches it

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gpu_tuned.init.model import Doubt, Kind
@@ -41,6 +41,7 @@ class Units:
     files: Rooted
     _loaded: dict[str, Unit | None] = field(default_factory=dict)
     _folders: dict[str, list[str]] = field(default_factory=dict)
+    _started: dict[str, Start] | None = None
 
     def load(self, name: str) -> Unit | None:
         """A unit with its drop-ins; None where there is none, or it is masked."""
@@ -66,7 +67,10 @@ class Units:
             break
         kind = name.rpartition(".")[2]
         drop_ins: dict[str, str] = {}
-        for folder in dict.fromkeys((f"{kind}.d", *_prefixes(name), f"{template}.d", f"{name}.d")):
+        names = dict.fromkeys((name, *self._aliases(unit.file)))
+        for folder in dict.fromkeys(
+            (f"{kind}.d", *_prefixes(name), f"{template}.d", *(f"{each}.d" for each in names))
+        ):
             for path in reversed(UNIT_PATHS):
                 for file in self.files.names(f"{path}/{folder}"):
                     if file.endswith(".conf") and not path.startswith("/run/"):  # which is empty after a boot
@@ -78,6 +82,17 @@ class Units:
                 unit.entries += entries(text, where)
                 unit.drop_ins.append(where)
         return unit if unit.file or unit.drop_ins else None
+
+    def _aliases(self, file: str) -> Iterator[str]:
+        """The other names of a unit that have drop-ins: its file's own, and those of links to it."""
+        folder, _, own = file.rpartition("/")
+        if folder in UNIT_PATHS:
+            yield own
+        for path in UNIT_PATHS:
+            for name in (each.removesuffix(".d") for each in self.names(path) if each.endswith(".d")):
+                place = next((f"{where}/{name}" for where in UNIT_PATHS if name in self.names(where)), "")
+                if file and place and self.files.resolve(place) == file:
+                    yield name
 
     def masked(self, name: str) -> bool:
         """Whether a unit of this name is a link to /dev/null, or empty."""
@@ -110,8 +125,26 @@ class Units:
         folders = [f for f in self.names(OWN_UNITS) if f.endswith(FOLDERS)]
         return tuple(f"{OWN_UNITS}/{f}/{name}" for f in folders if name in self.names(f"{OWN_UNITS}/{f}"))
 
+    def missing(self, name: str) -> bool:
+        """Whether a service is not there, on a host whose own units are."""
+        known = any(self.names(path) for path in UNIT_PATHS if path.endswith("lib/systemd/system"))
+        script = self.files.there(f"/etc/init.d/{name.removesuffix(SERVICE)}")
+        return known and name.endswith(SERVICE) and not script and self.load(name) is None
+
+    def against(self, unit: Unit) -> list[str]:
+        """The services that a boot starts as well, and that stop this one by starting, or it them."""
+        others = [start for start in self.started().values() if start.name != unit.name and start.doubt is None]
+        named = unit.names("Conflicts")
+        loaded = [(start.name, self.load(start.name)) for start in others]
+        return [name for name, other in loaded if name in named or (other and unit.name in other.names("Conflicts"))]
+
     def started(self) -> dict[str, Start]:
         """Every service that a boot starts, or that an event does."""
+        if self._started is None:
+            self._started = self._all_started()
+        return self._started
+
+    def _all_started(self) -> dict[str, Start]:
         targets = set(BOOT_TARGETS)
         default = self.files.target(f"{OWN_UNITS}/default.target")
         default_name = (default or "graphical.target").rpartition("/")[2]

@@ -7,14 +7,24 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from gpu_tuned.init.environment_file import assignments
 from gpu_tuned.init.model import UNKNOWN
 from gpu_tuned.init.shell_values import Text
 
 STARTING = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 STOPPING = ("ExecStop", "ExecStopPost", "ExecReload")
+NOT_WAITED_FOR = frozenset({"simple", "exec", "idle"})
+"""Types of services that have started when their command has: what follows runs beside it."""
 CONFINING = (
     *("PrivateDevices", "DevicePolicy", "DeviceAllow", "CapabilityBoundingSet", "RootDirectory", "RootImage"),
-    *("PrivateUsers", "ExecSearchPath", "InaccessiblePaths", "TemporaryFileSystem", "SystemCallFilter"),
+    *(
+        "PrivateUsers",
+        "ExecSearchPath",
+        "InaccessiblePaths",
+        "NoExecPaths",
+        "TemporaryFileSystem",
+        "SystemCallFilter",
+    ),
 )
 """Settings of a unit that may keep its commands from a GPU, or from the program that is meant."""
 OFF = frozenset({"", "no", "false", "0", "off", "auto"})
@@ -30,9 +40,15 @@ _SECTIONS = (
 )
 """Keys and the section in which they mean something."""
 _LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
-_SIGNS = re.compile(r"[-+@:!|]*")
+SIGNS = "-+@:!|"
+"""What may stand before a command, and change how it is run."""
+_SIGNS = re.compile(f"[{SIGNS}]*")
 _VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
+PATTERN = re.compile(r"[*?\[]")
+"""What makes a path one of several files."""
 _SPECIFIER = re.compile(r"%(.)")
+_FOLDERS = {"E": "/etc", "t": "/run", "S": "/var/lib", "C": "/var/cache", "L": "/var/log", "h": "/root"}
+"""What specifiers stand for in the system's units (systemd.unit(5))."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +134,9 @@ def _belongs(key: str, section: str) -> bool:
     return wanted == section
 
 
-def environment(unit: Unit, file_text: Mapping[str, str | None]) -> dict[str, Text]:
-    """What Environment= and EnvironmentFile= give, as far as it is written there."""
+def environment(unit: Unit, file_texts: Mapping[str, Sequence[str] | None]) -> dict[str, Text]:
+    """What Environment= and EnvironmentFile= give, as far as it is written there. `file_texts` has, for each path of
+    `environment_files`, the texts found there, and None where it is not known what a boot finds."""
     known: dict[str, Text] = {}
     for entry in unit.entries:
         if entry.key == "Environment":
@@ -129,21 +146,22 @@ def environment(unit: Unit, file_text: Mapping[str, str | None]) -> dict[str, Te
                 name, equals, value = word.partition("=")
                 if equals:
                     known[name] = Text(_specified(value, unit).replace("$$", "$"))
-    for value in unit.values("EnvironmentFile"):
-        text = file_text.get(value.lstrip("-"))
-        for row in (text or "").split("\n"):
-            if row.strip() and not row.lstrip().startswith(("#", ";")):
-                name, equals, value = row.strip().partition("=")
-                words = _split(value)
-                literal = equals and words is not None and len(words) <= 1 and not row.endswith("\\")
-                known[name] = Text("".join(words or ()) if literal else UNKNOWN)
+    for path in environment_files(unit):
+        texts = file_texts.get(path)
+        if texts is None:
+            known = dict.fromkeys(known, Text(UNKNOWN))
+        for text in texts or ():
+            known |= {name: Text(value) for name, value in assignments(text).items()}
     for name in unit.names("PassEnvironment", "UnsetEnvironment"):
         known[name.partition("=")[0]] = Text(UNKNOWN)
     return known
 
 
-def environment_files(unit: Unit) -> list[str]:
-    return [value.lstrip("-") for value in unit.values("EnvironmentFile")]
+def environment_files(unit: Unit, *, needed: bool = False) -> list[str]:
+    """The paths of EnvironmentFile=, in order, without the sign for one that may be missing; `needed`: only those
+    that may not. UNKNOWN stands in them for what only the running host knows."""
+    values = unit.values("EnvironmentFile")
+    return [_specified(value.lstrip("-"), unit) for value in values if not (needed and value.startswith("-"))]
 
 
 def commands(unit: Unit, keys: Sequence[str], known: Mapping[str, Text]) -> Iterator[Command]:
@@ -190,9 +208,9 @@ def _value(found: re.Match[str], known: Mapping[str, Text]) -> str:
 
 
 def _specified(word: str, unit: Unit) -> str:
-    """Specifiers: the instance is known, what the machine is called is not."""
+    """Specifiers: the instance is known, and so are the folders of the system; what the machine is called is not."""
     stem = unit.name.rpartition(".")[0]
-    values = {"%": "%", "n": unit.name, "N": stem, "p": stem.partition("@")[0]}
+    values = {**_FOLDERS, "%": "%", "n": unit.name, "N": stem, "p": stem.partition("@")[0]}
     if unit.instance:
         values |= {"i": unit.instance, "I": unit.instance.replace("-", "/")}
     return _SPECIFIER.sub(lambda found: values.get(found[1], UNKNOWN), word)

@@ -45,6 +45,8 @@ class Model:
 MODELS = (
     Model("NVIDIA GeForce RTX 5090", 2850, 14001, gb202=True, blackwell=True),
     Model("NVIDIA GeForce RTX 5090 D", 2850, 14001, gb202=True, blackwell=True),
+    Model("NVIDIA GeForce RTX 5090 D v2", 0, 14001, gb202=True, blackwell=True),
+    Model("NVIDIA RTX PRO 5000 Blackwell", 0, 14001, gb202=True, blackwell=True),
     Model("NVIDIA RTX PRO 6000 Blackwell *", 0, 14001, gb202=True, blackwell=True),
     Model("NVIDIA GeForce RTX 50*", blackwell=True),
     Model("NVIDIA H200*", 1980, 3201, decode_w=300),

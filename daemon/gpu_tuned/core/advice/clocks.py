@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gpu_tuned.core.advice.case import Case
-from gpu_tuned.core.model import Setting
+from gpu_tuned.core.model import ClockLock, Setting
 
 LEGACY_END = 595
 """The driver's branch from which on application clocks answer "deprecated", on data centre boards as well."""
@@ -58,16 +58,20 @@ def below_boost(case: Case) -> str | None:
 
 def idle_power(case: Case) -> str | None:
     lock = case.lock(Setting.GPU_CLOCK)
-    lowest = min(case.board.gpu_ladder_mhz, default=0)
-    if lock is None or lock.min_mhz <= max(lowest, 1):
+    if lock is None or not _has_minimum(case, lock):
         return None
     return (
         f"a minimum of {lock.min_mhz} MHz keeps the clock up while nothing runs: watts at idle; only a maximum saves"
     )
 
 
+def _has_minimum(case: Case, lock: ClockLock) -> bool:
+    """Whether a lock's minimum lies above the board's own."""
+    return lock.min_mhz > max(min(case.board.gpu_ladder_mhz, default=0), 1)
+
+
 def minimum_no_promise(case: Case) -> str | None:
     lock, model = case.lock(Setting.GPU_CLOCK), case.model
-    if lock is None or not lock.min_mhz or model is None or not model.blackwell:
+    if lock is None or not _has_minimum(case, lock) or model is None or not model.blackwell:
         return None
     return "on Blackwell the driver may go below a locked minimum without a word; do not count on it"

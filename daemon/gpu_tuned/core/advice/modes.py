@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gpu_tuned.core.advice.case import Case
 from gpu_tuned.core.model import ComputeMode, Setting, Unread
+from gpu_tuned.core.wish import Auto, Wish
 
 
 def exclusive(case: Case) -> str | None:
@@ -19,11 +20,26 @@ def prohibited(case: Case) -> str | None:
     return "no CUDA program can use this GPU" if wish and wish.target is ComputeMode.PROHIBITED else None
 
 
-def forgets(case: Case) -> str | None:
-    lasting = (Setting.POWER_LIMIT, Setting.GPU_CLOCK, Setting.MEMORY_CLOCK, Setting.COMPUTE_MODE)
-    if not any(case.wish(setting) for setting in lasting):
-        return None
+LASTING = (
+    Setting.POWER_LIMIT,
+    Setting.GPU_CLOCK,
+    Setting.MEMORY_CLOCK,
+    Setting.APPLICATION_CLOCKS,
+    Setting.COMPUTE_MODE,
+)
+"""What a driver that lets go of a GPU forgets."""
+
+
+def _kept(case: Case) -> Wish | None:
+    """The wish for persistence mode, where it is one: on a laptop "auto" leaves it as it is."""
     wish = case.wish(Setting.PERSISTENCE_MODE)
+    return None if wish is not None and wish.target is Auto.AUTO and case.around.laptop else wish
+
+
+def forgets(case: Case) -> str | None:
+    if not any(case.wish(setting) for setting in LASTING):
+        return None
+    wish = _kept(case)
     if wish is not None and wish.target is not False:
         return None
     if wish is None and case.found.get(Setting.PERSISTENCE_MODE) is True:
@@ -34,7 +50,7 @@ def forgets(case: Case) -> str | None:
 
 
 def legacy_persistence(case: Case) -> str | None:
-    wish = case.wish(Setting.PERSISTENCE_MODE)
+    wish = _kept(case)
     if wish is None or wish.target is False or case.around.persistenced is not False:
         return None
     return (

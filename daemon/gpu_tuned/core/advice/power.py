@@ -13,6 +13,8 @@ def out_of_range(case: Case) -> str | None:
         return None
     if isinstance(wish.target, PowerLimit):
         wanted_mw = wish.target.limit_mw
+    elif isinstance(wish.target, Ceiling):
+        wanted_mw = min(wish.target.limit.limit_mw, power.max_mw)  # one above it holds nothing down, and is no harm
     elif isinstance(wish.target, Percent):
         wanted_mw = round(power.max_mw * wish.target.percent / 100)
     else:

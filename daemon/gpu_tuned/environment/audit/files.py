@@ -7,6 +7,7 @@ import posixpath
 import re
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -137,16 +138,26 @@ def read(path: str, text: str, files: Files, reader: Reader | None) -> Reading:
 
 
 def _drop_ins(path: str, files: Files) -> Iterator[tuple[str, str]]:
-    folder = f"{path}.d"
-    try:
-        names = sorted(name for name in os.listdir(folder) if name.endswith(".conf"))
-    except (OSError, ValueError):
-        return
-    for name in names:
-        where = posixpath.join(folder, name)
-        text = files.get(where)
+    found: dict[str, str] = {}
+    for folder in _drop_in_folders(path):
+        with suppress(OSError, ValueError):
+            found |= {name: posixpath.join(folder, name) for name in os.listdir(folder) if name.endswith(".conf")}
+    for name in sorted(found):
+        text = files.get(found[name])
         if text is not None:
-            yield where, text
+            yield found[name], text
+
+
+def _drop_in_folders(path: str) -> Iterator[str]:
+    """Beside a unit or quadlet, most general first: those of its type, of names that begin alike, of its template,
+    its own (systemd.unit(5), podman-systemd.unit(5))."""
+    beside, name = posixpath.split(path)
+    stem, _, kind = name.rpartition(".")
+    parts = stem.split("-")
+    names = [f"{kind}.d", *(f"{'-'.join(parts[:count])}-.{kind}.d" for count in range(1, len(parts)))]
+    template = f"{stem.partition('@')[0]}@.{kind}.d"
+    for each in (*names, *((template,) if "@" in stem else ()), f"{name}.d"):
+        yield posixpath.join(beside, each)
 
 
 def reader_of(path: str, text: str) -> Reader | None:
@@ -186,6 +197,9 @@ def beside(path: str, files: Files) -> Iterator[str]:
             yield where
 
 
+_DROP_INS = re.compile(r"(?:^|[/.])(?:service|container)\.d$")
+
+
 def expand(path: str) -> Iterator[tuple[str, bool]]:
     """The files meant, and whether they were named: a folder stands for what in it has a name of one of the kinds."""
     if path == "-" or not os.path.isdir(path):
@@ -194,7 +208,7 @@ def expand(path: str) -> Iterator[tuple[str, bool]]:
     for folder, folders, names in os.walk(path):
         folders[:] = sorted(set(folders) - _SKIPPED)
         for name in sorted(names):
-            if _by_name(name) or (name.endswith(".conf") and folder.endswith((".service.d", ".container.d"))):
+            if _by_name(name) or (name.endswith(".conf") and _DROP_INS.search(folder)):
                 yield posixpath.join(folder, name), False
 
 

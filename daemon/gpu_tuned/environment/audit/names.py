@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gpu_tuned.environment.audit import wording
+from gpu_tuned.environment.audit import nearest, wording
 from gpu_tuned.environment.audit.model import Assignment, Certainty, Environment, Finding, line_with
 from gpu_tuned.environment.audit.unread import Unread
 from gpu_tuned.environment.facts import Kind as Read
@@ -79,6 +79,9 @@ class Names:
         return found
 
     def _of(self, one: Assignment, verdict: Verdict, environment: Environment) -> Iterator[Finding]:
+        meant = nearest.fitted(one.name, one.value, verdict.replacement, verdict.remark)
+        if meant != verdict.replacement:
+            verdict = replace(verdict, replacement=meant)
         standing = verdict.standing
         if standing is Standing.READ:
             if self._on_by_presence(one, verdict):

@@ -16,6 +16,34 @@ def switches(value: str) -> tuple[str, ...]:
     return ("0", "false", "False", "off", "no") if value.lower() in _OFF else ()
 
 
+_WHERE_OFF = {"LLAMA_ARG_MMAP": "LLAMA_ARG_LOAD_MODE=none"}
+"""What a switch that is gone stood for where it was off, if that is not simply nothing."""
+_ARCHITECTURES = re.compile(r"[0-9]+[af]?(?:[;, ]+[0-9]+[af]?)*")
+
+
+def fitted(name: str, value: str | None, replacement: str, remark: str = "") -> str:
+    """What takes the place of a name, as it is for the value that the name has here: a replacement that switches
+    something on is none for a line that switches it off."""
+    if value is None or not replacement:
+        return replacement
+    on = value.strip().lower() not in _OFF and value.strip() != "0"
+    if remark == "opposite sense":
+        return f"{replacement}={int(not on)}"
+    if name == "CUDA_ARCHITECTURES" and _ARCHITECTURES.fullmatch(value):
+        own = re.sub(r"\b(12[0-9])\b", r"\1a", value)  # as the replacement has it: 120 alone lacks instructions
+        return replacement.replace("120a", own)
+    if name == "OLLAMA_PORT":
+        return f"OLLAMA_HOST (addr:{value})" if value.isdecimal() else replacement
+    if on:
+        return replacement
+    if name in _WHERE_OFF:
+        return _WHERE_OFF[name]
+    switch = re.fullmatch(r"(\w+)=([0-9])", replacement)
+    if switch and (switch[2] != "0" or "ENABLE" in switch[1]):
+        return f"{switch[1]}={int(switch[2] == '0')}"
+    return f"leave the line out ({replacement} switches it on)" if re.match(r"\w+=\w", replacement) else replacement
+
+
 def _bytes_of(value: str) -> str:
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT])i?B?", value, re.IGNORECASE)
     if not match:

@@ -29,6 +29,7 @@ _CMAKE_ARGS = re.compile(r"\bCMAKE_ARGS=(\"[^\"]*\"|'[^']*'|\S+)")
 _EXPORTS_ALONE = re.compile(r"\s*export\s+[A-Za-z_]\w*=(\"[^\"]*\"|'[^']*'|[^\s;&|]*)\s*")
 _MOST_INHERITED = 5000
 _MOST_OF_A_RUN = 20000
+_QUOTED_NAME = re.compile(r"([\"'])(\w+)\1")
 FORM = "ENV {name}={value}"
 _ARG_FORM = "ARG {name}={value}"
 
@@ -117,6 +118,8 @@ def _env(line: Line, at: int, stage: _Stage, reading: Reading, *, arg: bool) -> 
     last = None
     for start, word in words:
         name, equals, raw = word.partition("=")
+        if quoted := _QUOTED_NAME.fullmatch(name):
+            start, name = start + 1, quoted[2]
         if word.startswith("#"):
             _comment_trap(last, line.place(file, at + start), reading, arg=arg)
             return
