@@ -31,7 +31,8 @@ class Walk:
         self.bound = self.looks = 0
         self.released: set[int] = set()
         self.refused = [False] * len(self.gpus)
-        self.ours = [False] * len(self.gpus)  # a value of ours that is not the original was taken
+        self.ours = [False] * len(self.gpus)  # a value of ours that is not the original was taken, and may be there
+        self.put = [0.0] * len(self.gpus)  # the last that was, watts
         self.writes = [0] * len(self.gpus)
         self.look()
 
@@ -69,9 +70,11 @@ class Walk:
             truth.watts = limit_w(gpu)
             asked = [value for setting, value in gpu.writes[self.writes[i] :] if setting is POWER]
             self.writes[i] = len(gpu.writes)
-            if asked and asked[-1] == gpu.values[POWER]:
-                self.ours[i] = truth.watts not in truth.originals
             row = self.row(i)
+            if asked and asked[-1] == gpu.values[POWER]:
+                self.put[i], self.ours[i] = truth.watts, truth.watts not in truth.originals
+            elif row.get("state") == "restored" and truth.watts != self.put[i]:
+                self.ours[i] = False  # somebody's own limit, which a restore left
             self.refused[i] |= bool(row) and row["state"] == "refused"
         truths = self.demanded()
         check_writes(written, truths, self.in_force.wishes, observing)
