@@ -168,11 +168,11 @@ def load_nonsense(walk: Walk) -> None:
 
 
 def kill(walk: Walk) -> None:
-    number = walk.random.choice(
-        [signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGUSR1, signal.SIGUSR2]
-    )
+    number = walk.random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
 
     def end() -> None:
+        for passed_over in (signal.SIGUSR1, signal.SIGUSR2):
+            walk.daemon.signal(passed_over)
         walk.daemon.signal(number)
         code = walk.daemon.wait()
         if number in (signal.SIGTERM, signal.SIGINT):

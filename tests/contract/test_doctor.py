@@ -181,7 +181,7 @@ ILL: dict[str, tuple[Callable[[Nvsim], object], str, str]] = {
     "container-toolkit": (old_toolkit, "warning", "1.17.4"),
     "cdi": (lambda host: cdi(host.root, "/var/run/cdi/nvidia.yaml", "570.86.10"), "trouble", "570.86.10"),
     "memory-nodes": (two_nodes, "warning", "no node told"),
-    "held-down": (lambda host: host.run("set", 0, "power_limit_w=450"), "ok", "450 W as asked for"),
+    "held-down": (lambda host: host.run("set", 0, "power_limit_w=450"), "ok", "450 W, as asked for"),
     "leftovers": (lambda host: set_up_by_hand(host.root), "warning", "/etc/sysctl.conf"),
     "persistence-services": (lambda host: set_up_by_hand(host.root), "warning", "/etc/systemd/system"),
     "mps": (lambda host: host.set(0, compute_mode="exclusive_process"), "warning", "no MPS control daemon"),
