@@ -168,7 +168,7 @@ def load_nonsense(walk: Walk) -> None:
 
 
 def kill(walk: Walk) -> None:
-    number = walk.random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT])
+    number = walk.random.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 
     def end() -> None:
         for passed_over in (signal.SIGUSR1, signal.SIGUSR2):
