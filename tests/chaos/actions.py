@@ -184,6 +184,7 @@ def apply(walk: Walk) -> None:
 def restore(walk: Walk) -> None:
     walk.stage.ask("restore")
     walk.settle_after_command()
+    walk.left_by_restore()
 
 
 def release(walk: Walk) -> None:

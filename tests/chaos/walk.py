@@ -73,8 +73,6 @@ class Walk:
             row = self.row(i)
             if asked and asked[-1] == gpu.values[POWER]:
                 self.put[i], self.ours[i] = truth.watts, truth.watts not in truth.originals
-            elif row.get("state") == "restored" and truth.watts != self.put[i]:
-                self.ours[i] = False  # somebody's own limit, which a restore left
             self.refused[i] |= bool(row) and row["state"] == "refused"
         truths = self.demanded()
         check_writes(written, truths, self.in_force.wishes, observing)
@@ -113,6 +111,13 @@ class Walk:
         new = {uuid for uuid, _ in self.stage.gpus.looks[self.looks :]}
         self.looks = len(self.stage.gpus.looks)
         return new
+
+    def left_by_restore(self) -> None:
+        """Somebody's own limit, which a restore left, is none of ours."""
+        for i, gpu in enumerate(self.gpus):
+            state = self.stage.supervisor.inventory.states.get(gpu.uuid)
+            if state is not None and state.here and limit_w(gpu) != self.put[i]:
+                self.ours[i] = False
 
     def row(self, index: int) -> dict[str, object]:
         uuid = self.gpus[index].uuid
