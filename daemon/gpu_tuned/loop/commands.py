@@ -114,7 +114,9 @@ class Commands:
         states = [supervisor.inventory.take(Change(transitions.doubted(state, of_gpus))) for state in states]
         outcome = supervisor.restore(states, of_gpus, host_too=host_too)
         if outcome.failed:
-            return Answer({"message": f"not restored: {'; '.join(outcome.failed)}"}, "DriverTrouble")
+            said = [f"not restored: {'; '.join(outcome.failed)}", *outcome.left]
+            said += [f"restored: {'; '.join(outcome.done)}"] if outcome.done else []
+            return Answer({"message": "; ".join(said)}, "DriverTrouble")
         text, until = f"restored: {'; '.join(outcome.done)}", TAKES_UP
         if not outcome.done:
             text, until = "nothing had to be put back", "nothing is enforced there until `gpu-tunedctl apply`"
