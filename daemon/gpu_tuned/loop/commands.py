@@ -140,12 +140,7 @@ class Commands:
         freed |= {key_of(state): state for state in states}
         who = f" to free {listed(state.title for state in freed.values())}" if named else ""
         until = f"{'' if for_s is None else f' for {for_s:g} s, or'} until `gpu-tunedctl resume`"
-        forgets = [
-            state.title
-            for state in supervisor.inventory.states.values()
-            if state.here
-            and ((track := state.tracks.get(Setting.PERSISTENCE_MODE)) is None or track.observed is not True)
-        ]
+        forgets = [state.title for state in supervisor.inventory.states.values() if state.may_forget]
         supervisor.driver.release(set(freed), f"let go of on request{who}{until}")
         supervisor.released_until = None if for_s is None else supervisor.clock.monotonic() + float(for_s)
         self._say(Event(EventKind.RELEASED, supervisor.clock.now(), detail={"for_gpu": who, "until": until}))
