@@ -176,3 +176,33 @@ def test_a_budget_that_turns_out_to_be_exceeded_falls_back_on_the_policy_before(
     other.unreadable.clear()
     stage.turn(3)
     assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("last_good", 450)
+
+
+SHARED = policy("persistence_mode = true", "power_limit_w = 450", host="gpu_power_budget_w = 1000")
+
+
+def misfit(stage: Stage) -> str:
+    return stage.mailbox.document["policy"]["misfit"] or ""
+
+
+def test_a_limit_that_was_put_back_counts_with_what_is_in_force() -> None:
+    stage = Stage(SHARED, board(0), board(1)).turn(2)
+    assert misfit(stage) == ""
+    stage.ask("restore", gpu=stage.gpu.uuid, setting="power_limit_w")
+    stage.turn()
+    assert "add up to 1150 W: 700 W" in misfit(stage)
+    assert stage.mailbox.document["policy"]["state"] == "in_force"
+    assert stage.load(SHARED).error is None, "the file says the same as before"
+    stage.ask("apply")
+    assert (misfit(stage), stage.turn().exit_code) == ("", 0)
+
+
+def test_a_limit_that_the_driver_refuses_counts_with_what_is_in_force() -> None:
+    stage = Stage(SHARED, board(0), board(1))
+    stage.gpu.refuses[POWER] = DriverRefused("no")
+    stage.turn(3)
+    assert "add up to 1150 W: 700 W" in misfit(stage)
+    assert stage.limit_w(1) == 450, "the other board is not left alone for it"
+    stage.gpu.refuses.clear()
+    stage.ask("apply")
+    assert (stage.turn().exit_code, misfit(stage)) == (0, "")

@@ -121,7 +121,9 @@ class Supervisor:
         host = self.inventory.host
         if any(shown(setting, track, host) for setting, track in host.tracks.items()):
             self.reconciler.look(host, Look(), self.interval_s, writes=not self.observing)
-        if self.driver.attached and self.in_force.judge(self._judge):
+        # What was never carried out is judged by what it asks for, what is by what came of it.
+        judge = self._judge_in_force if self.in_force.fitted else self._judge
+        if self.driver.attached and self.in_force.judge(judge):
             self._spread()
         if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
             self.reconciler.save()
@@ -300,6 +302,9 @@ class Supervisor:
 
     def _judge(self, policy: Policy) -> str | None:
         return budget.judge(policy, self.inventory.states.values())
+
+    def _judge_in_force(self, policy: Policy) -> str | None:
+        return budget.judge_in_force(policy, self.inventory.states.values())
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
         moment, known = self.inventory.moment(), self.inventory.states.get
