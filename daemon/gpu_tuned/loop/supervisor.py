@@ -265,10 +265,11 @@ class Supervisor:
         known = read if isinstance(read, ApplicationClocks) else None
         # Also where it is not as wished: what is written must have been read in the same look.
         due = self.look_at_everything or application_clocks_due(turn, self.interval_s, known, state.telemetry)
-        due = due or (track is not None and not track.in_order)
-        # What was just put right may have been lost with the driver's initialisation, which the counters tell.
+        # What was just put right may have been lost with the driver's initialisation, which the counters tell; and
+        # whoever changed that may have changed these as well.
         last = state.last_put_back
         put_right = last is not None and last.mono >= state.looked.mono
+        due = due or put_right or (track is not None and not track.in_order)
         counters = turn % COUNTERS_EVERY == 0 or put_right or self.reconciler.counters_due(state.gpu.uuid)
         return Look(application_clocks=wished and due, counters=counters)
 
