@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverPermission, DriverRefused, DriverTrouble, GpuLost
 from gpu_tuned.core.model import ApplicationClocks, ComputeMode, PowerLimit, Setting
+from tests.chaos.model import must
 from tests.chaos.policies import BOARDS, fleet_policies
 from tests.chaos.walk import POWER, Walk
 from tests.fakes import FakeGpu
@@ -81,6 +82,28 @@ def refuse(walk: Walk) -> None:
 def deaf(walk: Walk) -> None:
     gpu = one(walk)
     gpu.deaf = not gpu.deaf
+
+
+def mute(walk: Walk) -> None:
+    """It is described, and does not answer; perhaps bound anew at the same time."""
+    gpu = one(walk)
+    gpu.mute = not gpu.mute
+    if walk.random.random() < 0.5:
+        bind_anew(walk)
+
+
+def still(walk: Walk) -> None:
+    """Nothing happens for a while: whatever is wrong then costs the other GPUs a few attaches, and not one a turn."""
+    gpus = walk.stage.gpus
+    attaches = gpus.attaches
+    walk.stage.turn(8)
+    must(gpus.attaches - attaches <= 4, "a host that does not change is attached now and then", attaches)
+    walk.settle_after_command()
+
+
+def clock_set(walk: Walk) -> None:
+    """Somebody sets the wall clock."""
+    walk.stage.clock.set_by_s += walk.random.choice([-86400.0, -5.0, 3600.0])
 
 
 def counter(walk: Walk) -> None:
@@ -188,10 +211,14 @@ def restore(walk: Walk) -> None:
 
 
 def release(walk: Walk) -> None:
-    walk.stage.ask("release")
-    walk.released = set(range(len(walk.gpus)))
-    for truth in walk.truths:
-        truth.on_purpose = True
+    """Of all, or of one beside those of before."""
+    index = walk.random.choice([None, walk.random.randrange(len(walk.gpus))])
+    answer = walk.stage.ask("release", gpu=None if index is None else walk.uuids[index])
+    if answer.error is not None:
+        return  # it is known by its UUID once it was seen
+    walk.released |= set(range(len(walk.gpus))) if index is None else {index}
+    for i in walk.released:
+        walk.truths[i].on_purpose = True
     walk.settle_after_command()
 
 
@@ -219,6 +246,9 @@ ACTIONS: tuple[Callable[[Walk], None], ...] = (
         unreadable,
         refuse,
         deaf,
+        mute,
+        still,
+        clock_set,
     ),
     *(counter, bind_anew, unbind, rebind, rebind, driver, driver, sleep, load, load, load_nonsense, kill, kill),
     *(reboot, disk, hangups, apply, restore, release, resume, resume, plan),

@@ -128,7 +128,7 @@ class Walk:
         """The faults stop. Within two looks everything is as wished, or says why not."""
         stage = self.stage
         for gpu in self.gpus:
-            gpu.deaf = gpu.lost = False
+            gpu.deaf = gpu.lost = gpu.mute = False
             gpu.undescribed = None
             gpu.refuses.clear()
             gpu.unreadable.clear()

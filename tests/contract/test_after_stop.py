@@ -172,3 +172,11 @@ def test_beside_a_daemon_that_runs_nothing_is_written(host, after_stop) -> None:
         assert done.returncode == 5
         assert f"process {daemon.pid} holds" in done.stderr
         assert daemon.writes() == []
+
+
+def test_a_damaged_last_good_policy_keeps_nothing_from_being_put_back(host, after_stop) -> None:
+    with Daemon(host, RESTORING).ready() as daemon:
+        daemon.kill()
+        (daemon.state_dir / "policy.json").write_text("garbage")
+        done = after_stop(daemon, active="deactivating", job="stop")
+        assert (done.returncode, host.gpu()["power_limit_w"]) == (0, 600), done.stderr

@@ -132,3 +132,16 @@ def test_two_states_on_disk_never_lose_the_original(host):
     saved = json.loads((host.directory.parent / "daemon-host1/state/state.json").read_text())
     (gpu,) = saved["state"]["gpus"].values()
     assert re.fullmatch(r"600(\.0)?", str(gpu["records"]["power_limit_w"]["original"]))
+
+
+def test_a_stop_says_where_the_driver_may_forget_what_stays(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, FAST + rule("power_limit_w = 500")).ready() as daemon:
+        daemon.stop()
+        assert limit_w(host) == 700
+        assert "with persistence mode off NVIDIA H200 0000:01:00.0 may forget them" in daemon.said
+    kept = FAST + rule("persistence_mode = true\npower_limit_w = 500")
+    with Daemon(host, kept, folder=daemon.folder / "kept").ready() as other:
+        other.stop()
+        assert limit_w(host) == 500
+        assert "may forget" not in other.said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -122,3 +123,37 @@ def test_an_answer_that_comes_too_late_is_not_taken_for_another_commands(served:
         second.answer(Answer({"message": "second"}))
         reply = client.reply()
         assert reply is not None and reply["parameters"]["message"] == "second"
+
+
+def test_a_command_of_a_client_that_is_gone_is_taken_back(served: Served) -> None:
+    """Its `--timeout` was shorter than the daemon's: it was told that the daemon did not answer."""
+    with served.connect() as client:
+        client.ask("Restore")
+        assert served.asked.wait(10)
+    with served.connect() as other:  # the server sees the end of the first before it answers the second
+        ask(other)
+        ask(other)
+    assert served.mailbox.take() is None
+
+
+def test_who_only_sends_nothing_more_still_waits(served: Served) -> None:
+    with served.connect() as client:
+        client.ask("Apply")
+        client.sock.shutdown(socket.SHUT_WR)
+        assert served.asked.wait(10)
+        with served.connect() as other:
+            ask(other)
+        command = served.mailbox.take()
+        assert command is not None
+        command.answer(Answer({"message": "done"}))
+        reply = client.reply()
+        assert reply is not None and reply["parameters"]["message"] == "done"
+
+
+def test_who_wants_no_answer_is_served_all_the_same(served: Served) -> None:
+    with served.connect() as client:
+        client.ask("Apply", oneway=True)
+        assert served.asked.wait(10)
+    with served.connect() as other:
+        ask(other)
+    assert served.mailbox.take() is not None

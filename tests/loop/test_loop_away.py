@@ -388,3 +388,17 @@ def test_a_gpu_that_is_bound_anew_and_does_not_answer_costs_the_others_one_attac
     broken.mute = False
     stage.turn(40)
     assert (stage.exit_code, stage.limit_w(1), stage.row(gpu=1)["original"]) == (0, 450, 500)
+
+
+def test_a_gpu_that_is_bound_again_while_the_driver_is_let_go_of_waits_as_the_others_do() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    first, second = (gpu.board.gpu for gpu in stage.gpus.gpus.values())
+    stage.kernel.unbind(second.pci, "vfio-pci")
+    stage.turn(2)
+    stage.ask("release", gpu=first.uuid)
+    assert stage.gpu_row(1)["message"] == "bound to the driver vfio-pci, not to NVIDIA's"
+    assert stage.exit_code == 0
+    stage.kernel.bind(second.pci, "bound anew")
+    stage.turn()
+    assert stage.gpu_row(1)["message"].startswith("let go of on request")
+    assert (stage.gpu_row(1)["in_order"], stage.exit_code) == (False, 1)

@@ -143,3 +143,66 @@ def test_what_is_as_wished_already_is_not_refused_for_the_sake_of_the_budget() -
     assert (stage.row()["state"], stage.limit_w()) == ("held", 300)
     stage.stranger(500)
     assert stage.turn(2).row()["state"] == "refused"
+
+
+def test_a_limit_that_cannot_be_read_for_a_moment_takes_no_policy_out_of_force() -> None:
+    """The budget was added while the daemon was down; at its first look one limit cannot be read."""
+    stage = Stage(BUDGET[BUDGET.index("[[gpu]]") :], board(0), board(1))
+    other = list(stage.gpus.gpus.values())[1]
+    other.values[POWER] = PowerLimit(300_000)
+    stage.turn(2)
+    stage.text = BUDGET.replace("= 450", "= 500")
+    other.unreadable[POWER] = "timed out"
+    stage.start()
+    stage.turn(2)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("restricted", 450)
+    other.unreadable.clear()
+    stage.turn(2)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("in_force", 500)
+    other.values[POWER] = PowerLimit(600_000)
+    stage.turn(2)
+    assert (stage.exit_code, stage.limit_w()) == (1, 500)
+
+
+def test_a_budget_that_turns_out_to_be_exceeded_falls_back_on_the_policy_before() -> None:
+    stage = Stage(BUDGET, board(0), board(1))
+    other = list(stage.gpus.gpus.values())[1]
+    other.values[POWER] = PowerLimit(300_000)
+    stage.turn(2)
+    stage.text = BUDGET.replace("= 450", "= 600")
+    other.values[POWER], other.unreadable[POWER] = PowerLimit(500_000), "timed out"
+    stage.start()
+    stage.turn(2)
+    other.unreadable.clear()
+    stage.turn(3)
+    assert (stage.mailbox.document["policy"]["state"], stage.limit_w()) == ("last_good", 450)
+
+
+SHARED = policy("persistence_mode = true", "power_limit_w = 450", host="gpu_power_budget_w = 1000")
+
+
+def misfit(stage: Stage) -> str:
+    return stage.mailbox.document["policy"]["misfit"] or ""
+
+
+def test_a_limit_that_was_put_back_counts_with_what_is_in_force() -> None:
+    stage = Stage(SHARED, board(0), board(1)).turn(2)
+    assert misfit(stage) == ""
+    stage.ask("restore", gpu=stage.gpu.uuid, setting="power_limit_w")
+    stage.turn()
+    assert "add up to 1150 W: 700 W" in misfit(stage)
+    assert stage.mailbox.document["policy"]["state"] == "in_force"
+    assert stage.load(SHARED).error is None, "the file says the same as before"
+    stage.ask("apply")
+    assert (misfit(stage), stage.turn().exit_code) == ("", 0)
+
+
+def test_a_limit_that_the_driver_refuses_counts_with_what_is_in_force() -> None:
+    stage = Stage(SHARED, board(0), board(1))
+    stage.gpu.refuses[POWER] = DriverRefused("no")
+    stage.turn(3)
+    assert "add up to 1150 W: 700 W" in misfit(stage)
+    assert stage.limit_w(1) == 450, "the other board is not left alone for it"
+    stage.gpu.refuses.clear()
+    stage.ask("apply")
+    assert (stage.turn().exit_code, misfit(stage)) == (0, "")

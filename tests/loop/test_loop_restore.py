@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from gpu_tuned.core.errors import DriverMismatch, DriverRefused
 from gpu_tuned.core.events import EventKind, message
 from gpu_tuned.core.model import UNLOCKED, ComputeMode, PowerLimit, Setting
+from gpu_tuned.ctl.render.rows import notes
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER, LOCK, PERSISTENCE = Setting.POWER_LIMIT, Setting.GPU_CLOCK, Setting.PERSISTENCE_MODE
@@ -141,6 +144,10 @@ def test_what_is_found_after_the_saved_state_was_damaged_is_no_first_look() -> N
     stage.turn(2)
     row = stage.row()
     assert (row["original"], row["original_late"], row["written"]) == (450, True, False)
+    stage.load(policy("power_limit_w = 600"))
+    stage.turn()
+    told: Any = stage.row()
+    assert ("dim", "raised: 450 W is the first that is known") in notes(told, set())
 
 
 def test_the_hosts_first_look_is_no_late_one() -> None:

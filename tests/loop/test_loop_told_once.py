@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.errors import DriverRefused
+from gpu_tuned.core.errors import DriverRefused, DriverTrouble
 from gpu_tuned.core.events import message
 from gpu_tuned.core.model import Setting
 from tests.loop.stage import Stage, policy
@@ -77,3 +77,15 @@ def test_a_wall_clock_that_jumps_back_has_nothing_dear_read_at_each_look() -> No
     looks = len(stage.gpus.looks)
     stage.turn(20)
     assert sum(look.counters for _, look in stage.gpus.looks[looks:]) == 2
+
+
+def test_what_the_driver_refused_says_when_it_is_tried_again() -> None:
+    stage = Stage(policy("power_limit_w = 450", 'compute_mode = "prohibited"', 'required = ["power_limit_w"]'))
+    for setting in (Setting.POWER_LIMIT, Setting.COMPUTE_MODE):
+        stage.gpu.refuses[setting] = DriverTrouble("an unknown error")
+    stage.turn(2)
+    assert stage.row("compute_mode")["message"] == "an unknown error; tried again after 30 s"
+    assert stage.row()["message"] == "an unknown error; tried again at every look"
+    stage.turn(20)
+    assert stage.row("compute_mode")["message"] == "an unknown error; tried again after 60 s"
+    assert stage.said().count("refused") == 2

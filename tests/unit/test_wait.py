@@ -89,6 +89,7 @@ def test_what_it_waits_for(found: Any, settled: bool) -> None:
         (document({"state": "refused", **LOST}), 0, "power limit 450 W"),
         (document({"state": "refused", "required": True, **LOST}), 1, "required, and not in force"),
         (document({"state": "watched", "required": True, **LOST}), 1, "required, and not in force"),
+        (document({"state": "contested", "required": True, **LOST}), 1, "required, and not kept"),
         (document({"required": True}), 0, ""),
         (document(driver={"state": "absent", "message": "the driver is not loaded"}), 0, "driver absent"),
         (document(driver={"state": "absent"}, policy={"required": ["a gpu[0].power_limit_w"]}), 1, "a gpu[0]"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import socket
 from collections import deque
 from typing import NamedTuple
@@ -86,6 +87,15 @@ class Connection:
         if self.watched is not None and (self.ended or not self.reads):
             return True  # gone, or it talks where only listening makes sense
         return (self.leaving or (self.ended and self.waits_for is None)) and not self._out
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has closed, and not only said that it sends nothing more."""
+        if not self.ended:
+            return False
+        poll = select.poll()
+        poll.register(self.sock, 0)  # a hang-up is told whatever is asked for
+        return any(events & select.POLLHUP for _, events in poll.poll(0))
 
     def receive(self, now_s: float) -> None:
         """Take what came, as far as one read goes."""

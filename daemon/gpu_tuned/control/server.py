@@ -262,12 +262,12 @@ class Server:
                 self._mailbox.withdraw(command)
                 since = self._mailbox.not_answering_since() or timestamp(command.at_s)
                 self._answer(client, Answer({"since": since}, "NotAnswering"))
-            elif client.overdue(now_s):
+            elif client.overdue(now_s) or self._took_back(client):
                 self._drop(client)
 
     def _settle(self, client: Connection) -> None:
         """Wait for what this client can do next, or let it go."""
-        if client not in self._clients or (client.done and client not in self._hungry):
+        if client not in self._clients or (client.done and client not in self._hungry) or self._took_back(client):
             self._drop(client)
             return
         reads = client.reads and client not in self._resting
@@ -279,6 +279,11 @@ class Server:
             self._selector.unregister(client.sock)
         elif key is not None and key.events != events:
             self._selector.modify(client.sock, events, client)
+
+    def _took_back(self, client: Connection) -> bool:
+        """Whether nobody waits for a command any more, and the loop did not take it yet: who was told that the daemon
+        did not answer must not have a limit lifted minutes later."""
+        return client.waits_for is not None and client.gone and self._mailbox.withdraw(client.waits_for[0])
 
     def _drop(self, client: Connection) -> None:
         if client not in self._clients:

@@ -9,7 +9,7 @@ from gpu_tuned.core.gpu_state import NEVER, GpuState, Presence
 from gpu_tuned.core.model import PowerLimit, Setting, Unread, watts
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.settings import goal_of
-from gpu_tuned.core.track import Track
+from gpu_tuned.core.track import State, Track
 from gpu_tuned.core.transitions import found_before
 from gpu_tuned.core.wish import Wish
 from gpu_tuned.core.words import MAY_EXCEED
@@ -97,3 +97,22 @@ def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:
         return policy.wishes_for(state.gpu).get(Setting.POWER_LIMIT)
 
     return refusal(policy.gpu_power_budget_mw, *limits(states, wish_of))
+
+
+def judge_in_force(policy: Policy, states: Iterable[GpuState]) -> str | None:
+    """The same of what is in force: a limit that the driver refused, or that was put back on request, is not."""
+    if policy.gpu_power_budget_mw is None:
+        return None
+
+    def wish_of(state: GpuState) -> Wish | None:
+        wish = policy.wishes_for(state.gpu).get(Setting.POWER_LIMIT)
+        return None if wish is not None and _not_carried_out(state, wish) else wish
+
+    return refusal(policy.gpu_power_budget_mw, *limits(states, wish_of))
+
+
+def _not_carried_out(state: GpuState, wish: Wish) -> bool:
+    track = state.tracks.get(Setting.POWER_LIMIT)
+    if track is None or track.wish is None or (track.wish.origin, track.wish.target) != (wish.origin, wish.target):
+        return False
+    return track.restored is not None or track.state is State.REFUSED

@@ -32,6 +32,7 @@ RETRY_FIRST_S = 30.0
 
 NO_DIGITS = dict.fromkeys(map(ord, "0123456789."))
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
+EVERY_LOOK = "tried again at every look"
 TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = "restored on request"
 SOMEBODYS_VALUE = "somebody's value"
@@ -227,7 +228,10 @@ def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
     original = track.original
     if original is not None:
         original = original.refused() if kept else original.taken(None)
-    return _refuse(replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s), why, moment)
+    required = track.wish is not None and track.wish.required
+    again = EVERY_LOOK if required else f"tried again after {pause_s:g} s"
+    track = replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s)
+    return _refuse(track, f"{why}; {again}", moment)
 
 
 def handed_back(track: Track, why: str, moment: Moment) -> Track:

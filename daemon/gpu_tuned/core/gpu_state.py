@@ -100,6 +100,17 @@ class GpuState:
         track = self.tracks.get(setting)
         return track.original if track else None
 
+    @property
+    def may_forget(self) -> bool:
+        """Whether its settings may go when nobody has it open any more: persistence mode is not known to be on."""
+        track = self.tracks.get(Setting.PERSISTENCE_MODE)
+        return self.here and (track is None or track.observed is not True)
+
+    @property
+    def has_ours(self) -> bool:
+        """Whether something of ours may be in force."""
+        return any(track.original is not None and track.original.written for track in self.tracks.values())
+
     def written(self) -> dict[Setting, Value]:
         """What the driver accepted of ours in this initialisation, and nobody asked to have restored."""
         originals = {setting: track.original for setting, track in self.tracks.items()}

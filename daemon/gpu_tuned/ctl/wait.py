@@ -115,7 +115,9 @@ def _rows(document: StatusReply) -> list[tuple[Gpu | None, Setting]]:
 def _sentence(gpu: Gpu | None, row: Setting) -> str:
     key = row["setting"]
     where = f"{briefly(gpu)}: " if gpu else ""
-    required = "required, and not in force" if row["required"] else "not in force"
+    # What is contested may be in force at this moment, and will not be at the next.
+    so = "not kept" if row["state"] == "contested" else "not in force"
+    required = f"required, and {so}" if row["required"] else so
     why = f": {row['message']}" if row["message"] else ""
     wished = f"{value(key, row['wished'])} ({origin(row['origin'], key)})"
     return f"{where}{label(key)} {wished} is {required}, {row['state']}{why}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from gpu_tuned.core.errors import GpuTunedError
 from gpu_tuned.core.events import Event, EventKind
-from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
 from gpu_tuned.loop.supervisor import Supervisor
@@ -43,11 +42,11 @@ def put_back(supervisor: Supervisor, world: World, say: Say) -> None:
     policy = supervisor.in_force.policy
     if policy is None or policy.daemon.on_stop is not OnStop.RESTORE or supervisor.observing:
         return
-    if supervisor.ledger.damage is not None:
+    if supervisor.ledger.forgot:  # the last good policy's file is another, and nothing is put back from it
         say(Event(EventKind.STATE_DAMAGED, supervisor.clock.now(), cause=supervisor.ledger.damage))
         raise GpuTunedError(f"nothing could be put back: {supervisor.ledger.damage}")
-    written = [state for state in supervisor.inventory.states.values() if _written(state)]
-    if not written and not _written(supervisor.inventory.host):
+    states = [*supervisor.inventory.states.values(), supervisor.inventory.host]
+    if not any(state.has_ours for state in states):
         return
     try:
         supervisor.driver.meet(supervisor.interval_s)
@@ -58,8 +57,3 @@ def put_back(supervisor: Supervisor, world: World, say: Say) -> None:
     say(Event(EventKind.STOPPED, supervisor.clock.now(), detail={"what": outcome.in_short}))
     if outcome.failed:
         raise GpuTunedError("not everything could be put back: " + "; ".join(outcome.failed))
-
-
-def _written(state: GpuState) -> bool:
-    """Whether something of ours may be in force there."""
-    return any(track.original is not None and track.original.written for track in state.tracks.values())

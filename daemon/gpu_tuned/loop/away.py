@@ -88,6 +88,13 @@ class Away:
             if was_bound and state.gpu.pci and state.gpu.pci not in bound and self._sees_kernel:
                 self.not_bound(state, "gone: no longer bound to the driver")
 
+    def mark_bound_again(self, bound: Mapping[str, str], why: str | None) -> None:
+        """While the driver is let go of: whoever was taken from it, and is bound to it again, waits as the others."""
+        for state in list(self._inventory.states.values()):
+            if state.presence is Presence.UNBOUND and state.gpu.pci in bound:
+                moment = self._inventory.moment()
+                self._inventory.take(transitions.away(state, Presence.WAITING, why or "", moment))
+
     def not_bound(self, state: GpuState, otherwise: str) -> None:
         """A GPU that the kernel does not bind to the NVIDIA driver: on purpose, where it is on the bus all the
         same."""

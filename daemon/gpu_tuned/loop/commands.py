@@ -114,7 +114,9 @@ class Commands:
         states = [supervisor.inventory.take(Change(transitions.doubted(state, of_gpus))) for state in states]
         outcome = supervisor.restore(states, of_gpus, host_too=host_too)
         if outcome.failed:
-            return Answer({"message": f"not restored: {'; '.join(outcome.failed)}"}, "DriverTrouble")
+            said = [f"not restored: {'; '.join(outcome.failed)}", *outcome.left]
+            said += [f"restored: {'; '.join(outcome.done)}"] if outcome.done else []
+            return Answer({"message": "; ".join(said)}, "DriverTrouble")
         text, until = f"restored: {'; '.join(outcome.done)}", TAKES_UP
         if not outcome.done:
             text, until = "nothing had to be put back", "nothing is enforced there until `gpu-tunedctl apply`"
@@ -138,12 +140,7 @@ class Commands:
         freed |= {key_of(state): state for state in states}
         who = f" to free {listed(state.title for state in freed.values())}" if named else ""
         until = f"{'' if for_s is None else f' for {for_s:g} s, or'} until `gpu-tunedctl resume`"
-        forgets = [
-            state.title
-            for state in supervisor.inventory.states.values()
-            if state.here
-            and ((track := state.tracks.get(Setting.PERSISTENCE_MODE)) is None or track.observed is not True)
-        ]
+        forgets = [state.title for state in supervisor.inventory.states.values() if state.may_forget]
         supervisor.driver.release(set(freed), f"let go of on request{who}{until}")
         supervisor.released_until = None if for_s is None else supervisor.clock.monotonic() + float(for_s)
         self._say(Event(EventKind.RELEASED, supervisor.clock.now(), detail={"for_gpu": who, "until": until}))

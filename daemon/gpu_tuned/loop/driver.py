@@ -78,6 +78,7 @@ class Driver:
     def meet(self, poll_interval_s: float) -> bool:
         """Attach where that is due. True when a GPU came in this call."""
         if self.state is DriverState.RELEASED:
+            self._away.mark_bound_again(self._kernel.bound_gpus(), self.message)
             return False
         signature, before = (self._kernel.driver_loaded(), self._kernel.bound_gpus()), self._signature
         changed, self._signature = signature != before, signature

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from gpu_tuned.core.errors import GpuTunedError, PolicyError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.policy import Policy
+from gpu_tuned.core.words import MAY_EXCEED
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.ports import Clock, Say
 
@@ -139,7 +140,9 @@ class PolicyInForce:
                 self._keep(fitted=True)
         elif self.fitted:
             self._misfits(problem, "the policy stays in force")
-        elif self.misfit is not None:
+        elif MAY_EXCEED in problem:  # a limit that cannot be read may be read at the next look
+            self._misfits(problem, "only its required limits that lower are written")
+        elif self.misfit is not None and MAY_EXCEED not in self.misfit:
             self.misfit = problem
         else:
             refused, self.refused = self.refused, (problem,)

@@ -14,6 +14,7 @@ from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind, to_wire
 from gpu_tuned.core.model import GPU_SETTINGS
 from gpu_tuned.core.policy import OnStop
+from gpu_tuned.core.words import listed
 from gpu_tuned.loop.commands import Commands
 from gpu_tuned.loop.supervisor import Supervisor
 from gpu_tuned.loop.world import World
@@ -185,6 +186,10 @@ class Loop:
         else:
             if self._restores:
                 what += ' for now; if this is no restart, on_stop = "restore" puts back what was found next'
+            states = self.supervisor.inventory.states.values()
+            forget = [state.title for state in states if state.may_forget and state.has_ours]
+            if forget:
+                what += f"; with persistence mode off {listed(forget)} may forget them when nobody uses the GPU"
             self._world.service.stopping("settings stay on the GPUs")
             self.supervisor.reconciler.save()
         self._world.gpus.detach()

@@ -121,7 +121,9 @@ class Supervisor:
         host = self.inventory.host
         if any(shown(setting, track, host) for setting, track in host.tracks.items()):
             self.reconciler.look(host, Look(), self.interval_s, writes=not self.observing)
-        if self.driver.attached and self.in_force.judge(self._judge):
+        # What was never carried out is judged by what it asks for, what is by what came of it.
+        judge = self._judge_in_force if self.in_force.fitted else self._judge
+        if self.driver.attached and self.in_force.judge(judge):
             self._spread()
         if self.inventory.unsaved or self.clock.monotonic() - self._saved_at_s >= SAVE_EVERY_S:
             self.reconciler.save()
@@ -263,10 +265,11 @@ class Supervisor:
         known = read if isinstance(read, ApplicationClocks) else None
         # Also where it is not as wished: what is written must have been read in the same look.
         due = self.look_at_everything or application_clocks_due(turn, self.interval_s, known, state.telemetry)
-        due = due or (track is not None and not track.in_order)
-        # What was just put right may have been lost with the driver's initialisation, which the counters tell.
+        # What was just put right may have been lost with the driver's initialisation, which the counters tell; and
+        # whoever changed that may have changed these as well.
         last = state.last_put_back
         put_right = last is not None and last.mono >= state.looked.mono
+        due = due or put_right or (track is not None and not track.in_order)
         counters = turn % COUNTERS_EVERY == 0 or put_right or self.reconciler.counters_due(state.gpu.uuid)
         return Look(application_clocks=wished and due, counters=counters)
 
@@ -300,6 +303,9 @@ class Supervisor:
 
     def _judge(self, policy: Policy) -> str | None:
         return budget.judge(policy, self.inventory.states.values())
+
+    def _judge_in_force(self, policy: Policy) -> str | None:
+        return budget.judge_in_force(policy, self.inventory.states.values())
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
         moment, known = self.inventory.moment(), self.inventory.states.get

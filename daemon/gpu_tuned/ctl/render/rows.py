@@ -118,7 +118,8 @@ def notes(setting: Setting, given: set[str], *, observing: bool = False) -> list
     if raised(setting):
         assumed = " (assumed)" if setting["original_assumed"] else ""
         was = value(key, setting["original"])
-        found.append(("dim", f"raised: {was} was found at first{assumed}"))
+        known = "is the first that is known" if setting.get("original_late") else "was found at first"
+        found.append(("dim", f"raised: {was} {known}{assumed}"))
     if setting["state"] == "watched" and not setting["in_order"] and not observing:
         found.append(("dim", "only watched, never written: the policy says so"))
     said = ", required" in state_words(setting, 0.0)
