@@ -55,8 +55,8 @@ _SYMBOLS = {symbol.value: symbol for symbol in Symbol}
 
 
 def power_limit(spot: Spot) -> Target | None:
-    """A limit, or a word for one; W in the file, mW from here on. As every reader here it reports anything else to the
-    spot, and gives None."""
+    """A limit, or a word for one; W in the file, mW from here on. As every reader here it reports anything else, and
+    gives None."""
     raw = spot.raw
     if isinstance(raw, Mapping):
         return _ceiling(spot)
