@@ -34,12 +34,19 @@ def no_gpu(found: dict[str, Any]) -> None:
     found["gpus"] = []
 
 
+def slowed(reason: str) -> Change:
+    fault = {"reason": reason, "since": "2026-11-22T14:02:11Z"}
+    return lambda found: found["gpus"][0]["throttle"].update(fault=fault)
+
+
 UNMATCHED = {"rule": "gpu[1]", "by": "pci", "pattern": "0000:61:00.0"}
 CASES: list[tuple[str, list[Change], int, str, str]] = [
     ("as it is", [], 0, "IN ORDER", "good"),
     ("a GPU differs", [gpu(in_order=False)], 1, "NOT IN ORDER", "bad"),
     ("lost", [gpu(in_order=False, state="lost")], 5, "NOT IN ORDER", "bad"),
     ("away as somebody wanted", [gpu(state="absent")], 0, "IN ORDER", "good"),
+    ("heat", [slowed("hw_thermal")], 0, "IN ORDER, 1 HOT", "warn"),
+    ("a power brake", [slowed("hw_power_brake")], 0, "IN ORDER, 1 SLOWED BY A FAULT", "warn"),
     ("the host differs", [host(in_order=False)], 1, "HOST NOT IN ORDER", "warn"),
     ("too few GPUs", [host(in_order=False, message="1 of 2")], 5, "HOST NOT IN ORDER", "bad"),
     ("bad files", [policy(error="line 3")], 1, "IN ORDER, NEW POLICY REFUSED", "warn"),
