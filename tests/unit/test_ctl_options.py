@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl.duration import duration_s
+from gpu_tuned.ctl.duration import duration_s, seconds_or_duration_s
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.parser import parser_of
 from gpu_tuned.ctl.verbs import VERBS
@@ -72,6 +72,18 @@ def test_lengths_of_time(text: str, seconds: float) -> None:
 def test_what_is_no_length_of_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 10m"):
         duration_s(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("0.5", 0.5), ("10s", 10), ("1m", 60)])
+def test_a_time_to_wait_may_be_a_number_of_seconds(text: str, seconds: float) -> None:
+    assert seconds_or_duration_s(text) == seconds
+    assert parser_of("status").parse_args(["--timeout", text]).timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "ten", "1e3"])
+def test_what_is_no_time_to_wait_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 10m"):
+        seconds_or_duration_s(text)
 
 
 GPUS: Any = [
