@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import Gpu
 
 LABELS = {
+    "persistence_mode": "persistence",
     "power_limit_w": "power limit",
     "gpu_clock_mhz": "gpu clock",
     "memory_clock_mhz": "memory clock",
     "application_clocks_mhz": "app clocks",
-    "persistence_mode": "persistence",
     "compute_mode": "compute mode",
     "numa_balancing": "numa balancing",
 }
