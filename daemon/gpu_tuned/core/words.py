@@ -1,4 +1,4 @@
-"""Numbers and lists of things in words, and what somebody may have meant."""
+"""Numbers, lists and addresses of things in words, and what somebody may have meant."""
 
 from __future__ import annotations
 
@@ -20,6 +20,11 @@ def listed(words: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"; "" of none."""
     *first, last = [*words] or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def short_pci(pci: str) -> str:
+    """A PCI address without its domain where that is the first one, as lspci prints it."""
+    return pci.removeprefix("0000:")
 
 
 def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:

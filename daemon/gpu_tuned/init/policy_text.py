@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from gpu_tuned.core.model import Board, ComputeMode, Setting, text
 from gpu_tuned.core.settings import factory_default
+from gpu_tuned.core.words import short_pci
 from gpu_tuned.init import profiles, verdict
 from gpu_tuned.init.decision import Decision, Left, in_force
 from gpu_tuned.init.model import Kind
@@ -179,7 +180,7 @@ def _brief(lines: Sequence[Line], first: Board) -> list[Line]:
 
 
 def _place(board: Board) -> str:
-    return board.gpu.pci.removeprefix("0000:")
+    return short_pci(board.gpu.pci)
 
 
 def _by_name(board: Board) -> bool:
