@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.words import duration
 from gpu_tuned.ctl.duration import duration_s, seconds_or_duration_s
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.parser import parser_of
@@ -65,6 +66,15 @@ def test_help_and_mistakes_are_left_to_argparse(argv: list[str]) -> None:
     ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("2d", 172800), ("0.5h", 1800)]
 )
 def test_lengths_of_time(text: str, seconds: float) -> None:
+    assert duration_s(text) == seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5s"), (59, "59s"), (60, "1m"), (90, "1m30s"), (600, "10m"), (5400, "1h30m"), (366 * 86400, "366d")],
+)
+def test_a_length_of_time_is_told_as_it_is_typed(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
     assert duration_s(text) == seconds
 
 

@@ -22,6 +22,15 @@ def listed(words: Iterable[str]) -> str:
     return f"{', '.join(first)} and {last}" if first else last
 
 
+def duration(seconds: float) -> str:
+    """ "10m", "1h30m", "0.5s": as a command line takes it."""
+    parts = []
+    for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
+        whole, seconds = divmod(seconds, length_s)
+        parts += [f"{int(whole)}{unit}"] if whole else []
+    return "".join([*parts, f"{round(seconds, 3):g}s"] if seconds or not parts else parts)
+
+
 def short_pci(pci: str) -> str:
     """A PCI address without its domain where that is the first one, as lspci prints it."""
     return pci.removeprefix("0000:")
