@@ -103,7 +103,7 @@ def verbs() -> str:
     for verb, row in VERBS.items():
         parser = parser_of(verb)
         usage = parser.format_usage().removeprefix("usage: ")
-        for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout SECONDS\]", r"\[--no-color\]", r"\[--version\]"):
+        for name in (r"\[-h\]", r"\[--socket PATH\]", r"\[--timeout TIME\]", r"\[--no-color\]", r"\[--version\]"):
             usage = re.sub(rf"\s+{name}", "", usage)
         lines += [f".SS {roff(verb)}", f"\\fB{roff(' '.join(usage.split()))}\\fR", ".PP"]
         lines += [roff(row.summary[:1].upper() + row.summary[1:] + "."), options(parser, COMMON), *sub_verbs(parser)]

@@ -116,10 +116,6 @@ def errors(host: Nvsim) -> None:
     put(host.root / "sys/bus/pci/devices" / GPU, "aer_dev_correctable", "RxErr 9\nTOTAL_ERR_COR 90000\n")
 
 
-def small_bar(host: Nvsim) -> None:
-    card(host.root, GPU, bar1=(0xC0000000, 256 << 20))
-
-
 def no_address(host: Nvsim) -> None:
     card(host.root, GPU, bar1=(0, 32 << 30))
 

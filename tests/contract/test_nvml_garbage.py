@@ -144,7 +144,6 @@ def test_a_version_is_a_text_or_none(nvsim: MakeHost, raw: bytes, told: str | No
 
 
 CONSTRAINTS = "nvmlDeviceGetPowerManagementLimitConstraints"
-MANY = "@1000000 [" + number(3201)[1:]
 BIG = 2**32 - 1
 # What one call hands out -> what of the look says so; the rest is as it was.
 VALUES: list[tuple[str, str, dict[str, Any]]] = [

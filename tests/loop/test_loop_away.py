@@ -187,7 +187,7 @@ def test_a_released_gpu_is_in_order_and_the_others_wait() -> None:
     why = "let go of on request to free NVIDIA H200 0000:01:00.0 until `gpu-tunedctl resume`"
     assert (stage.mailbox.document["driver"]["message"], stage.gpu_row(1)["message"]) == (why, why)
     assert "every other GPU waits" not in stage.ask("release", for_s=60).parameters["message"]
-    assert stage.mailbox.document["driver"]["message"].endswith("for 60 s, or until `gpu-tunedctl resume`")
+    assert stage.mailbox.document["driver"]["message"].endswith("for 1m, or until `gpu-tunedctl resume`")
     stage.ask("release")
     stage.turn()
     assert stage.exit_code == 0

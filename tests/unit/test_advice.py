@@ -37,7 +37,7 @@ from gpu_tuned.core.policy.parser import Document, parse
 from gpu_tuned.core.wish import Auto, Ceiling, Origin, Percent, Symbol, Target, Wish
 
 PAGES = Path(__file__).parents[2] / "docs" / "advice"
-GPU, MEM, APP = Setting.GPU_CLOCK, Setting.MEMORY_CLOCK, Setting.APPLICATION_CLOCKS
+GPU = Setting.GPU_CLOCK
 LIMIT, MODE, KEEP = Setting.POWER_LIMIT, Setting.COMPUTE_MODE, Setting.PERSISTENCE_MODE
 RTX = Board(
     Gpu("GPU-1", "0000:01:00.0", "NVIDIA GeForce RTX 5090"),

@@ -18,8 +18,6 @@ from gpu_tuned.environment.shipped import shipped
 GUIDE = Path(__file__).parents[1] / "environment_audit/guide"
 ROWS = [row for rows in shipped().prescribed.values() for row in rows if row.kind != "command"]
 WRONG_VALUE = {Kind.ILLEGAL_VALUE, Kind.HARMFUL_VALUE, Kind.CONTRADICTION, Kind.PRESENCE_ONLY, Kind.OVERWRITTEN}
-# Names that the guide implies without setting them.
-NOT_SET = {"PYTORCH_CUDA_ALLOC_CONF:backend"}
 
 
 @pytest.fixture(scope="module")

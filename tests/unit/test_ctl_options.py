@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpu_tuned.core.errors import UsageError
-from gpu_tuned.ctl.duration import duration_s
+from gpu_tuned.core.words import duration
+from gpu_tuned.ctl.duration import duration_s, seconds_or_duration_s
 from gpu_tuned.ctl.options import Options, quick
 from gpu_tuned.ctl.parser import parser_of
 from gpu_tuned.ctl.verbs import VERBS
@@ -68,10 +69,31 @@ def test_lengths_of_time(text: str, seconds: float) -> None:
     assert duration_s(text) == seconds
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.5, "0.5s"), (59, "59s"), (60, "1m"), (90, "1m30s"), (600, "10m"), (5400, "1h30m"), (366 * 86400, "366d")],
+)
+def test_a_length_of_time_is_told_as_it_is_typed(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+    assert duration_s(text) == seconds
+
+
 @pytest.mark.parametrize("text", ["", "10", "m", "0s", "-1m", "1e3s", "nan", "1..5m", "9999d", "10 m", "1m5"])
 def test_what_is_no_length_of_time_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 10m"):
         duration_s(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("10", 10), ("0.5", 0.5), ("10s", 10), ("1m", 60)])
+def test_a_time_to_wait_may_be_a_number_of_seconds(text: str, seconds: float) -> None:
+    assert seconds_or_duration_s(text) == seconds
+    assert parser_of("status").parse_args(["--timeout", text]).timeout == seconds
+
+
+@pytest.mark.parametrize("text", ["", "0", "-1", "nan", "inf", "ten", "1e3"])
+def test_what_is_no_time_to_wait_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="write 90s, 10m"):
+        seconds_or_duration_s(text)
 
 
 GPUS: Any = [

@@ -105,7 +105,7 @@ def test_no_control_character_stays(text: str) -> None:
 
 
 def test_every_setting_has_its_words() -> None:
-    assert set(values.LABELS) == {setting.value for setting in Setting}
+    assert list(values.LABELS) == [setting.value for setting in Setting]
     assert set(values.LOCKS) == {setting.value for setting in Setting if not setting.readable}
 
 

@@ -17,8 +17,8 @@ from ruamel.yaml import YAML
 
 from gpu_tuned.environment.formats.common import CONTAINER, filled
 from gpu_tuned.environment.judge import Running, Standing
+from gpu_tuned.environment.profile_folders import ProfileFolders
 from gpu_tuned.environment.profiles import profile
-from gpu_tuned.environment.shelf import Shelf
 from gpu_tuned.environment.shipped import shipped
 
 TOP = Path(__file__).parents[2]
@@ -67,7 +67,7 @@ def test_every_variable_is_read(file: str, kind: str, environment: dict[str, str
 
 @pytest.mark.parametrize(("file", "kind", "environment"), [*environments()], ids=lambda given: str(given)[:24])
 def test_an_image_and_a_service_have_what_the_profile_sets(file: str, kind: str, environment: dict[str, str]) -> None:
-    wanted = {line.name: filled(line, CONTAINER) for line in Shelf().profile(PROFILE[kind]).variables}
+    wanted = {line.name: filled(line, CONTAINER) for line in ProfileFolders().profile(PROFILE[kind]).variables}
     if file.endswith(".container"):  # their images have it
         wanted = {}
     assert wanted.items() <= environment.items()
@@ -133,14 +133,14 @@ def test_systemd_takes_the_service(tmp_path: Path) -> None:
 
 def test_the_profile_of_the_page_is_one() -> None:
     (text,) = re.findall(r"^```toml\n(.*?)^```$", (EXAMPLES / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-    shelf = Shelf()
+    folders = ProfileFolders()
 
     def read(name: str) -> dict[str, Any]:
         return (
             tomli.loads(text) if name == "ours" else tomli.loads((TOP / f"etc/environment/{name}.toml").read_text())
         )
 
-    made = profile("ours", read, {"ours": "ours.toml", **{name: f"{name}.toml" for name in shelf.names()}})
+    made = profile("ours", read, {"ours": "ours.toml", **{name: f"{name}.toml" for name in folders.names()}})
     assert made.variables[-1].name == "VLLM_LOGGING_LEVEL"
 
 

@@ -13,7 +13,6 @@ from tests.guide import read
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = (DOCS / "from-the-seed.md").read_text().replace("\\|", "|")
-TEXT = " ".join(PAGE.split())
 ROWS = [line for line in PAGE.splitlines() if line.startswith("| ")]
 GUIDE = read()
 

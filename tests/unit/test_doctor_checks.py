@@ -11,7 +11,7 @@ import pytest
 
 from gpu_tuned.adapters.kernel_log import ABOUT_GPUS
 from gpu_tuned.core.host_view import Bar, CdiSpec, HostView, Late, LinkSample, Place
-from gpu_tuned.core.model import ComputeMode, PowerRange, Unread
+from gpu_tuned.core.model import ComputeMode, Gpu, PowerRange, Unread
 from gpu_tuned.core.policy import Expected
 from gpu_tuned.core.policy.expected import CHECK_IDS
 from gpu_tuned.core.verdict import Finding, Verdict
@@ -121,7 +121,8 @@ ROWS: list[tuple[str, HostView, Verdict, str]] = [
     ("temperature", gpus(gpu(temperature_c=HIDDEN)), U, "hidden here"),
     ("temperature", gpus(gpu(max_operating_c=HIDDEN, slowdown_c=HIDDEN)), U, "limit is not told"),
     ("temperature", gpus(gpu(max_operating_c=0)), K, "of 92 C"),
-    ("held-down", DESKTOP, K, "575 W, as asked for"),
+    ("held-down", DESKTOP, K, "575 W, as asked for; default limit and highest clock are the model's"),
+    ("held-down", gpus(gpu(gpu=Gpu("GPU-1", "0000:01:00.0", "NVIDIA RTX 9999"))), K, "the model has is not known here"),
     ("held-down", gpus(gpu(enforced_mw=500_000)), W, "500 W in force"),
     ("held-down", gpus(h100(power=PowerRange(200_000, 500_000, 500_000), requested_mw=500_000, enforced_mw=500_000)), W,
      "default limit 500 W, where the model has 700 W"),

@@ -22,12 +22,12 @@ from gpu_tuned.core.errors import UsageError
 from gpu_tuned.environment import verbs
 from gpu_tuned.environment.formats.common import CONTAINER, filled
 from gpu_tuned.environment.formats.table import FORMATS
+from gpu_tuned.environment.profile_folders import ProfileFolders
 from gpu_tuned.environment.profiles import Line, Profile
-from gpu_tuned.environment.shelf import Shelf
 
 TOP = Path(__file__).parents[2]
-SHELF = Shelf()
-PROFILES = {name: SHELF.profile(name) for name in SHELF.names()}
+SHIPPED = ProfileFolders()
+PROFILES = {name: SHIPPED.profile(name) for name in SHIPPED.names()}
 EVERY = pytest.mark.parametrize("profile", PROFILES.values(), ids=PROFILES)
 Environment = dict[str, str]
 

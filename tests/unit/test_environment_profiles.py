@@ -13,14 +13,14 @@ from gpu_tuned.ctl import env_show
 from gpu_tuned.environment import cdi_file, legal
 from gpu_tuned.environment.formats.table import FORMATS
 from gpu_tuned.environment.judge import Running, Standing
+from gpu_tuned.environment.profile_folders import ProfileFolders
 from gpu_tuned.environment.profiles import Line, Profile
-from gpu_tuned.environment.shelf import Shelf
 from gpu_tuned.environment.shipped import shipped
 
 TOP = Path(__file__).parents[2]
 WANTED = {"base", "pytorch", "vllm", "sglang", "llama-cpp", "ollama", "build-sm120", "mps-client"}
-SHELF = Shelf()
-PROFILES = [SHELF.profile(name) for name in SHELF.names()]
+SHIPPED = ProfileFolders()
+PROFILES = [SHIPPED.profile(name) for name in SHIPPED.names()]
 LINES: list[Any] = [
     pytest.param(profile, line, id=f"{profile.name}-{line.name or line.value}")
     for profile in PROFILES
@@ -87,10 +87,10 @@ def test_the_help_names_every_format() -> None:
     assert tuple(FORMATS) == env_show.FORMATS
 
 
-def shelf(folder: Path, **texts: str) -> Shelf:
+def folders(folder: Path, **texts: str) -> ProfileFolders:
     for name, text in texts.items():
         (folder / f"{name}.toml").write_text(text)
-    return Shelf((folder, TOP / "etc/environment"))
+    return ProfileFolders((folder, TOP / "etc/environment"))
 
 
 ONE = 'title = "t"\ncomponent = "cuda"\nchecked = "1"\n'
@@ -120,14 +120,14 @@ BAD = [
 def test_a_mistake_in_a_profile_is_named(tmp_path: Path, text: str, said: str) -> None:
     head = ONE.replace('title = "t"\n', "") if "title" in text else ONE
     with pytest.raises(UsageError) as refused:
-        shelf(tmp_path, mine=head + text).profile("mine")
+        folders(tmp_path, mine=head + text).profile("mine")
     assert said in str(refused.value)
     assert "mine" in str(refused.value)
 
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as refused:
-        shelf(tmp_path, mine='titel = "t"\nipc = "x"\nset = [{ name = "A-B", value = "1" }]').profile("mine")
+        folders(tmp_path, mine='titel = "t"\nipc = "x"\nset = [{ name = "A-B", value = "1" }]').profile("mine")
     lines = str(refused.value).splitlines()
     assert [line.partition(".toml: ")[2].split(":")[0] for line in lines] == [
         *("titel", "ipc", "set[0].name", "set[0].why", "title", "component", "checked")
@@ -137,12 +137,12 @@ def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["My Server", "vllm_2", "-x"])
 def test_a_name_that_no_reader_takes_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(UsageError, match="lower-case letters, digits and -, found"):
-        shelf(tmp_path, **{name: ONE}).profile(name)
+        folders(tmp_path, **{name: ONE}).profile(name)
 
 
 def test_a_profile_of_your_own_includes_ours_and_wins(tmp_path: Path) -> None:
     mine = ONE + 'include = ["base"]\nset = [{ name = "CUDA_DEVICE_ORDER", value = "FASTEST_FIRST", why = "w" }]\n'
-    found = shelf(tmp_path, mine=mine, vllm=ONE)
+    found = folders(tmp_path, mine=mine, vllm=ONE)
     assert {line.name: line.value for line in found.profile("mine").variables} == {
         "CUDA_CACHE_PATH": "{cache}/ComputeCache",
         "CUDA_CACHE_MAXSIZE": "4294967296",

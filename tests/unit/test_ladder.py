@@ -68,6 +68,7 @@ def test_the_ladders_of_all_memory_clocks_are_the_boards_range() -> None:
     """As an RTX 2080: the lower half of its clocks goes with its slowest memory clock alone."""
     upper, slow = tuple(range(2220, 1259, -15)), tuple(range(2100, 299, -15))
     rungs = every_rung([upper, upper, upper, slow])
+    assert every_rung([upper, (), upper]) is upper  # eight boards keep one ladder
     assert (rungs[0], rungs[-1]) == (2220, 300)
     assert set(rungs) == {*upper, *slow}
     assert lock_on(rungs, ClockLock(0, 1200)) == Fitted(ClockLock(300, 1200))

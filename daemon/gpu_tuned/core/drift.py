@@ -41,6 +41,7 @@ LEFT_UNREAD = "no rule speaks of it any more; it was requested, and not taken ba
 
 
 def new_track(moment: Moment) -> Track:
+    """A setting of which nothing is known yet."""
     return Track(State.WAITING, moment.wall, NOT_LOOKED_AT)
 
 

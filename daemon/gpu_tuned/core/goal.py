@@ -64,6 +64,8 @@ def original(setting: Setting, found: Found) -> Goal:
 
 
 def power_limit(wish: Wish, board: Board, found: Found) -> Goal:
+    """The limit in mW that a wish means here: a share is of the board's maximum, a ceiling is that maximum at most.
+    Refused outside of what the board allows, and where a shipped file would raise what was found."""
     allowed = board.power
     if allowed is None:
         return Refusal("this board does not report power limits")
@@ -105,10 +107,12 @@ def _as_toml(target: Target | None) -> str:
 
 
 def gpu_clock(wish: Wish, board: Board, found: Found) -> Goal:
+    """A lock in MHz whose ends are rungs of the board's GPU clocks; refused where none lies inside."""
     return _lock(board.gpu_ladder_mhz, wish)
 
 
 def memory_clock(wish: Wish, board: Board, found: Found) -> Goal:
+    """The same of the memory clocks."""
     return _lock(board.memory_ladder_mhz, wish)
 
 
@@ -120,6 +124,7 @@ def _lock(ladder_mhz: tuple[int, ...], wish: Wish) -> Goal:
 
 
 def application_clocks(wish: Wish, board: Board, found: Found) -> Goal:
+    """The pair in MHz, or the board's default pair; refused where it is no pair of this board, with the nearest."""
     if not isinstance(wish.target, ApplicationClocks):
         default = board.default_application_clocks
         return default if default is not None else Refusal("this board names no default application clocks")
@@ -136,16 +141,19 @@ def application_clocks(wish: Wish, board: Board, found: Found) -> Goal:
 
 
 def compute_mode(wish: Wish, board: Board, found: Found) -> Goal:
+    """The mode, and the default one where nothing else is wished; refused with MIG on."""
     if board.mig:
         return Refusal("MIG is on: compute mode belongs to each MIG instance, not to the board")
     return wish.target if isinstance(wish.target, ComputeMode) else ComputeMode.DEFAULT
 
 
 def persistence_mode(wish: Wish, board: Board, found: Found) -> Goal:
+    """On or off."""
     return bool(wish.target)
 
 
 def numa_balancing(wish: Wish, board: Board, found: Found) -> Goal:
+    """The kernel's knob, which the loop resolves from "auto" before it comes here."""
     return wish.target if isinstance(wish.target, NumaBalancing) else Refusal(f"{wish.target} is no value of it")
 
 

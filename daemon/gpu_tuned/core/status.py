@@ -148,6 +148,7 @@ def rows(state: GpuState, *, short: bool = False) -> list[SettingRow]:
 
 
 def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, *, short: bool) -> GpuRow:
+    """One GPU of the document's `gpus`. `short`: fewer GPUs are here than the policy demands."""
     last = state.last_put_back
     return {
         "index": NO_INDEX if state.index is None else state.index,
@@ -180,6 +181,8 @@ def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, *
 
 
 def telemetry_row(telemetry: Telemetry) -> TelemetryRow:
+    """What a GPU does, in the units of the keys: W, MHz, degrees Celsius, percent."""
+
     def in_watts(milliwatts: int | None) -> int | float | None:
         return None if milliwatts is None else watts(milliwatts)
 
@@ -210,6 +213,7 @@ def capping_of(state: GpuState, telemetry: Telemetry, found: Reading | None) -> 
 
 
 def mode(*, observing: bool) -> str:
+    """The document's word for whether anything is written."""
     return "observe" if observing else "enforce"
 
 

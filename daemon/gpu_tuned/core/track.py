@@ -135,5 +135,6 @@ def changed(track: Track, **changes: Any) -> Track:
 
 
 def enter(track: Track, state: State, message: str | None, moment: Moment) -> Track:
+    """The track in this state, since now if it is a new one; `message` says why it is not in order."""
     since = track.since if track.state is state else moment.wall
     return changed(track, state=state, since=since, message=message)

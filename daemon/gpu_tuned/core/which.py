@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gpu_tuned.core.errors import UsageError
+from gpu_tuned.core.words import short_pci
 
 TYPE_CHECKING = False  # `gpu-tunedctl status` comes by here, and `typing` would be dear
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ def meant(gpus: Sequence[Names], word: str) -> list[int]:
     if not text:
         return []
     exact = [i for i, gpu in enumerate(gpus) if str(gpu.index) == text]
-    exact = exact or [i for i, gpu in enumerate(gpus) if text in (gpu.uuid.lower(), gpu.pci, _short(gpu.pci))]
+    exact = exact or [i for i, gpu in enumerate(gpus) if text in (gpu.uuid.lower(), gpu.pci, short_pci(gpu.pci))]
     if len(exact) > 1:
         exact = [i for i in exact if gpus[i].index is not None] or exact
     return exact or [i for i, gpu in enumerate(gpus) if _begins(gpu, text)]
@@ -52,19 +53,15 @@ def chosen(gpus: Sequence[Names], word: str | None) -> int:
 def _listed(gpus: Sequence[Names]) -> str:
     if not gpus:
         return "The driver sees none."
-    rows = [f"  {'-' if gpu.index is None else gpu.index}  {_short(gpu.pci)}  {gpu.uuid[:12]}" for gpu in gpus]
+    rows = [f"  {'-' if gpu.index is None else gpu.index}  {short_pci(gpu.pci)}  {gpu.uuid[:12]}" for gpu in gpus]
     return "\n".join(["There are:" if len(gpus) > 1 else "There is:", *rows])
 
 
 def _begins(gpu: Names, text: str) -> bool:
-    pci = gpu.pci if text.startswith("0000:") else _short(gpu.pci)
+    pci = gpu.pci if text.startswith("0000:") else short_pci(gpu.pci)
     return gpu.uuid.lower().startswith((text, "gpu-" + text)) or pci.startswith(text)
 
 
 def _as_sysfs(text: str) -> str:
     """An address as nvidia-smi prints it, "00000000:01:00.0", in the kernel's form; anything else as it is."""
     return text[4:] if text.startswith("0000") and text[8:9] == ":" else text
-
-
-def _short(pci: str) -> str:
-    return pci.removeprefix("0000:")

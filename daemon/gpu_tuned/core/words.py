@@ -1,4 +1,4 @@
-"""Numbers and lists of things in words, and what somebody may have meant."""
+"""Numbers, lists and addresses of things in words, and what somebody may have meant."""
 
 from __future__ import annotations
 
@@ -20,6 +20,20 @@ def listed(words: Iterable[str]) -> str:
     """ "a", "a and b", "a, b and c"; "" of none."""
     *first, last = [*words] or [""]
     return f"{', '.join(first)} and {last}" if first else last
+
+
+def duration(seconds: float) -> str:
+    """ "10m", "1h30m", "0.5s": as a command line takes it."""
+    parts = []
+    for unit, length_s in (("d", 86400), ("h", 3600), ("m", 60)):
+        whole, seconds = divmod(seconds, length_s)
+        parts += [f"{int(whole)}{unit}"] if whole else []
+    return "".join([*parts, f"{round(seconds, 3):g}s"] if seconds or not parts else parts)
+
+
+def short_pci(pci: str) -> str:
+    """A PCI address without its domain where that is the first one, as lspci prints it."""
+    return pci.removeprefix("0000:")
 
 
 def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:

@@ -10,6 +10,7 @@ from gpu_tuned.core.errors import UsageError
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.duration import duration_s
 from gpu_tuned.ctl.render.text import say, wrap
+from gpu_tuned.ctl.render.values import LABELS
 from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
@@ -66,15 +67,7 @@ NVML takes all GPUs or none: the others come back with the one that is named.
 {_WHO}
 """,
 }
-_SETTINGS = (
-    "persistence_mode",
-    "power_limit_w",
-    "gpu_clock_mhz",
-    "memory_clock_mhz",
-    "application_clocks_mhz",
-    "compute_mode",
-    "numa_balancing",
-)
+_SETTINGS = tuple(LABELS)
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:

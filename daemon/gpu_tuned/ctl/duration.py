@@ -23,3 +23,8 @@ def duration_s(text: str) -> float:
     if digits or not 0 < total <= 366 * 86400:
         raise argparse.ArgumentTypeError(f"{text!r} is no length of time; write 90s, 10m, 1h30m or 2d")
     return total
+
+
+def seconds_or_duration_s(text: str) -> float:
+    """The same, and a number alone, which is seconds. Raises ArgumentTypeError."""
+    return duration_s(f"{text}s" if text[-1:].isdigit() else text)

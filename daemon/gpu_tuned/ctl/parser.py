@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
+from gpu_tuned.ctl.duration import duration_s, seconds_or_duration_s
 from gpu_tuned.ctl.options import default_socket
 from gpu_tuned.ctl.verbs import READ_S, VERBS, examples, exit_codes, find, module_of
 
@@ -25,8 +26,6 @@ def parser_of(verb: str) -> argparse.ArgumentParser:
     for flag, text in row.flags.items():
         parser.add_argument(flag, action="store_true", help=text)
     if row.repeats:
-        from gpu_tuned.ctl.duration import duration_s
-
         text = "again and again, until Ctrl-C: 1s, 0.5s, 1m"
         parser.add_argument("--every", dest="every_s", metavar="TIME", type=duration_s, help=text)
     _common(parser, row.timeout_s)
@@ -39,21 +38,12 @@ def _common(parser: argparse.ArgumentParser, timeout_s: float | None) -> None:
     where = wait = argparse.SUPPRESS
     if timeout_s is not None:
         where = f"the daemon's socket (default: {default_socket()})"
-        wait = f"how long to wait for an answer (default: {timeout_s:g})"
+        wait = f"how long to wait for an answer (default: {timeout_s:g}s)"
     parser.add_argument("--socket", metavar="PATH", default=default_socket(), help=where)
-    parser.add_argument("--timeout", metavar="SECONDS", type=_seconds, default=timeout_s or READ_S, help=wait)
+    default_s = timeout_s or READ_S
+    parser.add_argument("--timeout", metavar="TIME", type=seconds_or_duration_s, default=default_s, help=wait)
     parser.add_argument("--no-color", action="store_true", help="plain text (also with NO_COLOR set)")
     parser.add_argument("--version", action="version", version=_version())
-
-
-def _seconds(text: str) -> float:
-    seconds = float(text)
-    if not 0 < seconds < 1e6:
-        raise ValueError
-    return seconds
-
-
-_seconds.__name__ = "number of seconds"  # argparse names the type in its message
 
 
 def _version() -> str:

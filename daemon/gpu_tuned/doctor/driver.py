@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from gpu_tuned.core.host_view import HostView, Place
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.core.words import listed
+from gpu_tuned.core.words import listed, short_pci
 from gpu_tuned.doctor.say import Check
 
 LOADED = Check("driver-loaded", "driver")
@@ -30,7 +30,7 @@ def loaded(host: HostView) -> Finding:
     driver = host.driver
     if isinstance(driver.loaded, str):
         if not isinstance(host.pci, Unread) and (foreign := _foreign(host)):
-            names = listed(f"{pci.removeprefix('0000:')} ({name})" for pci, name in foreign.items())
+            names = listed(f"{short_pci(pci)} ({name})" for pci, name in foreign.items())
             if "nouveau" in foreign.values():
                 return _nouveau(names)
             return LOADED.ok(f"{driver.loaded} is loaded; other drivers have {names}", foreign)
@@ -46,7 +46,7 @@ def loaded(host: HostView) -> Finding:
     if isinstance(host.pci, tuple) and not host.pci:
         return LOADED.unknown("no NVIDIA GPU is on the PCI bus, and no driver is loaded")
     if isinstance(host.pci, tuple) and "nouveau" in _foreign(host).values():
-        return _nouveau(listed(pci.removeprefix("0000:") for pci in _foreign(host)))
+        return _nouveau(listed(short_pci(pci) for pci in _foreign(host)))
     if isinstance(host.pci, tuple) and all(device.driver in HANDED_ON for device in host.pci):
         return LOADED.ok(
             "not loaded, and not needed: every GPU is kept for virtual machines (vfio-pci)", _foreign(host)

@@ -8,7 +8,7 @@ from collections import Counter
 from gpu_tuned.core.host_view import HostView
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Finding
-from gpu_tuned.core.words import listed
+from gpu_tuned.core.words import listed, short_pci
 from gpu_tuned.doctor.say import Check
 
 XIDS = Check("xid", "driver errors since boot")
@@ -60,7 +60,7 @@ def xids(host: HostView) -> Finding:
         commands = ("journalctl -k -b -g 'NVRM: Xid'",)
         return (XIDS.trouble if grave else XIDS.warning)(told, why, advice, commands, gpus)
     if programs and not host.log_from_s:
-        told = listed(f"{count}x Xid {number} at {_short(pci)}" for (pci, number), count in programs.items())
+        told = listed(f"{count}x Xid {number} at {short_pci(pci)}" for (pci, number), count in programs.items())
         return XIDS.ok(f"{told}: of a kind that programs cause by their own mistakes")
     if host.log_from_s:
         return XIDS.unknown(
@@ -72,17 +72,13 @@ def xids(host: HostView) -> Finding:
 def _told(key: tuple[str, int], count: int) -> str:
     pci, number = key
     words = GRAVE.get(number) or MILD.get(number)
-    return f"{count}x Xid {number} at {_short(pci)}" + (f" ({words})" if words else "")
+    return f"{count}x Xid {number} at {short_pci(pci)}" + (f" ({words})" if words else "")
 
 
 def _address(text: str) -> str:
     """The log's "0000:01:00" as sysfs writes it."""
     text = text.lower()
     return text if "." in text else f"{text}.0"
-
-
-def _short(pci: str) -> str:
-    return pci.removeprefix("0000:")
 
 
 CHECKS = (xids,)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gpu_tuned.core.model import Unread
 from gpu_tuned.core.verdict import Finding, Verdict, worst
+from gpu_tuned.core.words import short_pci
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def together(check: Check, ones: Iterable[One], why: str, advice: str, commands:
 def _who(addresses: list[str], of: int) -> str:
     if len(addresses) == of > 1:
         return "both GPUs" if of == 2 else f"all {of} GPUs"
-    return ", ".join(address.removeprefix("0000:") for address in addresses)
+    return ", ".join(short_pci(address) for address in addresses)
 
 
 def first_unread(*facts: object) -> Unread | None:

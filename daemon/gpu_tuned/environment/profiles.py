@@ -1,7 +1,7 @@
 """Profiles: what one kind of program should have in its environment, each line with its reason.
 
 A profile is a TOML file NAME.toml, looked for in /etc/gpu-tuned/environment, then among those that came along. This
-module turns documents into values; environment/shelf.py finds and reads the files.
+module turns documents into values; environment/profile_folders.py finds and reads the files.
 """
 
 from __future__ import annotations

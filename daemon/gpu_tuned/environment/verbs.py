@@ -27,11 +27,11 @@ def show(profile: str, format: str, *, bare: bool = False) -> str:
     """The text of a file in `format`; `bare`: without its comments. Raises UsageError for a profile that is not there
     or has something wrong, and for a value that the format cannot say."""
     from gpu_tuned.environment.formats.table import FORMATS
-    from gpu_tuned.environment.shelf import Shelf
+    from gpu_tuned.environment.profile_folders import ProfileFolders
 
     if format not in FORMATS:
         raise UsageError(f"--format: there is no {format!r}; there are {', '.join(FORMATS)}")
-    found = Shelf().profile(profile)
+    found = ProfileFolders().profile(profile)
     component = shipped().components.get(found.component)
     text = FORMATS[format](found, component.label if component else found.component)
     return _without_comments(text) if bare else text
@@ -86,11 +86,11 @@ def _row(name: str) -> dict[str, Any]:
 
 
 def _profiles() -> list[dict[str, Any]]:
-    from gpu_tuned.environment.shelf import Shelf
+    from gpu_tuned.environment.profile_folders import ProfileFolders
 
-    shelf, catalogue, rows = Shelf(), shipped(), []
-    for name in shelf.names():
-        found = shelf.profile(name)
+    folders, catalogue, rows = ProfileFolders(), shipped(), []
+    for name in folders.names():
+        found = folders.profile(name)
         rows.append(
             {
                 "name": name,

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 
 from gpu_tuned.core.model import Board, ComputeMode, Setting, text
 from gpu_tuned.core.settings import factory_default
+from gpu_tuned.core.words import short_pci
 from gpu_tuned.init import profiles, verdict
 from gpu_tuned.init.decision import Decision, Left, in_force
-from gpu_tuned.init.verdict import Host, toml
+from gpu_tuned.init.model import Kind
+from gpu_tuned.init.verdict import Fit, Host, toml
 
 WIDTH = 80
 COLUMN = 27  # where the comment on a line begins
@@ -77,7 +79,7 @@ def _line(board: Board, setting: Setting, host: Host, decision: Decision) -> Lin
         more = f" and {len(places) - 2} more" if len(places) > 2 else ""
         above = f"From {', '.join(places[:2])}{more}. {taken.remark}".rstrip()
         return Line(setting, (above,), toml(taken.value), taken.beside, taken.value)
-    hints = tuple(_hints(board, setting, decision))
+    hints = tuple(_hints(board, setting, host, decision))
     held = in_force(host, decision, board, setting)
     if held is None:
         return Line(setting, hints) if hints else None
@@ -88,14 +90,28 @@ def _line(board: Board, setting: Setting, host: Host, decision: Decision) -> Lin
     return Line(setting, (*hints, above), toml(held), verdict.beside(held, host.found(board, setting), board), held)
 
 
-def _hints(board: Board, setting: Setting, decision: Decision) -> list[str]:
+def _hints(board: Board, setting: Setting, host: Host, decision: Decision) -> list[str]:
     """Lines that a person could write instead; why they are not taken over stands in the table."""
     rows: dict[str, str] = {}
     for each in decision.left:
-        if each.effect.setting is setting and each.instead and _concerns(each, board):
-            rows.setdefault(each.instead, f"{each.effect.file} line {each.effect.line}")
+        if each.effect.setting is setting and (line := _instead(each, board, host)) and _concerns(each, board):
+            rows.setdefault(line, f"{each.effect.file} line {each.effect.line}")
     hints = [[f"Not taken over from {place}:", line] for line, place in rows.items()]
     return [row for hint in hints[:MOST_HINTS] for row in hint]
+
+
+def _instead(left: Left, board: Board, host: Host) -> str | None:
+    """The line for this board: a value that suits another one of those that are meant may be none of its own."""
+    effect = left.effect
+    if effect.setting is None or effect.target is None or left.instead is None:
+        return left.instead
+    if left.instead.startswith(f"{effect.setting.value} ="):
+        judged = verdict.fit(effect, board, host)
+        if isinstance(judged, Fit):
+            return verdict.line(effect.setting, judged.value, board, host)
+        if judged.doubt.kind is not Kind.HARMFUL:
+            return judged.instead
+    return left.instead
 
 
 def _concerns(left: Left, board: Board) -> bool:
@@ -164,7 +180,7 @@ def _brief(lines: Sequence[Line], first: Board) -> list[Line]:
 
 
 def _place(board: Board) -> str:
-    return board.gpu.pci.removeprefix("0000:")
+    return short_pci(board.gpu.pci)
 
 
 def _by_name(board: Board) -> bool:

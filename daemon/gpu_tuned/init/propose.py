@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, Value, text
+from gpu_tuned.core.model import UNLOCKED, Board, NumaBalancing, Setting, text
 from gpu_tuned.init import verdict
 from gpu_tuned.init.decision import Decision, Left, Taken
 from gpu_tuned.init.model import Doubt, Effect, Kind
@@ -119,7 +119,8 @@ class _Judge:
                 self._take(board, setting, certain)
                 return
             for effect, judged in certain:
-                self.reasons.setdefault(effect.number, Misfit(why, self._line(setting, judged.value, board)))
+                line = verdict.line(setting, judged.value, board, self.host)
+                self.reasons.setdefault(effect.number, Misfit(why, line))
         # What nothing starts may have been run by hand: where its value is not known, it may be the one in force.
         if certain or active or any(effect.target is None or effect.undone for effect in rest):
             self.found.busy.add((uuid, setting))
@@ -179,15 +180,8 @@ class _Judge:
         if doubt.kind in _WATCHED:
             return f'watch = ["{setting.value}"]'
         if isinstance(judged, Fit):
-            return self._line(setting, judged.value, board)
+            return verdict.line(setting, judged.value, board, self.host)
         return judged.instead if judged else None
-
-    def _line(self, setting: Setting, value: Value, board: Board) -> str:
-        beside = (
-            verdict.beside(value, self.host.found(board, setting), board) if setting is Setting.POWER_LIMIT else ""
-        )
-        line = f"{setting.value} = {verdict.toml(value)}"
-        return f"{line}  # {beside}" if "RAISE" in beside else line
 
     def settle_host(self) -> None:
         """kernel.numa_balancing."""

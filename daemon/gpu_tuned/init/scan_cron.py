@@ -33,12 +33,13 @@ def crontabs(reading: Reading, units: Units) -> None:
         reading.read.add(where)
         odd = COPY if dead else stopped or _odd(reading, path, text, system=with_user)
         for job in tables.jobs(text, with_user=with_user):
-            _job(reading, where, job, odd if dead or job.at_boot else AT_TIMES, (job.user or owner) in ("root", ""))
+            doubt = odd if dead or job.at_boot else AT_TIMES
+            _job(reading, where, job, doubt, root=(job.user or owner) in ("root", ""))
     for job in tables.anacron_jobs(reading.files.text(places.ANACRONTAB) or ""):
         _job(reading, reading.files.resolve(places.ANACRONTAB) or "", job, AT_TIMES, root=True)
 
 
-def _job(reading: Reading, where: str, job: tables.Job, doubt: Doubt | None, root: bool) -> None:  # noqa: FBT001
+def _job(reading: Reading, where: str, job: tables.Job, doubt: Doubt | None, *, root: bool) -> None:
     known = {name: Text(value) for name, value in job.environment.items()}
     shell = job.environment.get("SHELL", "sh").rpartition("/")[2]
     if doubt is None and shell not in SHELLS:

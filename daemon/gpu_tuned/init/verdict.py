@@ -235,6 +235,13 @@ def toml(value: Value) -> str:
     return f'"{value.value}"'
 
 
+def line(setting: Setting, value: Value, board: Board, host: Host) -> str:
+    """A line of a policy; that it raises a limit is said on it."""
+    remark = beside(value, host.found(board, setting), board) if setting is Setting.POWER_LIMIT else ""
+    text_ = f"{setting.value} = {toml(value)}"
+    return f"{text_}  # {remark}" if "RAISE" in remark else text_
+
+
 def said(setting: Setting, target: Target) -> str:
     """A line of a policy, where the value can stand in one."""
     if isinstance(target, (bool, PowerLimit, ClockLock, ApplicationClocks, ComputeMode)):

@@ -15,7 +15,7 @@ from gpu_tuned.core.model import Setting
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.track import State
 from gpu_tuned.core.which import Names, meant
-from gpu_tuned.core.words import listed
+from gpu_tuned.core.words import duration, listed
 from gpu_tuned.loop.driver import DriverState
 from gpu_tuned.loop.inventory import key_of
 from gpu_tuned.loop.supervisor import Supervisor
@@ -139,7 +139,7 @@ class Commands:
         named = named and len(freed) < len(supervisor.inventory.states)
         freed |= {key_of(state): state for state in states}
         who = f" to free {listed(state.title for state in freed.values())}" if named else ""
-        until = f"{'' if for_s is None else f' for {for_s:g} s, or'} until `gpu-tunedctl resume`"
+        until = f"{'' if for_s is None else f' for {duration(for_s)}, or'} until `gpu-tunedctl resume`"
         forgets = [state.title for state in supervisor.inventory.states.values() if state.may_forget]
         supervisor.driver.release(set(freed), f"let go of on request{who}{until}")
         supervisor.released_until = None if for_s is None else supervisor.clock.monotonic() + float(for_s)

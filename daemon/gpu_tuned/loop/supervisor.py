@@ -15,11 +15,11 @@ from gpu_tuned.core.rotation import application_clocks_due
 from gpu_tuned.core.status import rows
 from gpu_tuned.core.track import Moment, Note
 from gpu_tuned.core.wish import MatchBy
+from gpu_tuned.loop.descriptions import Descriptions
 from gpu_tuned.loop.driver import Driver, DriverState
 from gpu_tuned.loop.host_knobs import HostKnobs
 from gpu_tuned.loop.inventory import Inventory
 from gpu_tuned.loop.ledger import Ledger
-from gpu_tuned.loop.pause import Pause
 from gpu_tuned.loop.policy_in_force import PolicyInForce
 from gpu_tuned.loop.publish import Publisher
 from gpu_tuned.loop.reconcile import Reconciler
@@ -36,11 +36,6 @@ COUNTERS_EVERY = 10
 DEFAULT_INTERVAL_S = 2.0
 SAVE_EVERY_S = 60.0
 """How often the seconds of throttling are saved where nothing else is: so much of them a kill may cost."""
-DESCRIBE_AGAIN_S = 30.0
-"""The longest pause before a board that could not be described in full is asked again."""
-DENIED_AGAIN_S = 600.0
-"""The same for a setting that is wished for and that the driver said the board does not have: such an answer nearly
-always stays, but a driver in trouble was seen to give it in passing."""
 
 
 class Supervisor:
@@ -74,7 +69,7 @@ class Supervisor:
         self._booted_at = self.clock.now() - self.clock.boottime()
         self._answered_at: float | None = None
         self._told: set[tuple[str, str]] = set()
-        self._describe: dict[str, Pause] = {}
+        self._descriptions = Descriptions(self.clock)
 
     @property
     def turns(self) -> int:
@@ -185,8 +180,7 @@ class Supervisor:
     def hurry(self) -> None:
         """Somebody asked to apply now: what is missing, or was denied, is asked for at once, and all is read."""
         self.driver.hurry()
-        for pause in self._describe.values():
-            pause.end()
+        self._descriptions.hurry()
         self.look_at_everything = True
 
     def publish(self) -> None:
@@ -227,8 +221,10 @@ class Supervisor:
         if not state.here and state.presence is not Presence.ASLEEP:
             return
         try:
-            self._describe_again(state)
-            state = self.inventory.states[state.gpu.uuid]
+            if self._descriptions.due(state, self.interval_s, changed=self.reconciler.mig_changed(state)):
+                board = self.driver.boards.describe(state.gpu.uuid)
+                self.inventory.take(Change(transitions.described(state, board)))
+                state = self.inventory.states[state.gpu.uuid]
             self.reconciler.look(state, self._what_to_read(state), self.interval_s, writes=not self.observing)
         except GpuLost as error:
             self.driver.boards.lose(self.inventory.states[state.gpu.uuid], str(error))
@@ -238,24 +234,6 @@ class Supervisor:
         except DriverError as error:
             why = f"does not answer as it should: {error}"
             self.driver.boards.lose(self.inventory.states[state.gpu.uuid], why)
-
-    def _describe_again(self, state: GpuState) -> None:
-        """Ask for what a board could not say of itself when the driver was attached, or what MIG changed since."""
-        board, uuid = state.board, state.gpu.uuid
-        soon = board is not None and (board.unknown or self.reconciler.mig_changed(state))
-        absent = board.absent if board is not None else ()
-        denied = any((track := state.tracks.get(s)) is not None and track.wish is not None for s in absent)
-        if not soon and not denied:
-            self._describe.pop(uuid, None)
-            return
-        pause = self._describe.get(uuid)
-        if pause is None:
-            pause = self._describe[uuid] = Pause(self.clock, DENIED_AGAIN_S)
-            if not soon:
-                pause.longer(DESCRIBE_AGAIN_S)
-        if pause.over:
-            pause.longer(self.interval_s, DESCRIBE_AGAIN_S if soon else DENIED_AGAIN_S)
-            self.inventory.take(Change(transitions.described(state, self.driver.boards.describe(uuid))))
 
     def _what_to_read(self, state: GpuState) -> Look:
         turn = self._turns + (state.index or 0)

@@ -70,6 +70,7 @@ def words(call: Callable[..., Any], *arguments: Any) -> str:
 
 
 def clean(raw: str | bytes) -> str:
+    """Text without what is no UTF-8 and what no terminal can show, a replacement character for each."""
     text = raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text).strip()
 

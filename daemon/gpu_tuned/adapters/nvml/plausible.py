@@ -14,6 +14,7 @@ LONGEST_NS = 10**18
 
 
 def power_limit(milliwatts: int) -> PowerLimit | Unread:
+    """A limit in mW as the driver answered it; `Unread` where it is no limit."""
     if 0 < milliwatts <= MOST_MW:
         return PowerLimit(milliwatts)
     return Unread(f"the driver answers {watts(milliwatts)} W, which is no limit")

@@ -55,6 +55,8 @@ _SYMBOLS = {symbol.value: symbol for symbol in Symbol}
 
 
 def power_limit(spot: Spot) -> Target | None:
+    """A limit, or a word for one; W in the file, mW from here on. As every reader here it reports anything else, and
+    gives None."""
     raw = spot.raw
     if isinstance(raw, Mapping):
         return _ceiling(spot)
@@ -108,6 +110,7 @@ _MEANS_UNLOCKED = ("default", "reset", "none", "off", "unlock", "no", "max", "au
 
 
 def clock_lock(spot: Spot) -> Target | None:
+    """One clock, a range, or a word; MHz."""
     raw = spot.raw
     if isinstance(raw, Mapping):
         return _clock_range(spot)
@@ -163,6 +166,7 @@ _APPLICATION_WORDS = {"default": Symbol.DEFAULT, "original": Symbol.ORIGINAL}
 
 
 def application_clocks(spot: Spot) -> Target | None:
+    """A pair, memory and GPU, MHz; or a word."""
     raw = spot.raw
     if isinstance(raw, str) and raw in _APPLICATION_WORDS:
         return _APPLICATION_WORDS[raw]
@@ -190,6 +194,7 @@ _NVML_MODES = {0: ComputeMode.DEFAULT, 2: ComputeMode.PROHIBITED, 3: ComputeMode
 
 
 def compute_mode(spot: Spot) -> Target | None:
+    """A mode by its name; NVML's numbers are told by the name that they stand for."""
     if isinstance(spot.raw, str) and spot.raw in _MODES:
         return _MODES[spot.raw]
     meant = None if isinstance(spot.raw, (bool, float, list)) else _nvml_mode(spot.raw)
@@ -208,6 +213,7 @@ _MEANS_FALSE = ("off", "no", "false", "disabled", "0")
 
 
 def switch(spot: Spot) -> Target | None:
+    """true, false, or a word for what the machine or the past decides."""
     if isinstance(spot.raw, bool):
         return spot.raw
     if isinstance(spot.raw, str) and spot.raw in _SWITCH_WORDS:
@@ -222,6 +228,7 @@ def switch(spot: Spot) -> Target | None:
 
 
 def numa_balancing(spot: Spot) -> Target | Leave | None:
+    """A word; `Leave.LEAVE` wishes nothing."""
     words: dict[str, Target | Leave] = {Leave.LEAVE.value: Leave.LEAVE}
     words |= {mode.value: mode for mode in (NumaBalancing.OFF, NumaBalancing.ON)}
     words |= {Auto.AUTO.value: Auto.AUTO, Symbol.ORIGINAL.value: Symbol.ORIGINAL}

@@ -90,6 +90,7 @@ def _decided(
 
 
 def told_xid(state: GpuState, xid: int, moment: Moment) -> GpuState:
+    """The last Xid of a GPU, with its time on the wall."""
     return replace(state, last_xid=(xid, moment.wall))
 
 

@@ -182,4 +182,5 @@ def _begun(track: Track | None, reading: Reading) -> bool:
 
 
 def default_of(state: GpuState, setting: Setting) -> Value | None:
+    """What the driver starts a setting with on this board; None where that is not known."""
     return factory_default(state.board, setting) if state.board else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core.words import short_pci
 from gpu_tuned.ctl.render.text import Colour, wrap
-from gpu_tuned.ctl.render.values import label, short_pci
+from gpu_tuned.ctl.render.values import label
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 MOST_LEFT = 40
 """Lines left that are shown one by one; --json has all."""
-_LABELS = {"power_limit_w": "power limit", "gpu_clock_mhz": "gpu clock", "memory_clock_mhz": "memory clock"}
 _VERBS = {"edit": "edit", "move": "move", "override": "override", "leave": "leave"}
 
 
@@ -204,7 +203,7 @@ def _step(step: str, mark: str) -> list[str]:
 
 
 def _label(setting: str) -> str:
-    return _LABELS.get(setting, setting.removesuffix("_w").removesuffix("_mhz").replace("_", " "))
+    return setting.removesuffix("_w").removesuffix("_mhz").replace("_", " ")
 
 
 def _place(entry: Json) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core.words import short_pci
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.slowed import fault_words, limited_elsewhere, slowed_by
 from gpu_tuned.ctl.render.text import WIDTH, Colour, wrap
-from gpu_tuned.ctl.render.values import label, moment, number, origin, short_name, short_pci, span, value
+from gpu_tuned.ctl.render.values import label, moment, number, origin, short_name, span, value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

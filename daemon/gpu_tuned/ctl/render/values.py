@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 
+from gpu_tuned.core.words import short_pci
 from gpu_tuned.ctl.render.text import clean
 
 TYPE_CHECKING = False
@@ -11,11 +12,11 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import Gpu
 
 LABELS = {
+    "persistence_mode": "persistence",
     "power_limit_w": "power limit",
     "gpu_clock_mhz": "gpu clock",
     "memory_clock_mhz": "memory clock",
     "application_clocks_mhz": "app clocks",
-    "persistence_mode": "persistence",
     "compute_mode": "compute mode",
     "numa_balancing": "numa balancing",
 }
@@ -116,11 +117,6 @@ def silent_since(stamp: str, now: float) -> str:
 def short_name(name: str) -> str:
     """What people call it: "NVIDIA GeForce RTX 5090" is an RTX 5090."""
     return clean(name).removeprefix("NVIDIA ").removeprefix("GeForce ") or "?"
-
-
-def short_pci(pci: str) -> str:
-    """A PCI address without the domain where that is the first one, as lspci prints it."""
-    return pci.removeprefix("0000:")
 
 
 def short_uuid(uuid: str) -> str:

@@ -23,7 +23,7 @@ FOLDERS = (
 """The first that has the name wins, so that a host can have its own `vllm`."""
 
 
-class Shelf:
+class ProfileFolders:
     """The profiles of some folders."""
 
     def __init__(self, folders: tuple[Path, ...] = FOLDERS) -> None:
