@@ -34,14 +34,32 @@ def full_pipe() -> tuple[int, int]:
     return read, write
 
 
-# A disk that does not come back from fsync while a file is there, and is full while another one is.
+# A disk that does not come back from fsync while a file is there, from nothing at all while that file holds a word,
+# and is full while another one is there.
 STALLS = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+static void *next(const char *name) { return dlsym(RTLD_NEXT, name); }
+static void stands(const char *path) {
+  struct stat found;
+  while (strstr(path, "/state/") && stat(getenv("STALL"), &found) == 0 && found.st_size > 0) usleep(20000);
+}
+int open64(const char *path, int flags, ...) {
+  va_list more;
+  va_start(more, flags);
+  int mode = va_arg(more, int);
+  va_end(more);
+  stands(path);
+  return ((int (*)(const char *, int, ...))next("open64"))(path, flags, mode);
+}
+int unlink(const char *path) { return stands(path), ((int (*)(const char *))next("unlink"))(path); }
 int fsync(int file) {
   int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, "fsync");
   while (access(getenv("STALL"), F_OK) == 0) usleep(20000);
@@ -50,6 +68,7 @@ int fsync(int file) {
 int rename(const char *from, const char *to) {
   int (*real)(const char *, const char *) = (int (*)(const char *, const char *))dlsym(RTLD_NEXT, "rename");
   const char *full = getenv("FULL");
+  stands(to);
   if (full && strstr(to, "/state/") && access(full, F_OK) == 0) return errno = ENOSPC, -1;
   return real(from, to);
 }
@@ -67,8 +86,9 @@ def _library() -> tuple[Path, tempfile.TemporaryDirectory[str]]:
 
 
 def stalling(env: Mapping[str, str]) -> str:
-    """LD_PRELOAD of a process whose fsync stands still while there is the file that its variable STALL names,
-    and which finds no space for a new state file while there is the one that FULL names."""
+    """LD_PRELOAD of a process whose fsync stands still while there is the file that its variable STALL names, as does
+    whatever it does in a folder "state" while a word is in that file; and which finds no space for a new state file
+    while there is the one that FULL names."""
     return f"{_library()[0]} {env.get('LD_PRELOAD', '')}".strip()
 
 

@@ -36,6 +36,7 @@ def hold(options: argparse.Namespace) -> int:
     import time
 
     from gpu_tuned.adapters import systemd
+    from gpu_tuned.adapters.awaited import AwaitedStore
     from gpu_tuned.adapters.background import BackgroundStore
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.late_driver import LateDriver
@@ -58,8 +59,8 @@ def hold(options: argparse.Namespace) -> int:
         return ghost is not None if pid is None else was_killed(pid)
 
     say = speaker(sys.stderr)
-    this_boot, on_disk = stores_of(options)
-    lasting = BackgroundStore(on_disk)
+    waited_for, on_disk = stores_of(options)
+    this_boot, lasting = AwaitedStore(waited_for), BackgroundStore(AwaitedStore(on_disk, save_s=None))
 
     def say_trouble(text: str) -> None:
         say(Event(EventKind.SOCKET_TROUBLE, time.time(), cause=text))
@@ -68,7 +69,7 @@ def hold(options: argparse.Namespace) -> int:
     woken: list[Loop] = []
     mailbox = Mailbox(
         on_command=lambda: woken[0].wake() if woken else None,
-        stalls=lambda: [stall for stall in (say.stall(), lasting.stall()) if stall is not None],
+        stalls=lambda: [stall for stall in (say.stall(), this_boot.stall() or lasting.stall()) if stall is not None],
     )
     server = Server(mailbox, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
     server.open()
@@ -116,6 +117,7 @@ def after_stop(options: argparse.Namespace) -> int:
     """What gpu-tuned.service's ExecStopPost= does, and a package's removal once the service is down: a restart and a
     crash leave every setting as it is."""
     from gpu_tuned.adapters import systemd_job
+    from gpu_tuned.adapters.awaited import AwaitedStore
     from gpu_tuned.adapters.memory import NobodyAsks, NoService
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
@@ -126,7 +128,9 @@ def after_stop(options: argparse.Namespace) -> int:
         return 0
     with WriterLock(writer_lock()):
         say = speaker(sys.stderr)
-        files, stores = policy_files(options.config, owners()), stores_of(options)
+        files = policy_files(options.config, owners())
+        this_boot, lasting = map(AwaitedStore, stores_of(options))
+        stores = this_boot, lasting
         world = world_of(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)
         try:
             put_back(Supervisor(world, world.say), world, say)

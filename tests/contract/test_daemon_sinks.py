@@ -124,3 +124,22 @@ def test_a_disk_that_stalls(host: Nvsim, tmp_path: Path) -> None:
         goes_on(daemon, host, "the disk does not come back from saving the state", "state")
         ends_in_time(daemon)
         stall.unlink()
+
+
+def test_a_disk_that_stands_still_altogether(host: Nvsim, tmp_path: Path) -> None:
+    """Not in fsync alone: neither reading nor writing comes back, and the state of this boot lies there too."""
+    stall = tmp_path / "stall"
+    with Daemon(host, POLICY, LD_PRELOAD=stalling(host.env), STALL=str(stall)).ready() as daemon:
+        stall.write_text("altogether")
+        goes_on(daemon, host, "the disk does not come back from saving the state", "state")
+        ends_in_time(daemon)
+        host.run("set", "0", "power_limit_w=700")
+        daemon.start()
+        daemon.until(lambda: host.gpu()["power_limit_w"] == 450, "the required limit set all the same")
+        daemon.until(lambda: daemon.status()["driver"]["state"] == "ok", "status answers")
+        assert "cannot be read: the disk does not come back" in daemon.said
+        stall.unlink()
+        daemon.until(lambda: not daemon.status()["host"]["stalled"], "the disk is back", 20)
+        kept = [path.name for path in daemon.state_dir.iterdir() if path.name.startswith("state.json.damaged-")]
+        assert len(kept) == 1, "what could not be read was not saved over"
+        ends_in_time(daemon)

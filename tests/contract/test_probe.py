@@ -16,6 +16,7 @@ from gpu_tuned.adapters.nvml.getters import allowed
 from gpu_tuned.adapters.nvml.probe import NotAQuestion, Recorder
 from tests.conftest import MakeHost
 from tests.contract.nvml_child import play
+from tests.contract.test_nvml_garbage import IN_A_GIBIBYTE
 from tests.nvsim import SIMULATOR, Nvsim, handed_out
 
 BOARDS = sorted(
@@ -311,3 +312,14 @@ def test_a_call_that_says_the_gpu_is_lost_is_a_line_like_any(nvsim: MakeHost, tm
     assert [line for line in timeless(again) if " = nvml" in line] == [
         line for line in timeless(lines) if " = nvml" in line
     ]
+
+
+def test_a_list_without_end_does_not_keep_the_dump(nvsim: MakeHost, tmp_path: Path) -> None:
+    """And its replay says the same."""
+    host = nvsim("h200")
+    host.override(0, "nvmlDeviceGetSupportedMemoryClocks", 0, f"@{2**32 - 1}", "[810c0000")
+    lines = play(host, IN_A_GIBIBYTE + DUMP % 1)["0"]
+    (told,) = [line for line in lines if "nvmlDeviceGetSupportedMemoryClocks" in line]
+    assert f"@{2**32 - 1} " in told
+    (again,) = dumped(replayed(tmp_path, [lines]))
+    assert timeless(again) == timeless(lines)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.loop.stage import Stage, policy
+from tests.loop.stage import CAP, Stage, board, policy
 
 
 def asleep_from_the_start() -> Stage:
@@ -34,3 +34,13 @@ def test_one_that_is_bound_anew_while_it_sleeps_begins_a_new_initialisation() ->
     stage.turn(2)
     assert (stage.limit_w(), stage.row()["original"]) == (450, 700)
     assert "reinitialised" not in stage.said(), "it is met for the first time"
+
+
+def test_apply_says_of_a_sleeping_gpu_that_nothing_was_applied_to_it() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    stage.kernel.sleeping.add(board(1).gpu.pci)
+    answer = stage.ask("apply")
+    assert answer.parameters["message"] == "applied; not to 0000:02:00.0 (asleep)"
+    assert answer.parameters["in_order"] and stage.limit_w(1) == 700
+    stage.kernel.sleeping.clear()
+    assert stage.ask("apply").parameters["message"] == "applied"

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverTrouble, GpuLost
+from gpu_tuned.core.events import message
 from gpu_tuned.core.gpu_state import Presence
 from gpu_tuned.core.model import PowerLimit, Setting
 from gpu_tuned.core.which import Names, meant
@@ -278,6 +279,31 @@ def test_an_absent_board_is_nobody_until_the_kernel_names_it() -> None:
     state = stage.supervisor.inventory.states[board(1).gpu.pci]
     assert (state.presence, state.gpu.uuid, state.gpu.pci) == (Presence.ABSENT, "", board(1).gpu.pci)
     assert stage.wait_code == 1
+
+
+def test_two_gpus_at_one_address_are_told_apart_by_the_kernel() -> None:
+    """The driver gives both the same; the one that is not there would be the wrong one to watch and to name."""
+    twin = replace(board(1), gpu=replace(board(1).gpu, pci=board(0).gpu.pci))
+    stage = Stage(CAP, board(0), board(1))
+    stage.gpus.gpus[twin.gpu.uuid].board = twin
+    known = {gpu.pci: gpu for gpu in (board(0).gpu, board(1).gpu)}
+    stage.kernel.identity = lambda pci: known.get(pci)  # type: ignore[method-assign]
+    stage.start()
+    stage.turn(2)
+    assert [row["pci"] for row in stage.mailbox.document["gpus"]] == ["0000:01:00.0", "0000:02:00.0"]
+    assert stage.exit_code == 0
+
+
+def test_a_gpu_without_an_address_is_named_by_its_uuid() -> None:
+    """As on a Jetson: "- power limit refused" tells nobody which."""
+    nowhere = replace(board(0), gpu=replace(board(0).gpu, pci="-"))
+    stage = Stage(policy("power_limit_w = 9000"), nowhere)
+    stage.kernel.bindings.clear()
+    answer = stage.ask("apply")
+    assert answer.parameters["message"] == "applied; not in order: GPU-00000000 power limit refused"
+    assert "NVIDIA H200 GPU-00000000: power limit" in "\n".join(map(message, stage.heard.events))
+    assert stage.load(CAP).parameters["in_order"]
+    assert stage.ask("restore").parameters["message"].startswith("restored: GPU-00000000 power limit 700 W")
 
 
 def test_a_gpu_under_no_address_is_not_missed_at_its_own() -> None:

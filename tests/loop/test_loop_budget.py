@@ -20,6 +20,15 @@ def test_a_board_with_no_wish_counts_with_its_limit_in_force() -> None:
     assert "450 W" in document["error"] and "700 W" in document["error"]
 
 
+def test_boards_of_the_same_name_and_address_count_each_for_itself() -> None:
+    """Both without an address, or the driver gives both the same one."""
+    twin = replace(board(1), gpu=replace(board(1).gpu, pci=board(0).gpu.pci))
+    stage = Stage(policy("power_limit_w = 600", host="gpu_power_budget_w = 1000"), board(0), twin)
+    stage.kernel.knows_names = False
+    document = stage.turn(2).mailbox.document["policy"]
+    assert document["state"] == "restricted" and "add up to 1200 W" in document["error"]
+
+
 def test_over_budget_at_a_first_start_only_required_limits_that_lower_are_written() -> None:
     rule = '[[gpu]]\nmatch = {{ pci = "0000:0{}:00.0" }}\npersistence_mode = true\npower_limit_w = {}\n{}\n'
     rules = "".join(

@@ -128,9 +128,20 @@ def test_a_standard_error_that_is_none_does_not_end_the_daemon(stream: object, t
     assert stall.message.endswith("; events that could not be told: 1")
 
 
-def test_without_a_journal_the_words_go_to_stderr_and_that_is_said_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize("there", ["nothing", "a file", "a stream socket", "a link to itself", "no folder"])
+def test_without_a_journal_the_words_go_to_stderr_and_that_is_said_once(tmp_path: Path, there: str) -> None:
+    path = tmp_path / "socket"
+    if there == "a file":
+        path.touch()
+    elif there == "a stream socket":
+        socket.socket(socket.AF_UNIX, socket.SOCK_STREAM).bind(str(path))
+    elif there == "a link to itself":
+        path.symlink_to("socket")
+    elif there == "no folder":
+        (tmp_path / "file").touch()
+        path = tmp_path / "file" / "socket"
     with open(tmp_path / "err", "w") as out:
-        outlet = Journal(out, str(tmp_path / "nobody"))
+        outlet = Journal(out, str(path))
         assert outlet.tell(DRIFTED, 0.0)
         assert outlet.tell(SLEPT, 0.0)
     first, *entries = (tmp_path / "err").read_text().splitlines()

@@ -37,7 +37,8 @@ class Watch:
 
     def observe(self, sample: Telemetry, step_s: float = 2.0, application_mhz: int | None = None) -> Proof:
         wanted = {self.setting: Requested(self.lock, self.requested_s)}
-        verdict = self.proofs.observe(sample, self.at_s, wanted, application_mhz)[self.setting]
+        application = None if application_mhz is None else ApplicationClocks(application_mhz, application_mhz)
+        verdict = self.proofs.observe(sample, self.at_s, wanted, application)[self.setting]
         self.at_s += step_s
         self.evidence = verdict.evidence
         return verdict.proof
@@ -243,6 +244,40 @@ def test_the_memory_clock_on_its_rung_is_confirmed_where_a_free_one_is_elsewhere
     assert said(memory_watch(13801, free=14001), *[busy(memory_mhz=13803)] * 3)[-1] == "confirmed"
     assert said(memory_watch(), *[busy(memory_mhz=14001)] * 3)[-1] == "lost"
     assert set(said(memory_watch(14001), *[busy(memory_mhz=13801)] * 9)) == {"nothing"}
+
+
+@pytest.mark.parametrize("reasons", [0, 0x4, 0x1])
+def test_memory_far_below_its_lock_under_load_is_a_suspicion(reasons: int) -> None:
+    """Half of the bandwidth and less; a power cap lowers the GPU's clock, and not the memory's."""
+    watch = Watch(Setting.MEMORY_CLOCK, ClockLock(0, 7001))
+    sample = busy(memory_mhz=810, reasons=reasons)
+    assert said(watch, *[sample] * 6) == ["nothing"] * 4 + ["suspect"] * 2
+    assert watch.evidence.startswith(
+        "flat at 810 MHz under load, where <= 7001 MHz was asked for, and nothing here lowers"
+    )
+    assert said(watch, *[busy(memory_mhz=7001)] * 3)[-1] == "confirmed"
+
+
+@pytest.mark.parametrize(
+    "sample",
+    [
+        busy(memory_mhz=810, utilization_percent=49),
+        busy(memory_mhz=810, pstate=5),
+        busy(memory_mhz=810, reasons=None),
+        busy(memory_mhz=810, reasons=0x40),  # heat
+        busy(memory_mhz=810, reasons=0x8),
+    ],
+)
+def test_no_suspicion_of_memory_where_anything_else_may_be_the_cause(sample: Telemetry) -> None:
+    assert set(said(Watch(Setting.MEMORY_CLOCK, ClockLock(0, 7001)), *[sample] * 9)) == {"nothing"}
+
+
+def test_application_clocks_hold_the_memory_as_well() -> None:
+    """A free one would be there too, so neither is it confirmed nor suspected."""
+    for lock_mhz, seen_mhz in ((7001, 7001), (13801, 7001)):
+        watch = memory_watch(lock_mhz)
+        shown = [watch.observe(busy(memory_mhz=seen_mhz), application_mhz=7001).value for _ in range(9)]
+        assert set(shown) == {"nothing"}
 
 
 def test_a_new_request_is_watched_anew() -> None:

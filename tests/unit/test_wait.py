@@ -25,7 +25,9 @@ SETTING = {
 DOCUMENT: Any = {
     "policy": {"state": "in_force", "error": None, "unmatched": [], "required": []},
     "driver": {"state": "ok", "message": None},
-    "gpus": [{"name": "NVIDIA GeForce RTX 5090", "pci": "0000:01:00.0", "settings": [SETTING]}],
+    "gpus": [
+        {"name": "NVIDIA GeForce RTX 5090", "uuid": "GPU-5b1c9f2e", "pci": "0000:01:00.0", "settings": [SETTING]}
+    ],
     "host": {"settings": []},
 }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gpu_tuned.ports import Stall, Store
 
+SAVING_STALLS = "the disk does not come back from saving the state"
 STALLED_S = 5.0
 """A save that takes longer than this is said to be stalled: it is a few kB and two syncs."""
 RETRY_S = 10.0
@@ -58,7 +59,7 @@ class BackgroundStore:
         """Why the newest state is not on the disk, where it should be."""
         with self._changed:
             if self._stalled() and self._saving_since is not None:
-                return Stall("state", self._saving_since[1], "the disk does not come back from saving the state")
+                return Stall("state", self._saving_since[1], SAVING_STALLS)
             return self._failure
 
     def close(self) -> None:

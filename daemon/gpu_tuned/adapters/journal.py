@@ -23,7 +23,10 @@ IDENTIFIER = "gpu-tuned"
 SOCKET = "/run/systemd/journal/socket"
 LATE_S = 1.0
 """An event that waited for longer says so: the entry's own time is that of its arrival."""
-_GONE = (errno.ENOENT, errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE)
+_GONE = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ECONNREFUSED, errno.ENOTSOCK, errno.EPROTOTYPE),
+    *(errno.EACCES, errno.EPERM),  # another security module's or namespace's doing
+)
 
 
 def is_journal(stream: TextIO | None, journal_stream: str) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import TypeVar
 
 from gpu_tuned.core.gpu_state import NEVER, GpuState, Presence
 from gpu_tuned.core.model import PowerLimit, Setting, Unread, watts
@@ -28,21 +29,26 @@ class Unknown:
         return "an unknown limit" if self.most_mw is None else f"up to {watts(self.most_mw)} W"
 
 
+L = TypeVar("L")
+Limits = list[tuple[str, L]]
+"""With the name that a person knows a board by, which several boards may have."""
+
+
 def limits(
     states: Iterable[GpuState], wish_of: Callable[[GpuState], Wish | None]
-) -> tuple[dict[str, PowerLimit], dict[str, Unknown]]:
-    """The limit that each board will have, by the name a person knows it by, and the boards of which that is not
-    known. A board with no wish counts with the limit in force there."""
-    known: dict[str, PowerLimit] = {}
-    unknown: dict[str, Unknown] = {}
+) -> tuple[Limits[PowerLimit], Limits[Unknown]]:
+    """The limit that each board will have, and those of which that is not known. A board with no wish counts with the
+    limit in force there."""
+    known: Limits[PowerLimit] = []
+    unknown: Limits[Unknown] = []
     for state in states:
         if state.presence in (Presence.ABSENT, Presence.UNBOUND):
             continue  # whatever limit was seen there is the driver's no more
         limit = _limit(state, wish_of(state))
         if isinstance(limit, PowerLimit):
-            known[state.title] = limit
+            known.append((state.title, limit))
         elif limit is not None:
-            unknown[state.title] = limit
+            unknown.append((state.title, limit))
     return known, unknown
 
 
@@ -72,18 +78,18 @@ def _in_force(state: GpuState, track: Track | None) -> PowerLimit | Unknown | No
     return PowerLimit(most_mw)  # it came back, and was not looked at yet: it may be anything
 
 
-def refusal(budget_mw: int, known: Mapping[str, PowerLimit], unknown: Mapping[str, Unknown]) -> str | None:
+def refusal(budget_mw: int, known: Limits[PowerLimit], unknown: Limits[Unknown]) -> str | None:
     """Why these limits (by GPU name) exceed the host's budget, or may; None where they do not."""
-    parts = [f"{watts(limit.limit_mw)} W ({name})" for name, limit in known.items()]
-    total_mw = sum(limit.limit_mw for limit in known.values())
+    parts = [f"{watts(limit.limit_mw)} W ({name})" for name, limit in known]
+    total_mw = sum(limit.limit_mw for _, limit in known)
     head = f"gpu_power_budget_w = {watts(budget_mw)}: the limits"
     if total_mw > budget_mw:
         return f"{head} add up to {watts(total_mw)} W: {' + '.join(parts)}"
-    most_mw = [limit.most_mw for limit in unknown.values()]
+    most_mw = [limit.most_mw for _, limit in unknown]
     with_all_mw = total_mw + sum(mw for mw in most_mw if mw is not None)
     if None not in most_mw and with_all_mw <= budget_mw:
         return None
-    parts += [f"{limit.words} ({name}: {limit.why})" for name, limit in unknown.items()]
+    parts += [f"{limit.words} ({name}: {limit.why})" for name, limit in unknown]
     sum_ = "more" if None in most_mw else f"{watts(with_all_mw)} W"
     return f"{head} {MAY_EXCEED} {sum_}: {' + '.join(parts)}"
 

@@ -263,7 +263,7 @@ class Event:
 
 def message(event: Event) -> str:
     """The event in words for a person, one line."""
-    where = f"{event.gpu.name} {event.gpu.pci}: " if event.gpu else ""
+    where = f"{event.gpu.title}: " if event.gpu else ""
     fields = {
         "where": where,
         "setting": event.setting.label if event.setting else "",

@@ -89,8 +89,7 @@ class GpuState:
 
     @property
     def title(self) -> str:
-        """What a person calls it: name and address."""
-        return f"{self.gpu.name} {self.gpu.pci}".strip() or self.gpu.uuid
+        return self.gpu.title
 
     @property
     def put_back(self) -> int:

@@ -42,7 +42,7 @@ def exceptions(states: Mapping[str, GpuState], *, short: bool) -> list[str]:
     for state in states.values():
         if state.here:
             found += [
-                f"{state.gpu.pci} {setting.label} {track.state.value}"
+                f"{state.gpu.place} {setting.label} {track.state.value}"
                 for setting, track in state.tracks.items()
                 if not track.in_order and shown(setting, track, state)
             ]

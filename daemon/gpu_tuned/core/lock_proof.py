@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import NamedTuple
 
-from gpu_tuned.core.model import Board, ClockLock, Setting, Telemetry, text
-from gpu_tuned.core.throttle import Reason
+from gpu_tuned.core.model import ApplicationClocks, Board, ClockLock, Setting, Telemetry, text
+from gpu_tuned.core.throttle import Kind, Reason
 
 SAMPLES = 3
 """Samples that say the same, with none between that says otherwise. One may have caught a clock on its way."""
@@ -103,18 +103,17 @@ class LockProofs:
         telemetry: Telemetry,
         at_s: float,
         requested: Mapping[Setting, Requested],
-        application_mhz: int | None = None,
+        application: ApplicationClocks | None = None,
     ) -> dict[Setting, Verdict]:
         """Take one look: a verdict for each lock of `requested`. Not at what was not looked at: a GPU that sleeps or
-        is away. `application_mhz`: the GPU's application clock as read last, which lowers a free clock too."""
-        if application_mhz is None and self.board.default_application_clocks is not None:
-            application_mhz = self.board.default_application_clocks.gpu_mhz
+        is away. `application`: the GPU's application clocks as read last, which lower free clocks too."""
+        application = application or self.board.default_application_clocks
         verdicts = {}
         for setting, wanted in requested.items():
             watch = self._watches.get(setting)
             if watch is None or watch.requested != wanted:
                 watch = self._watches[setting] = LockWatch(setting, wanted, self.board)
-            verdicts[setting] = watch.observe(telemetry, at_s, self.free, application_mhz)
+            verdicts[setting] = watch.observe(telemetry, at_s, self.free, application)
         self._watches = {s: watch for s, watch in self._watches.items() if s in requested}
         self._learn(telemetry, verdicts)
         return verdicts
@@ -146,7 +145,9 @@ class LockWatch:
         self._inside = _Row()
         self._flat = _Row()
 
-    def observe(self, telemetry: Telemetry, at_s: float, free: FreeClocks, application_mhz: int | None) -> Verdict:
+    def observe(
+        self, telemetry: Telemetry, at_s: float, free: FreeClocks, application: ApplicationClocks | None
+    ) -> Verdict:
         """Take one sample. CONFIRMED and SUSPECT are said again for every further sample that says so; after LOST the
         count starts anew."""
         self._paused = self._paused or at_s - self._last_s > LONG_GAP_S
@@ -162,7 +163,7 @@ class LockWatch:
         if clock_mhz - lock.max_mhz <= margin_mhz:
             self._obeyed = True
             self._above.clear()
-            return self._below(telemetry, at_s, clock_mhz, free, application_mhz)
+            return self._below(telemetry, at_s, clock_mhz, free, application)
         self._inside.clear()
         self._flat.clear()
         if at_s - self.requested.at_s < SETTLE_S or not self._above.add(at_s, clock_mhz).holds(SAMPLES, SPAN_S):
@@ -174,7 +175,12 @@ class LockWatch:
         return Verdict(Proof.NOT_OBEYED, f"{evidence}, and never seen to obey since then")
 
     def _below(
-        self, telemetry: Telemetry, at_s: float, clock_mhz: int, free: FreeClocks, application_mhz: int | None
+        self,
+        telemetry: Telemetry,
+        at_s: float,
+        clock_mhz: int,
+        free: FreeClocks,
+        application: ApplicationClocks | None,
     ) -> Verdict:
         """What a clock at or below the maximum says: the lock's doing, or lower than anything explains."""
         if not _busy(telemetry) or (not self._memory and _held_by_others(telemetry)):
@@ -182,6 +188,7 @@ class LockWatch:
             self._flat.clear()
             return SILENCE
         lock = self.requested.lock
+        application_mhz = self._mhz_of(application)
         reach_mhz = self._reach(free, application_mhz)
         margin_mhz = MEMORY_MARGIN_MHZ if self._memory else GPU_MARGIN_MHZ
         if abs(clock_mhz - lock.max_mhz) <= margin_mhz:
@@ -190,25 +197,36 @@ class LockWatch:
             held = self._inside.add(at_s, clock_mhz).holds(SAMPLES, SPAN_S)
             return Verdict(Proof.CONFIRMED) if held and telling else SILENCE
         self._inside.clear()
-        floor_mhz = max(lock.min_mhz, SAME_AGAIN * min(lock.max_mhz, reach_mhz)) - 2 * margin_mhz
-        if self._memory or clock_mhz >= floor_mhz or abs(clock_mhz - (application_mhz or 0)) <= margin_mhz:
+        # CUDA runs memory a rung below the highest whatever minimum is asked for, so a memory lock's says nothing.
+        least_mhz = 0 if self._memory else lock.min_mhz
+        floor_mhz = max(least_mhz, SAME_AGAIN * min(lock.max_mhz, reach_mhz)) - 2 * margin_mhz
+        at_application = abs(clock_mhz - (application_mhz or 0)) <= margin_mhz
+        if clock_mhz >= floor_mhz or at_application or (self._memory and _slowed(telemetry)):
             self._flat.clear()
             return SILENCE
         if self._flat.spread_with(clock_mhz) > margin_mhz:
             self._flat.clear()
         if not self._flat.add(at_s, clock_mhz).holds(SUSPECT_SAMPLES, SUSPECT_SPAN_S):
             return SILENCE
+        nothing = (
+            "nothing here lowers a memory clock" if self._memory else "the driver names nothing that holds it down"
+        )
         return Verdict(
             Proof.SUSPECT,
-            f"flat at {clock_mhz} MHz under load, where {text(lock)} was asked for, and the driver names nothing "
-            "that holds it down: another lock may lie below this one, or the board does not keep to it",
+            f"flat at {clock_mhz} MHz under load, where {text(lock)} was asked for, and {nothing}: another lock may "
+            "lie below this one, or the board does not keep to it",
         )
+
+    def _mhz_of(self, application: ApplicationClocks | None) -> int | None:
+        if application is None:
+            return None
+        return application.memory_mhz if self._memory else application.gpu_mhz
 
     def _reach(self, free: FreeClocks, application_mhz: int | None) -> float:
         """What a free clock would at least be seen at, MHz; 0 where nothing is known of that."""
         if self._memory:
-            return float(free.memory_mhz) or FREE_SHARE_MEMORY * self._board.max_memory_mhz
-        if free.gpu_mhz:
+            reach_mhz = float(free.memory_mhz) or FREE_SHARE_MEMORY * self._board.max_memory_mhz
+        elif free.gpu_mhz:
             reach_mhz = SAME_AGAIN * free.gpu_mhz
         else:
             mobile = any(word in self._board.gpu.name for word in MOBILE)
@@ -253,6 +271,13 @@ def _free(verdict: Verdict | None) -> bool:
 def _held_by_others(telemetry: Telemetry) -> bool:
     """Whether anything but a lock may hold the GPU clock down, or that is not known."""
     return telemetry.reasons is None or bool(telemetry.reasons & ~_IRRELEVANT)
+
+
+def _slowed(telemetry: Telemetry) -> bool:
+    """Whether a fault may hold the memory clock down, or that is not known: a power cap lowers the GPU's alone."""
+    return telemetry.reasons is None or any(
+        telemetry.reasons & reason.bit for reason in Reason if reason.kind is Kind.FAULT
+    )
 
 
 def _loaded(telemetry: Telemetry) -> bool:

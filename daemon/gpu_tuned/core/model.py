@@ -147,13 +147,27 @@ def text(value: Value | None) -> str:
     return "unknown" if value is None else str(value)
 
 
+NO_ADDRESS = "-"
+"""The address of a GPU on no PCI bus (a Jetson's), or of one whose address makes no sense."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gpu:
     """Who a GPU is. The UUID is the key everywhere; the index is not stable and appears for people only."""
 
     uuid: str
-    pci: str  # "0000:01:00.0", lower case, four digits of domain as sysfs has it
+    pci: str  # "0000:01:00.0", lower case, four digits of domain as sysfs has it; NO_ADDRESS
     name: str
+
+    @property
+    def place(self) -> str:
+        """Where it is, in a line about it: its address, or the beginning of its UUID where it has none."""
+        return self.pci if self.pci not in ("", NO_ADDRESS) else self.uuid[:12]
+
+    @property
+    def title(self) -> str:
+        """What a person calls it: name and place."""
+        return f"{self.name} {self.place}".strip()
 
 
 class PowerRange(NamedTuple):

@@ -112,9 +112,10 @@ class Boards:
         return self._addressed(self._gpus.describe(uuid), self._kernel.bound_gpus())
 
     def _addressed(self, board: Board, bound: Mapping[str, str]) -> Board:
-        """A board whose address the driver did not say has the one that the kernel knows by its UUID: taken for
-        another GPU than the one bound there, it would be missed although it answers."""
-        if board.gpu.pci in bound:
+        """A board has the address that the kernel knows by its UUID, where the driver says none or another GPU's. It
+        would be missed at its own although it answers, or be taken for that other one."""
+        there = self._kernel.identity(board.gpu.pci) if board.gpu.pci in bound else None
+        if board.gpu.pci in bound and (there is None or there.uuid == board.gpu.uuid):
             return board
         for pci in bound:
             known = self._kernel.identity(pci)

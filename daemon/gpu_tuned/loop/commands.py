@@ -10,7 +10,7 @@ from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import TAKES_UP
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind
-from gpu_tuned.core.gpu_state import Change, GpuState, Presence
+from gpu_tuned.core.gpu_state import ON_PURPOSE, Change, GpuState, Presence
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.track import State
@@ -67,13 +67,15 @@ class Commands:
         moment = self._supervisor.inventory.moment()
         self._hurry()
         self._supervisor.inventory.update(lambda state: transitions.taken_up(state, moment))
-        done = self._done("observed, nothing is written" if self._supervisor.observing else "applied")
+        text = "observed, nothing is written" if self._supervisor.observing else "applied"
 
         def reply() -> Answer:
             driver = self._away()
             if driver is not None:
                 return Answer({"message": f"nothing was applied: {driver}"}, "DriverTrouble")
-            return done()
+            states = self._supervisor.inventory.states.values()
+            left = [f"{state.gpu.place} ({state.presence.value})" for state in states if state.presence in ON_PURPOSE]
+            return self._done(f"{text}; not to {listed(left)}" if left else text)()
 
         return reply
 

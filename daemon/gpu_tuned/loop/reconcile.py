@@ -241,8 +241,8 @@ class Reconciler:
         }
         clocks = state.tracks.get(Setting.APPLICATION_CLOCKS)
         pair = clocks.observed if clocks is not None else None
-        application_mhz = pair.gpu_mhz if isinstance(pair, ApplicationClocks) else None
-        return proofs.observe(seen.telemetry, self._clock.monotonic(), requested, application_mhz)
+        application = pair if isinstance(pair, ApplicationClocks) else None
+        return proofs.observe(seen.telemetry, self._clock.monotonic(), requested, application)
 
     def counters_due(self, uuid: str) -> bool:
         """Whether the counters should be read out of turn."""

@@ -67,7 +67,7 @@ class Restorer:
 
     def _cannot(self, state: GpuState, setting: Setting, outcome: Outcome) -> None:
         """A value of ours is in force, and there is nothing to put back in its place."""
-        outcome.failed.append(f"{state.gpu.pci} {setting.label}: {NOT_KNOWN}".strip())
+        outcome.failed.append(f"{state.gpu.place} {setting.label}: {NOT_KNOWN}".strip())
         gpu = None if state.gpu is HOST else state.gpu
         self._say(Event(EventKind.RESTORE_FAILED, self._clock.now(), gpu, setting, cause=NOT_KNOWN))
 
@@ -130,4 +130,4 @@ class Restorer:
 
 
 def _where(state: GpuState) -> str:
-    return f"{state.gpu.pci} " if state.gpu.pci else ""
+    return f"{state.gpu.place} " if state.gpu.place else ""

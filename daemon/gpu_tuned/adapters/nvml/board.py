@@ -17,7 +17,7 @@ from gpu_tuned.adapters.nvml.events import WAIT, XID
 from gpu_tuned.adapters.nvml.settings import ROWS
 from gpu_tuned.core.errors import DriverTrouble
 from gpu_tuned.core.ladder import every_rung
-from gpu_tuned.core.model import LOCKS, ApplicationClocks, Board, Gpu, PowerRange, Setting, Unread
+from gpu_tuned.core.model import LOCKS, NO_ADDRESS, ApplicationClocks, Board, Gpu, PowerRange, Setting, Unread
 
 # nvmlDeviceArchitecture_t. GPU clock locks came with Volta, memory clock locks with Ampere [nvml.h].
 VOLTA, AMPERE, UNKNOWN_ARCHITECTURE = 5, 7, 0xFFFFFFFF
@@ -38,8 +38,6 @@ CLOCKS = (*LOCKS, Setting.APPLICATION_CLOCKS)
 
 MOST_MEMORY_CLOCKS = 32
 """A board has a handful, and each of them a list of GPU clocks."""
-NO_ADDRESS = "-"
-"""The address of a GPU on no PCI bus (a Jetson's), or of one whose address makes no sense."""
 _BUS_ID = re.compile(r"([0-9a-f]{1,8}):([0-9a-f]{2}):([0-9a-f]{2}\.[0-7])")
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote
 
 import pynvml
 
-from gpu_tuned.adapters.nvml.board import address
-from gpu_tuned.adapters.nvml.calls import GARBAGE, MOST_GPUS, VALUE_MEMBERS, alone, words
+from gpu_tuned.adapters.nvml.board import MOST_MEMORY_CLOCKS, address
+from gpu_tuned.adapters.nvml.calls import GARBAGE, MOST_GPUS, VALUE_MEMBERS, alone, clocks, words
 from gpu_tuned.adapters.nvml.errors import FUNCTION_NOT_FOUND, INSUFFICIENT_SIZE, translated
 from gpu_tuned.adapters.nvml.getters import FIELDS, STRUCTURES, allowed, questions
 from gpu_tuned.core.errors import DriverTrouble
@@ -123,9 +123,9 @@ def _names(index: int, handle: Any) -> Names:
 
 
 def _answers(recorder: Recorder, handle: Any) -> Iterator[str]:
-    memory: list[int] = _ask("nvmlDeviceGetSupportedMemoryClocks", handle) or []
-    for clock in memory:
-        _ask("nvmlDeviceGetSupportedGraphicsClocks", handle, clock)
+    memory = _answered(clocks, "nvmlDeviceGetSupportedMemoryClocks", handle) or []
+    for clock in memory[:MOST_MEMORY_CLOCKS]:
+        _answered(clocks, "nvmlDeviceGetSupportedGraphicsClocks", handle, ctypes.c_uint(clock))
     for name, arguments in questions():
         _ask(name, handle, *arguments)
     for name, kind, version, preset in STRUCTURES:
@@ -140,11 +140,14 @@ def _answers(recorder: Recorder, handle: Any) -> Iterator[str]:
 
 
 def _ask(name: str, *arguments: Any) -> Any:
-    """What the binding makes of it, None where it fails; the recorder has noted what the library said. No code ends
-    the dump: which call says that the GPU is lost is worth knowing."""
-    call = getattr(pynvml, name, None)  # an older binding lacks the newest
-    if call is None:
-        return None
+    """`_answered` of one of the binding's calls; an older binding lacks the newest."""
+    call = getattr(pynvml, name, None)
+    return None if call is None else _answered(call, *arguments)
+
+
+def _answered(call: Callable[..., Any], *arguments: Any) -> Any:
+    """What is made of the answer, None where the call fails; the recorder has noted what the library said. No code
+    ends the dump: which call says that the GPU is lost is worth knowing."""
     with contextlib.suppress(pynvml.NVMLError, pynvml.NVMLLibraryMismatchError, *GARBAGE):
         return call(*arguments)
     return None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.words import short_pci
 from gpu_tuned.ctl.render.text import Colour, wrap
-from gpu_tuned.ctl.render.values import label
+from gpu_tuned.ctl.render.values import label, place
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def of_gpus(rows: Iterable[Advice], colour: Colour) -> list[str]:
         told.setdefault((row["id"], row["message"]), []).append(row)
     lines = []
     for (name, message), where in told.items():
-        who = short_pci(where[0]["pci"]) if len(where) == 1 else f"{len(where)} GPUs"
+        who = place(where[0]["pci"], where[0]["gpu"]) if len(where) == 1 else f"{len(where)} GPUs"
         about = f"{who} {label(where[0]['setting'])}"
         lines += _lines(where[0]["severity"], about, message, name, colour)
     return lines

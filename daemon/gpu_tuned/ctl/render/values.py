@@ -124,6 +124,11 @@ def short_uuid(uuid: str) -> str:
     return uuid[:12]
 
 
+def place(pci: str, uuid: str) -> str:
+    """Where a GPU is: its address, or the head of its UUID where it is on no bus."""
+    return short_pci(pci) if pci not in ("", "-") else short_uuid(uuid)
+
+
 def heading(name: str | None, pci: str | None, uuid: str) -> str:
     """A GPU above what is said of it: "RTX 5090  01:00.0  GPU-5b1c9f2e"; what is not known of it is left out."""
     return "  ".join(
@@ -133,7 +138,7 @@ def heading(name: str | None, pci: str | None, uuid: str) -> str:
 
 def briefly(gpu: Gpu) -> str:
     """A GPU within a sentence: "RTX 5090 01:00.0"."""
-    return f"{short_name(gpu['name'])} {short_pci(gpu['pci'])}"
+    return f"{short_name(gpu['name'])} {place(gpu['pci'], gpu['uuid'])}"
 
 
 def origin(text: str | None, setting: str) -> str:
