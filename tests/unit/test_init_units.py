@@ -153,6 +153,8 @@ def test_of_two_units_that_exclude_each_other_either_may_start(tmp_path: Path, c
         ("ConditionFileIsExecutable=/root/gpu.sh", 300),
         ("ConditionPathExists=!/root/gpu.sh", None),
         ("ConditionPathExists=/root/other.sh", None),
+        ("ConditionPathExistsGlob=/dev/nvidia[0-9]*", 300),
+        ("ConditionPathExistsGlob=/etc/gpu*", None),
         ("ConditionFileNotEmpty=/etc/gpu", None),
     ],
 )
