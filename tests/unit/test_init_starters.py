@@ -35,6 +35,7 @@ PULLS = {
     "/etc/NetworkManager/dispatcher.d/10-low": "#!/bin/sh\nservice low start\n",
     "/etc/udev/rules.d/92-gpu.rules": 'KERNEL=="nvidia0", \\\n  PROGRAM="/usr/bin/systemctl start low"\n',
     "/etc/udev/rules.d/93-gpu.rules": 'KERNEL=="nvidia0", \\\n  RUN:="/usr/bin/systemctl start low"\n',
+    "/usr/share/dbus-1/system-services/org.low.service": "[D-BUS Service]\nSystemdService=low.service\n",
     "/etc/cron.d/low-often": "-*/15 * * * * root systemctl start low\n",
     "/etc/cron.d/low-somewhen": "0~59 8 * * mon-fri root systemctl start low\n",
     "/etc/acpi/low": "#!/bin/sh\nsystemctl --quiet reload-or-restart low.service\n",
@@ -44,6 +45,15 @@ PULLS = {
 @pytest.mark.parametrize("path", PULLS)
 def test_a_unit_that_is_not_enabled_is_started_by_others(tmp_path: Path, path: str) -> None:
     files = {f"{UNITS}/low.service": LOWER, path: PULLS[path]}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) is None
+
+
+@pytest.mark.parametrize(("accept", "name"), [("no", "low.service"), ("yes", "low@.service")])
+def test_a_unit_that_a_socket_starts(tmp_path: Path, accept: str, name: str) -> None:
+    socket = {f"{UNITS}/low.socket": f"[Socket]\nListenStream=/run/low\nAccept={accept}\n"}
+    files = {f"{UNITS}/{name}": LOWER, **socket}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) == 300
+    pull(tmp_path, "low.socket", "sockets.target.wants")
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) is None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gpu_tuned.init.model import Doubt, Kind
-from gpu_tuned.init.places import BOOT_TARGETS, NOT_BY_ITSELF, OWN_UNITS, SLEEP_TARGETS, UNIT_PATHS
+from gpu_tuned.init.places import BOOT_TARGETS, BUS_NAMES, NOT_BY_ITSELF, OWN_UNITS, SLEEP_TARGETS, UNIT_PATHS
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.units import Unit, entries
 
@@ -181,6 +181,9 @@ class Units:
         for owner in sorted(owners - NOT_BY_ITSELF):
             if owner.endswith((".target", ".device")) or self.load(owner) is None or owner in found:
                 self._hook([name for name, _ in self.linked(owner)], f"{owner} pulls it in", found)
+        for path in [path for folder in BUS_NAMES for path in self.files.walk(folder, 0)]:
+            named = re.findall(r"^SystemdService\s*=\s*(\S+)", self.files.text(path) or "", re.MULTILINE)
+            self._hook(named, f"D-Bus starts it when somebody asks for {path.rpartition('/')[2]}", found)
         for start in list(found.values()):
             if (unit := self.load(start.name)) is not None and start.doubt is None:
                 self._hook(unit.names("OnFailure", "OnSuccess"), f"it starts where {start.name} fails or ends", found)
@@ -195,7 +198,8 @@ class Units:
             unit = self.load(name)
             stem, _, kind = name.rpartition(".")
             target = unit.last("Unit") if unit else ""
-            service = target or f"{stem}{SERVICE}"
+            each = kind == "socket" and unit is not None and unit.last("Accept").lower() in ("yes", "true", "1", "on")
+            service = target or f"{stem}{'@' if each else ''}{SERVICE}"
             if unit is None or service in found or self.load(service) is None:
                 continue
             doubt: Doubt | None
