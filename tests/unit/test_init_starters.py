@@ -48,6 +48,25 @@ def test_a_unit_that_is_not_enabled_is_started_by_others(tmp_path: Path, path: s
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) is None
 
 
+PYTHON = "import pynvml\npynvml.nvmlDeviceSetPowerManagementLimit(h, 200000)\n"
+LATER = {
+    "a unit of a timer": ("ExecStart=/usr/bin/nvidia-smi -pl 200", f"{UNITS}/low.service", "timer"),
+    "a script of a timer": ("ExecStart=/opt/low.sh", "/opt/low.sh", "timer"),
+    "a program of a timer": ("ExecStart=/usr/bin/python3 /opt/low.py", "/opt/low.py", "timer"),
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_what_a_timer_starts_goes_on_setting_gpus(tmp_path: Path, case: str) -> None:
+    command, file, kind = LATER[case]
+    put(tmp_path, "/opt/low.sh", "#!/bin/sh\nnvidia-smi -pl 200\n", 0o755)
+    put(tmp_path, "/opt/low.py", PYTHON)
+    put(tmp_path, f"{UNITS}/low.service", f"[Service]\nType=oneshot\n{command}\n")
+    put(tmp_path, f"{UNITS}/low.timer", "[Timer]\nOnCalendar=22:00\n")
+    pull(tmp_path, "low.timer", "timers.target.wants")
+    assert [(writer.file, writer.kind) for writer in look(tmp_path).scan.writers] == [(file, kind)]
+
+
 @pytest.mark.parametrize(("accept", "name"), [("no", "low.service"), ("yes", "low@.service")])
 def test_a_unit_that_a_socket_starts(tmp_path: Path, accept: str, name: str) -> None:
     socket = {f"{UNITS}/low.socket": f"[Socket]\nListenStream=/run/low\nAccept={accept}\n"}

@@ -19,6 +19,7 @@ from gpu_tuned.init.starts import Units
 from gpu_tuned.init.units import PATTERN
 
 PERHAPS = Doubt(Kind.BRANCH, "something that starts runs a file of this name, which may be this one")
+PERHAPS_HERE = Doubt(Kind.BRANCH, "something that starts runs what lies in this folder, or a part of it")
 BY_HAND = Doubt(Kind.NOT_STARTED, "nothing runs it by itself")
 DEAD = Doubt(Kind.NOT_STARTED, "nothing comes to this line")
 
@@ -164,9 +165,9 @@ def _perhaps(reading: Reading, where: str) -> None:
     if places.DEAD_NAMES.search(where) or not sets_gpus(text):
         return
     if shell_of(text) is not None and (text.startswith("#!") or where.endswith("sh")):
-        reading.run_script(where, PERHAPS)
-    elif reading.scan_lines(where, PERHAPS):
-        reading.writer(where, "program", PERHAPS.why)
+        reading.run_script(where, PERHAPS_HERE)
+    elif reading.scan_lines(where, PERHAPS_HERE):
+        reading.writer(where, "program", PERHAPS_HERE.why)
 
 
 def sets_gpus(text: str) -> bool:
