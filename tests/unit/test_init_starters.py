@@ -183,6 +183,8 @@ FOLDER = {"/etc/gpu.d/10-low.sh": "#!/bin/sh\nnvidia-smi -pl 200\n"}
 RUN_ALL = {
     "ExecStart=/bin/run-parts /etc/gpu.d": None,
     "ExecStart=/usr/bin/find /etc/gpu.d -name *.sh -exec {} ;": None,
+    "ExecStart=/usr/bin/find /etc/gpu.d -name *.sh -exec sh {} ;": None,
+    "ExecStart=/usr/bin/find /etc/gpu.d -mtime +9 -exec gzip {} ;": 300,
     "ExecStart=/bin/bash -c 'for f in /etc/gpu.d/*.sh; do . \"$f\"; done'": None,
     "ExecStart=/bin/bash -c 'D=/etc/gpu.d; for f in $D/*; do \"$f\"; done'": None,
     "ExecStart=/bin/bash -c '/etc/gpu.d/$(hostname).sh'": None,
