@@ -132,7 +132,10 @@ def test_a_unit_that_only_wants_a_masked_one_starts(tmp_path: Path) -> None:
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit="Wants=nvidia-persistenced.service") == 300
 
 
-SSH = {"/usr/lib/systemd/system/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n"}
+SSH = {
+    f"/usr/lib/systemd/system/{name}.service": f"[Service]\nExecStart=/usr/sbin/{name}\n"
+    for name in ("ssh", "systemd-journald")
+}
 
 
 @pytest.mark.parametrize(("key", "watts"), [("Requires", None), ("BindsTo", None), ("Wants", 300)])
