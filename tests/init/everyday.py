@@ -117,6 +117,27 @@ class Everyday(Words):
             ]
         )
 
+    def library(self, scope: Scope) -> list[str]:
+        """Functions of another file: their lines are that file's."""
+        name = self.name("lib")
+        path = f"{self.folder}/{name}.sh"
+        blank = self.pick(["", "\n", "\n\n\n", "\n\n\n\n\n\n"])
+        body = "\n".join(f"  {row}" for row in [self.call(scope), *self.pick_rows([[], [self.call(scope)]])])
+        self.layout.files[path] = f"#!/bin/sh\n{blank}apply{name}() {{\n{body}\n}}\nother{name}() {{ :; }}\n"
+        self.layout.modes[path] = 0o755
+        taken_in = self.pick(
+            [f'. "$(dirname "$0")/{name}.sh"', f". {path}", f'cd "$(dirname "$0")" && . ./{name}.sh']
+        )
+        return self.pick_rows(
+            [
+                [taken_in, f"apply{name}"],
+                [taken_in, f"again{name}() {{ apply{name}; }}", f"again{name}"],
+                [taken_in, f"other{name}", f"apply{name} || echo failed"],
+                [f"[ -f {path} ] && . {path}", f"apply{name}"],
+                [taken_in, f"trap apply{name} EXIT"],
+            ]
+        )
+
     def tool(self, scope: Scope) -> list[str]:
         """nvidia-smi by a variable that says where it is."""
         name = self.name("SMI")

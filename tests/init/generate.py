@@ -86,6 +86,7 @@ class Script(Ordinary, Strange, Endings, Everyday):
             (3, self.ends_early),
             (2, self.table),
             (2, self.beside),
+            (1, self.library),
             (2, self.structured),
             (2, self.watches),
             (1, self.at_its_end),

@@ -92,6 +92,12 @@ ENDS = [
     "set -e\n{ true; } > /run/nothing/log",
     "set -e\nfor x in 1; do :; done < /etc/nothing",
     "set -e\nlocal x=1",
+    "set -e\nexport -f missing",
+    "set -e\ndeclare -F missing",
+    "set -e\ndeclare -p MISSING",
+    "set -e\nexport foo-bar=1",
+    "set -e\nexport $PAIR",
+    "set -e\npgrep x && f() { :; }\nexport -f f",
     "set -e\npgrep x || false",
     "set -u\nX=1\nunset X\necho $X",
     "set -u\npgrep x && X=1\necho $X",
@@ -123,6 +129,10 @@ SH_ENDS = [
     "X=$((MODE + 1))",
 ]
 GOES_ON = [
+    "set -e\nf() { :; }\nexport -f f",
+    'set -e\nexport A=1 B C="$D"',
+    "set -e\ndeclare -A W=([0]=1)\ndeclare -a L\ndeclare -i N=1\nreadonly X=1",
+    "set -e\nf() { local a b=$1; declare -r c=2; }\nf",
     "return 0",
     "shift 3",
     "X=0\nX=$((X + 1))\nX=$((X * 2))",

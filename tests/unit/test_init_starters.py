@@ -35,6 +35,7 @@ PULLS = {
     "/etc/NetworkManager/dispatcher.d/10-low": "#!/bin/sh\nservice low start\n",
     "/etc/udev/rules.d/92-gpu.rules": 'KERNEL=="nvidia0", \\\n  PROGRAM="/usr/bin/systemctl start low"\n',
     "/etc/udev/rules.d/93-gpu.rules": 'KERNEL=="nvidia0", \\\n  RUN:="/usr/bin/systemctl start low"\n',
+    "/usr/share/dbus-1/system-services/org.low.service": "[D-BUS Service]\nSystemdService=low.service\n",
     "/etc/cron.d/low-often": "-*/15 * * * * root systemctl start low\n",
     "/etc/cron.d/low-somewhen": "0~59 8 * * mon-fri root systemctl start low\n",
     "/etc/acpi/low": "#!/bin/sh\nsystemctl --quiet reload-or-restart low.service\n",
@@ -44,6 +45,34 @@ PULLS = {
 @pytest.mark.parametrize("path", PULLS)
 def test_a_unit_that_is_not_enabled_is_started_by_others(tmp_path: Path, path: str) -> None:
     files = {f"{UNITS}/low.service": LOWER, path: PULLS[path]}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) is None
+
+
+PYTHON = "import pynvml\npynvml.nvmlDeviceSetPowerManagementLimit(h, 200000)\n"
+LATER = {
+    "a unit of a timer": ("ExecStart=/usr/bin/nvidia-smi -pl 200", f"{UNITS}/low.service", "timer"),
+    "a script of a timer": ("ExecStart=/opt/low.sh", "/opt/low.sh", "timer"),
+    "a program of a timer": ("ExecStart=/usr/bin/python3 /opt/low.py", "/opt/low.py", "timer"),
+}
+
+
+@pytest.mark.parametrize("case", LATER)
+def test_what_a_timer_starts_goes_on_setting_gpus(tmp_path: Path, case: str) -> None:
+    command, file, kind = LATER[case]
+    put(tmp_path, "/opt/low.sh", "#!/bin/sh\nnvidia-smi -pl 200\n", 0o755)
+    put(tmp_path, "/opt/low.py", PYTHON)
+    put(tmp_path, f"{UNITS}/low.service", f"[Service]\nType=oneshot\n{command}\n")
+    put(tmp_path, f"{UNITS}/low.timer", "[Timer]\nOnCalendar=22:00\n")
+    pull(tmp_path, "low.timer", "timers.target.wants")
+    assert [(writer.file, writer.kind) for writer in look(tmp_path).scan.writers] == [(file, kind)]
+
+
+@pytest.mark.parametrize(("accept", "name"), [("no", "low.service"), ("yes", "low@.service")])
+def test_a_unit_that_a_socket_starts(tmp_path: Path, accept: str, name: str) -> None:
+    socket = {f"{UNITS}/low.socket": f"[Socket]\nListenStream=/run/low\nAccept={accept}\n"}
+    files = {f"{UNITS}/{name}": LOWER, **socket}
+    assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) == 300
+    pull(tmp_path, "low.socket", "sockets.target.wants")
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, files=files) is None
 
 
@@ -154,6 +183,8 @@ FOLDER = {"/etc/gpu.d/10-low.sh": "#!/bin/sh\nnvidia-smi -pl 200\n"}
 RUN_ALL = {
     "ExecStart=/bin/run-parts /etc/gpu.d": None,
     "ExecStart=/usr/bin/find /etc/gpu.d -name *.sh -exec {} ;": None,
+    "ExecStart=/usr/bin/find /etc/gpu.d -name *.sh -exec sh {} ;": None,
+    "ExecStart=/usr/bin/find /etc/gpu.d -mtime +9 -exec gzip {} ;": 300,
     "ExecStart=/bin/bash -c 'for f in /etc/gpu.d/*.sh; do . \"$f\"; done'": None,
     "ExecStart=/bin/bash -c 'D=/etc/gpu.d; for f in $D/*; do \"$f\"; done'": None,
     "ExecStart=/bin/bash -c '/etc/gpu.d/$(hostname).sh'": None,

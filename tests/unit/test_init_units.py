@@ -39,6 +39,14 @@ REFUSED: dict[str, tuple[str, ...]] = {
     ),
     "a sleep longer than a start may last": ("ExecStartPre=/bin/sleep 120", CALL),
     "a run that is cut short": ("RuntimeMaxSec=5", "ExecStart=/bin/sh -c 'sleep 10; nvidia-smi -pl 300'"),
+    "what systemd takes for its own variable": (
+        "Type=oneshot",
+        "ExecStart=/bin/bash -c 'L=(300 250); nvidia-smi -pl ${L[0]}'",
+    ),
+    "an end that systemd takes for a name": (
+        "Type=oneshot",
+        "ExecStart=/bin/bash -c 'W=300W; nvidia-smi -pl ${W%%W}'",
+    ),
     "a command that fails before": ("Type=oneshot", "ExecStartPre=/bin/false", CALL),
 }
 STARTS: dict[str, tuple[str, ...]] = {
@@ -51,6 +59,14 @@ STARTS: dict[str, tuple[str, ...]] = {
     "a sleep in good time": ("Type=oneshot", "TimeoutStartSec=2min 30s", "ExecStartPre=/bin/sleep 120", CALL),
     "a sleep of a start that may last": ("Type=oneshot", "ExecStartPre=/bin/sleep 120", CALL),
     "a start that may last for ever": ("TimeoutStartSec=infinity", "ExecStartPre=/bin/sleep 120", CALL),
+    "a variable of the shell that systemd leaves alone": (
+        "Type=oneshot",
+        "ExecStart=:/bin/bash -c 'W=300W; nvidia-smi -pl ${W%%W}'",
+    ),
+    "a variable of the shell with two dollars": (
+        "Type=oneshot",
+        "ExecStart=/bin/bash -c 'W=300; nvidia-smi -pl $${W}'",
+    ),
     "two commands in one line": (
         "Type=oneshot",
         "ExecStart=/usr/bin/nvidia-smi -pm 1 ; /usr/bin/nvidia-smi -pl 300",
@@ -116,7 +132,10 @@ def test_a_unit_that_only_wants_a_masked_one_starts(tmp_path: Path) -> None:
     assert limit_of_unit(tmp_path, "Type=oneshot", CALL, unit="Wants=nvidia-persistenced.service") == 300
 
 
-SSH = {"/usr/lib/systemd/system/ssh.service": "[Service]\nExecStart=/usr/sbin/sshd -D\n"}
+SSH = {
+    f"/usr/lib/systemd/system/{name}.service": f"[Service]\nExecStart=/usr/sbin/{name}\n"
+    for name in ("ssh", "systemd-journald")
+}
 
 
 @pytest.mark.parametrize(("key", "watts"), [("Requires", None), ("BindsTo", None), ("Wants", 300)])
@@ -153,6 +172,8 @@ def test_of_two_units_that_exclude_each_other_either_may_start(tmp_path: Path, c
         ("ConditionFileIsExecutable=/root/gpu.sh", 300),
         ("ConditionPathExists=!/root/gpu.sh", None),
         ("ConditionPathExists=/root/other.sh", None),
+        ("ConditionPathExistsGlob=/dev/nvidia[0-9]*", 300),
+        ("ConditionPathExistsGlob=/etc/gpu*", None),
         ("ConditionFileNotEmpty=/etc/gpu", None),
     ],
 )

@@ -33,7 +33,10 @@ _VIRTUAL = re.compile(
 )
 _NOFILE = re.compile(r"^Max open files\s+(\d+|unlimited)", re.MULTILINE)
 MOST_DEPENDENCIES = 8 << 20
-_MODULE = re.compile(rb"/nvidia\.ko(\.\w+)?:")
+_MODULE = re.compile(
+    rb"/nvidia(?:-(?:current|tesla|legacy|open)[\w-]*(?<!-drm)(?<!-modeset)(?<!-uvm)(?<!-peermem))?\.ko(?:\.\w+)?:"
+)
+"""Debian's packages call the module nvidia-current.ko, nvidia-current-open.ko, nvidia-tesla-535.ko."""
 
 
 def look(root: str = "/") -> HostView:
@@ -123,7 +126,7 @@ def _driver(root: str, base: str, place: Place) -> DriverView:
 
 
 def _kernels(base: str) -> Mapping[str, bool] | Unread:
-    """Release -> whether depmod knows a module nvidia.ko of it."""
+    """Release -> whether depmod knows the driver's module of it."""
     folder = f"{base}/lib/modules"
     if not os.path.isdir(folder):
         folder = f"{base}/usr/lib/modules"
@@ -150,7 +153,7 @@ def _dkms(base: str) -> Mapping[str, tuple[str, ...]] | Unread:
     found: dict[str, tuple[str, ...]] = {}
     with suppress(OSError):
         for name in sorted(os.listdir(top)):
-            if not name.startswith("nvidia") or not os.path.isdir(f"{top}/{name}"):
+            if not name.startswith("nvidia") or name == "nvidia-fs" or not os.path.isdir(f"{top}/{name}"):
                 continue
             for version in sorted(os.listdir(f"{top}/{name}")):
                 folder = f"{top}/{name}/{version}"

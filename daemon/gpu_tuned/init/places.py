@@ -29,6 +29,8 @@ BOOT_TARGETS = _targets("""
 SLEEP_TARGETS = _targets("sleep suspend hibernate hybrid-sleep suspend-then-hibernate") | frozenset(
     f"systemd-{kind}.service" for kind in ("suspend", "hibernate", "hybrid-sleep", "suspend-then-hibernate")
 )
+BUS_NAMES = tuple(f"{folder}/dbus-1/system-services" for folder in ("/etc", "/usr/local/share", "/usr/share", "/run"))
+"""Files by which the system's bus starts units."""
 NOT_BY_ITSELF = _targets("""
     shutdown reboot poweroff halt kexec umount final exit soft-reboot rescue emergency initrd graphical
 """)
@@ -149,6 +151,7 @@ HOOK_FILES: Mapping[str, str] = {
     "/etc/profile": "a shell reads it at each login",
     "/etc/bash.bashrc": "a shell reads it at each start",
     "/etc/rc.shutdown": "it runs at a shutdown",
+    "/etc/ssh/sshrc": "a login by SSH runs it",
     "/boot/config/go": "Unraid runs it at boot",
     **{
         f"/var/spool/{system}/mom_priv/{name}": f"{system.upper()} runs it with every job"
@@ -167,6 +170,8 @@ TEXTS: Mapping[str, str] = {
     "/etc/lightdm": "the display manager runs it",
     "/etc/sddm.conf.d": "the display manager runs it",
     "/etc/greetd": "the display manager runs it",
+    "/etc/logrotate.d": "logrotate runs it",
+    "/etc/pam.d": "a login runs it",
     "/etc/incron.d": "incron runs it when a file changes",
     "/var/spool/incron": "incron runs it when a file changes",
     "/etc/pve": "Proxmox runs it with a guest",

@@ -114,8 +114,8 @@ class Reading:
         if found:
             self.effects += [replace(effect, start=start) for effect in found]
             self.file(path, FileKind.OTHER)
-            if doubt.kind is Kind.PROGRAM:
-                self.writer(path, "program", why)
+            if doubt.kind in (Kind.PROGRAM, Kind.TIMER, Kind.HOOK):
+                self.writer(path, doubt.kind.value, doubt.why)
 
     def file(self, path: str, kind: FileKind, **more: object) -> None:
         """Note a file, once, with why it may not be changed."""

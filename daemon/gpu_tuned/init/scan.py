@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from gpu_tuned.init import modes, numa, places, programs, scan_cron, scan_hooks, scan_units
 from gpu_tuned.init.model import Doubt, Effect, FileKind, Kind, Scan
@@ -19,6 +20,9 @@ from gpu_tuned.init.starts import Units
 from gpu_tuned.init.units import PATTERN
 
 PERHAPS = Doubt(Kind.BRANCH, "something that starts runs a file of this name, which may be this one")
+PERHAPS_HERE = Doubt(Kind.BRANCH, "something that starts runs what lies in this folder, or a part of it")
+MOST_OF_A_FOLDER = 100
+"""Files that are looked into where something runs a part of a folder: no folder of scripts holds more."""
 BY_HAND = Doubt(Kind.NOT_STARTED, "nothing runs it by itself")
 DEAD = Doubt(Kind.NOT_STARTED, "nothing comes to this line")
 
@@ -153,9 +157,10 @@ def _by_pattern(reading: Reading) -> None:
     for pattern in sorted(reading.patterns):
         fixed = pattern[: found.start()] if (found := PATTERN.search(pattern)) else pattern
         folder = fixed.rpartition("/")[0]
-        for path in reading.files.walk(folder, pattern.count("/", len(folder) + 1)) if folder else ():
+        found_here = reading.files.walk(folder, pattern.count("/", len(folder) + 1)) if folder else iter(())
+        for path in islice((path for path in found_here if fnmatchcase(path, pattern)), MOST_OF_A_FOLDER):
             where = reading.files.resolve(path)
-            if fnmatchcase(path, pattern) and where and where not in reading.read:
+            if where and where not in reading.read:
                 _perhaps(reading, where)
 
 
@@ -164,9 +169,9 @@ def _perhaps(reading: Reading, where: str) -> None:
     if places.DEAD_NAMES.search(where) or not sets_gpus(text):
         return
     if shell_of(text) is not None and (text.startswith("#!") or where.endswith("sh")):
-        reading.run_script(where, PERHAPS)
-    elif reading.scan_lines(where, PERHAPS):
-        reading.writer(where, "program", PERHAPS.why)
+        reading.run_script(where, PERHAPS_HERE)
+    elif reading.scan_lines(where, PERHAPS_HERE):
+        reading.writer(where, "program", PERHAPS_HERE.why)
 
 
 def sets_gpus(text: str) -> bool:

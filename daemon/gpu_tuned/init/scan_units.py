@@ -105,6 +105,9 @@ def _service(reading: Reading, units: Units, unit: Unit, start: Start) -> None:
     if not stays and unit.last("RemainAfterExit").lower() in OFF:
         _undo(walk.seen, begun, ended)
     reading.add(walk.seen, passive=doubt is _DISABLED)
+    if start.doubt and start.doubt.kind in (Kind.TIMER, Kind.HOOK):
+        for effect in walk.seen.effects[:begun]:
+            reading.writer(effect.file, start.doubt.kind.value, start.doubt.why)
     if walk.seen.effects or walk.seen.programs:
         _files(reading, units, unit, start, walk.seen)
 

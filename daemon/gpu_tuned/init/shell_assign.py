@@ -129,7 +129,23 @@ def declare(verb: str, walk: Walk, words: Sequence[Text], here: Here, node: Simp
             here.variables.forget(own[0])
     if "n" in options:
         here.doubt_rest("script", f"a name that line {node.first} declares stands for another one")
-    return BAD if verb == "local" and not in_function else GOOD
+    if verb == "local" and not in_function:
+        return BAD
+    return GOOD if all(_declares(word, set(options), here) for word in node.words[1:]) else OPEN
+
+
+def _declares(word: Word, options: set[str], here: Here) -> bool:
+    """Whether a declaration of this word succeeds for certain: a function has to be there, and so has a variable that
+    is to be shown; no other name than an identifier can be declared."""
+    literal = word.literal or ""
+    if re.fullmatch(r"[-+][A-Za-z]+", literal):
+        return True
+    if {"f", "F"} & options:
+        return None not in here.functions.get(literal, (None,))
+    if "p" in options:
+        return False
+    head = word.parts[0].text if word.parts and word.parts[0].kind == "text" else ""
+    return bool(_ASSIGNMENT.match(head) or re.fullmatch(r"[A-Za-z_]\w*", literal))
 
 
 def changing(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:

@@ -20,6 +20,7 @@ from gpu_tuned.init.commands import (
     RIVALS,
     RUNNERS,
     SERVES,
+    SHELLS,
     STARTING,
     SURE,
     SYSTEM_S,
@@ -135,12 +136,19 @@ def _given_files(walk: Walk, words: Sequence[Text], here: Here) -> None:
     """Files and folders of which a program may run what lies in them."""
     names = [word.text.rpartition("/")[2] for word in words]
     within = next((FOLDER_RUNNERS[name] for name in names if name in FOLDER_RUNNERS), "")
+    if "find" in names and not any(_runs_what_it_finds(names[at + 1]) for at, name in enumerate(names[:-1])
+                                   if name in ("-exec", "-execdir")):  # fmt: skip
+        within = ""
     places = [located(here, word).text for word in words[1:] if word.known and "/" in word.text]
     for place in [*places, here.folder or ""] if within else places:
         if walk.files.script(place) is not None:
             walk.seen.runs_one_of(place)
         elif within and place and walk.files.folder(place):
             walk.seen.runs_one_of(f"{place.rstrip('/')}/{within}")
+
+
+def _runs_what_it_finds(name: str) -> bool:
+    return name == "{}" or name in SHELLS
 
 
 def _interpreted(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:

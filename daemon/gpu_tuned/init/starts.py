@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from gpu_tuned.init.model import Doubt, Kind
-from gpu_tuned.init.places import BOOT_TARGETS, NOT_BY_ITSELF, OWN_UNITS, SLEEP_TARGETS, UNIT_PATHS
+from gpu_tuned.init.places import BOOT_TARGETS, BUS_NAMES, NOT_BY_ITSELF, OWN_UNITS, SLEEP_TARGETS, UNIT_PATHS
 from gpu_tuned.init.rooted import Rooted
 from gpu_tuned.init.units import Unit, entries
 
@@ -42,6 +42,8 @@ class Units:
     _loaded: dict[str, Unit | None] = field(default_factory=dict)
     _folders: dict[str, list[str]] = field(default_factory=dict)
     _started: dict[str, Start] | None = None
+    _with_drop_ins: dict[str, list[str]] | None = None
+    """A unit's file -> those of its names that a folder of drop-ins is for."""
 
     def load(self, name: str) -> Unit | None:
         """A unit with its drop-ins; None where there is none, or it is masked."""
@@ -88,11 +90,15 @@ class Units:
         folder, _, own = file.rpartition("/")
         if folder in UNIT_PATHS:
             yield own
-        for path in UNIT_PATHS:
-            for name in (each.removesuffix(".d") for each in self.names(path) if each.endswith(".d")):
-                place = next((f"{where}/{name}" for where in UNIT_PATHS if name in self.names(where)), "")
-                if file and place and self.files.resolve(place) == file:
-                    yield name
+        if self._with_drop_ins is None:
+            self._with_drop_ins = {}
+            for name in sorted(
+                {each.removesuffix(".d") for path in UNIT_PATHS for each in self.names(path) if each.endswith(".d")}
+            ):
+                place = next((f"{path}/{name}" for path in UNIT_PATHS if name in self.names(path)), "")
+                if place and (where := self.files.resolve(place)):
+                    self._with_drop_ins.setdefault(where, []).append(name)
+        yield from self._with_drop_ins.get(file, ())
 
     def masked(self, name: str) -> bool:
         """Whether a unit of this name is a link to /dev/null, or empty."""
@@ -126,8 +132,8 @@ class Units:
         return tuple(f"{OWN_UNITS}/{f}/{name}" for f in folders if name in self.names(f"{OWN_UNITS}/{f}"))
 
     def missing(self, name: str) -> bool:
-        """Whether a service is not there, on a host whose own units are."""
-        known = any(self.names(path) for path in UNIT_PATHS if path.endswith("lib/systemd/system"))
+        """Whether a service is not there, on a host whose packages' units are: systemd's own are among them."""
+        known = self.load("systemd-journald.service") is not None
         script = self.files.there(f"/etc/init.d/{name.removesuffix(SERVICE)}")
         return known and name.endswith(SERVICE) and not script and self.load(name) is None
 
@@ -181,6 +187,9 @@ class Units:
         for owner in sorted(owners - NOT_BY_ITSELF):
             if owner.endswith((".target", ".device")) or self.load(owner) is None or owner in found:
                 self._hook([name for name, _ in self.linked(owner)], f"{owner} pulls it in", found)
+        for path in [path for folder in BUS_NAMES for path in self.files.walk(folder, 0)]:
+            named = re.findall(r"^SystemdService\s*=\s*(\S+)", self.files.text(path) or "", re.MULTILINE)
+            self._hook(named, f"D-Bus starts it when somebody asks for {path.rpartition('/')[2]}", found)
         for start in list(found.values()):
             if (unit := self.load(start.name)) is not None and start.doubt is None:
                 self._hook(unit.names("OnFailure", "OnSuccess"), f"it starts where {start.name} fails or ends", found)
@@ -195,7 +204,8 @@ class Units:
             unit = self.load(name)
             stem, _, kind = name.rpartition(".")
             target = unit.last("Unit") if unit else ""
-            service = target or f"{stem}{SERVICE}"
+            each = kind == "socket" and unit is not None and unit.last("Accept").lower() in ("yes", "true", "1", "on")
+            service = target or f"{stem}{'@' if each else ''}{SERVICE}"
             if unit is None or service in found or self.load(service) is None:
                 continue
             doubt: Doubt | None

@@ -76,7 +76,7 @@ def conditions(unit: Unit) -> Iterator[Doubt]:
     for entry in unit.entries:
         if not entry.key.startswith(("Condition", "Assert")) or not entry.value:
             continue
-        looks = entry.key.endswith(("PathExists", "FileIsExecutable", "PathIsDirectory"))
+        looks = entry.key.endswith(("PathExists", "PathExistsGlob", "FileIsExecutable", "PathIsDirectory"))
         present = shell_tests.PRESENT.fullmatch(entry.value) or entry.value in run
         if not (looks and present):
             yield Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of {unit.name} decides whether it runs")

@@ -43,7 +43,7 @@ _LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
 SIGNS = "-+@:!|"
 """What may stand before a command, and change how it is run."""
 _SIGNS = re.compile(f"[{SIGNS}]*")
-_VARIABLE = re.compile(r"\$\{([A-Za-z_]\w*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
+_VARIABLE = re.compile(r"\$\{([^}:]*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
 PATTERN = re.compile(r"[*?\[]")
 """What makes a path one of several files."""
 _SPECIFIER = re.compile(r"%(.)")
@@ -202,8 +202,10 @@ def _expanded(words: Sequence[str], unit: Unit, known: Mapping[str, Text], *, li
 def _value(found: re.Match[str], known: Mapping[str, Text]) -> str:
     if found[0] == "$$":
         return "$"
-    if not found[1]:
+    if found[1] is None:
         return found[0]
+    if not re.fullmatch(r"[A-Za-z_]\w*", found[1]):
+        return ""  # `${L[0]}`, `${W%W}`: systemd looks for a variable of this name, and there can be none
     return known[found[1]].text if found[1] in known else UNKNOWN
 
 
