@@ -137,6 +137,7 @@ def document(gpus: int = 1, sequence: int = 1) -> Any:
             "loaded_at": "2026-11-22T14:02:11Z",
             "error": None,
             "misfit": None,
+            "misfit_certain": None,
             "warnings": [],
             "unmatched": [{"origin": "a.toml gpu[1]", "match": "name 'T4'", "fails": False, "required": False}],
             "pending": None,

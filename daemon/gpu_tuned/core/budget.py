@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from gpu_tuned.core.gpu_state import NEVER, GpuState, Presence
 from gpu_tuned.core.model import PowerLimit, Setting, Unread, watts
@@ -13,7 +13,13 @@ from gpu_tuned.core.settings import goal_of
 from gpu_tuned.core.track import State, Track
 from gpu_tuned.core.transitions import found_before
 from gpu_tuned.core.wish import Wish
-from gpu_tuned.core.words import MAY_EXCEED
+
+
+class Misfit(NamedTuple):
+    """Why a policy does not suit the boards. `certain` False: limits that nobody knows at the moment decide it."""
+
+    why: str
+    certain: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,23 +84,23 @@ def _in_force(state: GpuState, track: Track | None) -> PowerLimit | Unknown | No
     return PowerLimit(most_mw)  # it came back, and was not looked at yet: it may be anything
 
 
-def refusal(budget_mw: int, known: Limits[PowerLimit], unknown: Limits[Unknown]) -> str | None:
+def refusal(budget_mw: int, known: Limits[PowerLimit], unknown: Limits[Unknown]) -> Misfit | None:
     """Why these limits (by GPU name) exceed the host's budget, or may; None where they do not."""
     parts = [f"{watts(limit.limit_mw)} W ({name})" for name, limit in known]
     total_mw = sum(limit.limit_mw for _, limit in known)
     head = f"gpu_power_budget_w = {watts(budget_mw)}: the limits"
     if total_mw > budget_mw:
-        return f"{head} add up to {watts(total_mw)} W: {' + '.join(parts)}"
+        return Misfit(f"{head} add up to {watts(total_mw)} W: {' + '.join(parts)}", certain=True)
     most_mw = [limit.most_mw for _, limit in unknown]
     with_all_mw = total_mw + sum(mw for mw in most_mw if mw is not None)
     if None not in most_mw and with_all_mw <= budget_mw:
         return None
     parts += [f"{limit.words} ({name}: {limit.why})" for name, limit in unknown]
     sum_ = "more" if None in most_mw else f"{watts(with_all_mw)} W"
-    return f"{head} {MAY_EXCEED} {sum_}: {' + '.join(parts)}"
+    return Misfit(f"{head} may add up to {sum_}: {' + '.join(parts)}", certain=False)
 
 
-def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:
+def judge(policy: Policy, states: Iterable[GpuState]) -> Misfit | None:
     """Why a policy does not fit the boards at hand, or None. The same in observe mode: what is judged is the file."""
     if policy.gpu_power_budget_mw is None:  # asked at every look
         return None
@@ -105,7 +111,7 @@ def judge(policy: Policy, states: Iterable[GpuState]) -> str | None:
     return refusal(policy.gpu_power_budget_mw, *limits(states, wish_of))
 
 
-def judge_in_force(policy: Policy, states: Iterable[GpuState]) -> str | None:
+def judge_in_force(policy: Policy, states: Iterable[GpuState]) -> Misfit | None:
     """The same of what is in force: a limit that the driver refused, or that was put back on request, is not."""
     if policy.gpu_power_budget_mw is None:
         return None

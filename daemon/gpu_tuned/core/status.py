@@ -33,6 +33,7 @@ from gpu_tuned.core.wish import Ceiling, MatchBy, Wish, target_wire
 from gpu_tuned.core.words import counted
 
 if TYPE_CHECKING:
+    from gpu_tuned.core.budget import Misfit
     from gpu_tuned.core.wire import Gpu as GpuRow
     from gpu_tuned.core.wire import Policy as PolicyRow
     from gpu_tuned.core.wire import Setting as SettingRow
@@ -228,8 +229,9 @@ def policy_row(policy: Policy | None, known: Sequence[Gpu], standing: Standing, 
         "files": list(policy.files) if policy else [],
         "digest": policy.digest if policy else None,
         "loaded_at": timestamp(standing.loaded_at),
-        "error": "\n".join([*standing.refused, *([standing.misfit] if standing.misfit else [])]) or None,
-        "misfit": standing.misfit,
+        "error": "\n".join([*standing.refused, *([standing.misfit.why] if standing.misfit else [])]) or None,
+        "misfit": standing.misfit.why if standing.misfit else None,
+        "misfit_certain": standing.misfit.certain if standing.misfit else None,
         "pending": standing.pending,
         "warnings": [f"{rule.origin}: matches no GPU ({rule.match})" for rule in unmatched],
         "unmatched": [
@@ -263,7 +265,7 @@ class Standing(NamedTuple):
     observing: bool
     loaded_at: float | None
     refused: Sequence[str]
-    misfit: str | None
+    misfit: Misfit | None
     pending: str | None
 
 

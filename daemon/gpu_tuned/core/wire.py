@@ -36,6 +36,8 @@ class Policy(TypedDict):
     error: str | None
     # the latter alone: the power budget is exceeded by the limits in force
     misfit: str | None
+    # false: it may be, for a limit that nobody knows at the moment decides it
+    misfit_certain: bool | None
     warnings: list[str]
     unmatched: list[UnmatchedRule]
     # the digest of a good policy that lies in the files and was not loaded yet

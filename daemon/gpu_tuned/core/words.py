@@ -6,9 +6,6 @@ TYPE_CHECKING = False  # verbs that are typed all day come by here, and `typing`
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-MAY_EXCEED = "may add up to"
-"""What tells, in a sentence about a power budget, that nobody knows: of some board no limit can be read."""
-
 
 def counted(number: int, thing: str) -> str:
     """ "1 GPU", "2 GPUs", "0 processes"."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.words import MAY_EXCEED
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Driver, Gpu, StatusReply, UnmatchedRule
@@ -77,8 +75,9 @@ def verdict(document: StatusReply) -> tuple[str, str]:
         words = "HOST NOT IN ORDER"
     elif unmatched(document):
         words = "A RULE MATCHES NO GPU"
-    elif misfit := policy.get("misfit"):
-        words = "MAY BE OVER THE POWER BUDGET" if MAY_EXCEED in misfit else "OVER THE POWER BUDGET"
+    elif policy.get("misfit"):
+        doubtful = policy.get("misfit_certain") is False
+        words = "MAY BE OVER THE POWER BUDGET" if doubtful else "OVER THE POWER BUDGET"
     elif policy["error"]:
         words = "IN ORDER, NEW POLICY REFUSED"
     elif missing_all(document):

@@ -7,14 +7,14 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
+from gpu_tuned.core.budget import Misfit
 from gpu_tuned.core.errors import GpuTunedError, PolicyError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.words import MAY_EXCEED
 from gpu_tuned.loop.ledger import Ledger
 from gpu_tuned.ports import Clock, Say
 
-Judge = Callable[[Policy], str | None]
+Judge = Callable[[Policy], Misfit | None]
 """Says why a policy does not fit the boards at hand (the power budget), or None."""
 
 
@@ -50,7 +50,7 @@ class PolicyInForce:
         self._files, self._ledger, self._clock, self._say = files, ledger, clock, say
         self.policy: Policy | None = None
         self.refused: tuple[str, ...] = ()
-        self.misfit: str | None = None
+        self.misfit: Misfit | None = None
         self.loaded_at: float | None = None
         self._unsuited_again_s = float("-inf")
         self._sources: Mapping[str, Any] | None = None
@@ -72,7 +72,7 @@ class PolicyInForce:
     @property
     def restricted(self) -> str | None:
         """Why nothing is written but required limits that lower; None: everything is."""
-        return None if self.fitted else self.misfit
+        return None if self.fitted or self.misfit is None else self.misfit.why
 
     @property
     def changed(self) -> bool:
@@ -119,7 +119,7 @@ class PolicyInForce:
             policy = self._files.parse(sources)
             problem = judge(policy) if judge else None
             if problem is not None:
-                raise PolicyError((problem,))
+                raise PolicyError((problem.why,))
         except PolicyError as error:
             self.refused = error.problems
             self._say_refused("the running policy stays" if self.policy else "no policy is in force")
@@ -140,24 +140,24 @@ class PolicyInForce:
                 self._keep(fitted=True)
         elif self.fitted:
             self._misfits(problem, "the policy stays in force")
-        elif MAY_EXCEED in problem:  # a limit that cannot be read may be read at the next look
+        elif not problem.certain:  # a limit that cannot be read may be read at the next look
             self._misfits(problem, "only its required limits that lower are written")
-        elif self.misfit is not None and MAY_EXCEED not in self.misfit:
+        elif self.misfit is not None and self.misfit.certain:  # told, and there is no other policy
             self.misfit = problem
         else:
-            refused, self.refused = self.refused, (problem,)
+            refused, self.refused = self.refused, (problem.why,)
             if not self._fall_back(judge):
                 self.refused = refused
                 self._misfits(problem, "only its required limits that lower are written")
         return self.policy is not policy or self.restricted != before
 
-    def _misfits(self, problem: str, kept: str) -> None:
+    def _misfits(self, problem: Misfit, kept: str) -> None:
         """Told once for as long as it lasts, its watts may be others at every look; and where it comes and goes, not
         each time."""
         now_s = self._clock.monotonic()
         if self.misfit is None and now_s >= self._unsuited_again_s:
             self._unsuited_again_s = now_s + TOLD_AGAIN_S
-            self._say(Event(EventKind.POLICY_UNSUITED, self._clock.now(), cause=problem, detail={"kept": kept}))
+            self._say(Event(EventKind.POLICY_UNSUITED, self._clock.now(), cause=problem.why, detail={"kept": kept}))
         self.misfit = problem
 
     def _adopt(self, policy: Policy, sources: Mapping[str, Any], *, of_files: bool) -> None:

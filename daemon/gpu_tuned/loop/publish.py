@@ -83,7 +83,7 @@ class Publisher:
             return self._planned[1]
         problem = budget.judge(policy, states)
         if problem is not None:
-            raise PolicyError((problem,))
+            raise PolicyError((problem.why,))
         running = supervisor.in_force.policy
         pending = running is None or running.digest != policy.digest
         # As if enforcing: what is asked is what the file would have written.

@@ -158,7 +158,7 @@ class Supervisor:
         missing = gpus_here(self.in_force.policy, self.inventory.states)[1]
         found += [missing] if missing and self.driver.counts else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
-        found += [self.in_force.misfit] if self.in_force.misfit else []
+        found += [self.in_force.misfit.why] if self.in_force.misfit else []
         found += ["the newest policy file was refused"] if self.in_force.refused else []
         policy, gpus = self.in_force.policy, [state.gpu for state in self.inventory.states.values()]
         named = [rule for rule in (policy.unmatched(gpus) if policy else ()) if rule.match.by is not MatchBy.NAME]
@@ -279,10 +279,10 @@ class Supervisor:
                 cause = f"matches no GPU ({rule.match})"
                 self._say(Event(EventKind.RULE_UNMATCHED, self.clock.now(), cause=cause, origin=str(rule.origin)))
 
-    def _judge(self, policy: Policy) -> str | None:
+    def _judge(self, policy: Policy) -> budget.Misfit | None:
         return budget.judge(policy, self.inventory.states.values())
 
-    def _judge_in_force(self, policy: Policy) -> str | None:
+    def _judge_in_force(self, policy: Policy) -> budget.Misfit | None:
         return budget.judge_in_force(policy, self.inventory.states.values())
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
