@@ -55,9 +55,9 @@ class Supervisor:
         host = transitions.host(self.ledger.remembered_host(), knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
         self.in_force = PolicyInForce(world.policy_files, self.ledger, self.clock, say)
+        throttled, forgot = self.ledger.found.throttled, self.ledger.forgot
         self.reconciler = Reconciler(
-            *(world.gpus, knobs, self.inventory, self._save, self.clock, naming, self.ledger.found.throttled),
-            forgot=self.ledger.forgot,
+            world.gpus, knobs, self.inventory, self._save, self.clock, naming, throttled, forgot=forgot
         )
         self._restorer = Restorer(world.gpus, knobs, self.inventory, self.clock, naming)
         self._saved_at_s = self.clock.monotonic()
