@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from gpu_tuned.init import modes
 from gpu_tuned.init.carry_out import make_folders, refuse, write_file
 from gpu_tuned.init.rooted import Rooted
 from tests.init_host import link, look, put
@@ -39,6 +40,22 @@ def test_an_absolute_link_starts_at_the_root_again(tmp_path: Path, openat2: bool
         assert files.text("/etc/rc.local") == CALL
         assert files.text("/srv/rc") == CALL
         assert files.resolve("/etc/rc.local") == "/data/rc"
+
+
+@WAYS
+def test_a_name_that_no_file_can_have_is_not_there(tmp_path: Path, openat2: bool) -> None:
+    """What only a running host knows stands in a name as NUL, where the kernel would end it: "/etc/gpu%H.env" is not
+    the file /etc/gpu."""
+    put(tmp_path, "/etc/gpu", CALL)
+    with Rooted(str(tmp_path), openat2=openat2) as files:
+        for path in ("/etc/gpu\0.env", "/etc\0/gpu", "/etc/\0"):
+            assert files.text(path) is None
+            assert files.resolve(path) is files.target(path) is None
+            assert files.names(path) == [*files.walk(path, 1)] == []
+            assert not files.there(path) and not files.is_folder(path)
+            assert not modes.writable_by_others(files, path)
+        assert files.text("/etc/gpu") == CALL
+        assert files.unread == {}
 
 
 @WAYS

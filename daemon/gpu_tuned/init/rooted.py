@@ -31,10 +31,19 @@ class _How(ctypes.Structure):
     _fields_ = (("flags", ctypes.c_uint64), ("mode", ctypes.c_uint64), ("resolve", ctypes.c_uint64))
 
 
+def _possible(name: str) -> str:
+    """A name, or a path, that a file can have. Raises FileNotFoundError for one with a NUL: it stands for what only
+    the running host knows, and the kernel would end the name there."""
+    if "\0" in name:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    return name
+
+
 def _openat2(folder: int, path: str, flags: int) -> int:
+    name = os.fsencode(_possible(path))
     how = _How(flags, 0, _RESOLVE_IN_ROOT | _RESOLVE_NO_MAGICLINKS)
     library = ctypes.CDLL(None, use_errno=True)
-    descriptor = int(library.syscall(_OPENAT2, folder, os.fsencode(path), ctypes.byref(how), ctypes.sizeof(how)))
+    descriptor = int(library.syscall(_OPENAT2, folder, name, ctypes.byref(how), ctypes.sizeof(how)))
     if descriptor < 0:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
     return descriptor
@@ -74,7 +83,7 @@ class Rooted:
             return False
         try:
             with self.folder(folder) as descriptor:
-                os.stat(os.path.basename(path), dir_fd=descriptor, follow_symlinks=False)
+                os.stat(_possible(os.path.basename(path)), dir_fd=descriptor, follow_symlinks=False)
         except OSError:
             return False
         return True
@@ -117,7 +126,7 @@ class Rooted:
     def _link(self, folder: str, name: str) -> str | None:
         """Where a link leads; None for what is no link. Raises OSError where there is nothing."""
         with self.folder(folder or "/") as descriptor:
-            if not stat.S_ISLNK(os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode):
+            if not stat.S_ISLNK(os.stat(_possible(name), dir_fd=descriptor, follow_symlinks=False).st_mode):
                 return None
             return os.readlink(name, dir_fd=descriptor)
 
@@ -133,7 +142,7 @@ class Rooted:
                     continue
                 if part == "..":
                     raise OSError(errno.ELOOP, "a path that goes back up")
-                inner = os.open(part, FOLDER, dir_fd=descriptor)
+                inner = os.open(_possible(part), FOLDER, dir_fd=descriptor)
                 os.close(descriptor)
                 descriptor = inner
         except BaseException:
