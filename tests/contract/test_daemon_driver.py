@@ -20,9 +20,11 @@ def test_a_lost_gpu_waits_and_the_other_goes_on(nvsim):
         host.set(1, power_limit_w=450)
         daemon.until(lambda: host.gpu(1)["power_limit_w"] == 500, "the other GPU goes on")
         assert daemon.ctl("status").returncode == 5
+        applied = daemon.ctl("apply", check=False)
+        assert (applied.returncode, "not in order" in applied.stdout) == (5, True)
         host.restore(0)
-        daemon.until(lambda: daemon.state("power_limit_w") == "held", "back by itself")
-        assert host.gpu(0)["power_limit_w"] == 500
+        daemon.until(lambda: daemon.ctl("verify", check=False).returncode == 0, "back by itself")
+        assert (host.gpu(0)["power_limit_w"], host.gpu(1)["power_limit_w"]) == (500, 500)
 
 
 def test_an_xid_is_told_and_kept_in_status(nvsim):
