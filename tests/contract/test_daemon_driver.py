@@ -120,6 +120,15 @@ def test_a_driver_that_hangs_holds_readiness_up_for_20_s_at_most(nvsim):
         daemon.until(lambda: daemon.manager.lines().count("WATCHDOG=1") > fed + 1, "and after READY=1")
 
 
+def test_a_release_for_a_time_ends_by_the_clock_also_where_the_machine_slept(nvsim):
+    host = nvsim("h200")
+    with Daemon(host, WISH).ready() as daemon:
+        assert daemon.ctl("release", "--all", "--for", "1h").returncode == 0
+        host.suspend(7200)
+        daemon.until(lambda: daemon.status()["driver"]["state"] == "ok", "taken back")
+        assert "its time is over" in daemon.said
+
+
 def test_resume_from_suspend_puts_everything_back(nvsim):
     host = nvsim("h200")
     with Daemon(host, WISH).ready() as daemon:

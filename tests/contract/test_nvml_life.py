@@ -196,3 +196,19 @@ out["tries"] = len(tries)
     assert out["at once"] < 5
     assert out["then"] == []
     assert out["tries"] <= 3
+
+
+def test_gpus_that_the_driver_counts_later_are_described_on_the_same_connection(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "rtx-5090-575")
+    out = play(
+        host,
+        """
+host.run("override", "host", "nvmlDeviceGetCount_v2", 0, ">01000000")
+out["first"] = [board.index for board in nvml.attach()]
+out["none"] = [board.index for board in nvml.describe_left_out()]
+host.run("override", "host", "none")
+out["later"] = [board.index for board in nvml.describe_left_out()]
+out["left out"] = list(nvml.left_out)
+""",
+    )
+    assert out == {"first": [0], "none": [], "later": [1], "left out": []}

@@ -428,3 +428,45 @@ def test_a_gpu_that_is_bound_again_while_the_driver_is_let_go_of_waits_as_the_ot
     stage.turn()
     assert stage.gpu_row(1)["message"].startswith("let go of on request")
     assert (stage.gpu_row(1)["in_order"], stage.exit_code) == (False, 1)
+
+
+def test_a_driver_that_counts_no_gpu_for_a_moment_is_asked_again_also_where_the_kernel_shows_none() -> None:
+    stage = Stage(CAP)
+    stage.kernel.loaded, stage.kernel.bindings = None, {}
+    stage.gpu.bound = False
+    stage.turn(20)
+    assert (stage.mailbox.document["gpus"], stage.exit_code, stage.wait_code) == ([], 1, 1)
+    assert 3 <= stage.gpus.attaches <= 8, "asked anew, less and less often"
+    stage.gpu.bound = True
+    stage.turn(15)
+    assert (stage.exit_code, stage.limit_w()) == (0, 450)
+
+
+def test_where_no_gpu_can_be_used_the_driver_is_attached_again_within_half_a_minute() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    for gpu in stage.gpus.gpus.values():
+        gpu.undescribed = "not ready"
+    stage.turn(300)
+    attaches = stage.gpus.attaches
+    stage.turn(15)
+    assert stage.gpus.attaches > attaches
+
+
+def test_fewer_gpus_than_there_must_be_are_asked_for_also_where_the_kernel_shows_none() -> None:
+    stage = Stage(policy("power_limit_w = 450", host="gpus = 2"), board(0), board(1))
+    stage.kernel.loaded, stage.kernel.bindings = None, {}
+    second = list(stage.gpus.gpus.values())[1]
+    second.bound = False
+    assert stage.turn(10).exit_code == 5
+    second.bound = True
+    stage.turn(15)
+    assert (stage.exit_code, stage.limit_w(1)) == (0, 450)
+
+
+def test_a_host_whose_only_gpu_was_given_away_is_left_in_peace() -> None:
+    stage = Stage(CAP).turn(2)
+    stage.kernel.unbind(stage.gpu.board.gpu.pci, "vfio-pci")
+    stage.turn(2)
+    attaches = stage.gpus.attaches
+    stage.turn(100)
+    assert stage.gpus.attaches == attaches

@@ -60,6 +60,8 @@ class Driver:
         self._reattach = Pause(clock, REATTACH_MAX_S)
         self._told: object = None
         self._attached_at_s = 0.0
+        self.wanted = 1
+        """How many GPUs there must be at the least; who spreads the policy says so."""
 
     @property
     def attached(self) -> bool:
@@ -217,12 +219,16 @@ class Driver:
 
     def _find_missing(self, poll_interval_s: float, *, changed: bool) -> bool:
         """Ask again for GPUs that the driver counts and did not describe: on the same connection, and by a new init
-        where no other GPU can lose anything by that."""
-        away = [s for s in self._inventory.states.values() if s.presence in (Presence.ABSENT, Presence.LOST)]
-        if not away:
+        where no other GPU can lose anything by that. Also where it has none at all, or fewer than the policy says
+        there must be: where the kernel shows no device, nobody else would tell."""
+        states = self._inventory.states.values()
+        away = [state for state in states if state.presence in (Presence.ABSENT, Presence.LOST)]
+        explained = [state for state in states if described(state) or state.presence is Presence.UNBOUND]
+        if not away and len(explained) >= self.wanted:
             self._reattach.reset()
             return False
-        if not changed and not self._missing.over:
+        due = self._reattach.started and self._reattach.over and self._all_keep()
+        if not changed and not self._missing.over and not due:
             return False
         self._missing.longer(poll_interval_s)
         boards = self._gpus.describe_left_out()
@@ -233,10 +239,12 @@ class Driver:
             self._away.account_for(bound)
             self.message = self._away.message()
             return True
+        nobody_here = not any(described(state) for state in states)
+        first_s, longest_s = (poll_interval_s, MISSING_RETRY_S) if nobody_here else (MISSING_RETRY_S, REATTACH_MAX_S)
         if not self._reattach.started:
-            self._reattach.longer(MISSING_RETRY_S)
-        elif self._reattach.over and self._all_keep():
-            self._reattach.longer(MISSING_RETRY_S)
+            self._reattach.longer(first_s, longest_s)
+        elif due:
+            self._reattach.longer(first_s, longest_s)
             self._gpus.detach()
             return self._attach(poll_interval_s)
         return False

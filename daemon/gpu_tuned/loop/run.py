@@ -153,6 +153,8 @@ class Loop:
         if slept_s <= SLEPT_S:
             return
         self.say(Event(EventKind.RESUMED, self._clock.now(), detail={"slept_s": round(slept_s, 1)}))
+        if self.supervisor.released_until is not None:
+            self.supervisor.released_until -= slept_s  # ten minutes are ten minutes
         ready_s = self._clock.monotonic() + SETTLE_S
         while not self._stopping and self._clock.monotonic() < ready_s:
             self._wake.wait(ready_s - self._clock.monotonic())

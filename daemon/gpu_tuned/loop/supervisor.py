@@ -263,6 +263,7 @@ class Supervisor:
         host = self.inventory.host
         wishes = self.wishes.of_host(policy, observing=self.observing)
         self.inventory.take(Change(transitions.wished(host, wishes, self.in_force.restricted, moment, named=False)))
+        self.driver.wanted = policy.gpus if policy is not None and policy.gpus is not None else 1
         if policy is not None:
             self._tell_unmatched(policy)
 

@@ -152,6 +152,9 @@ class Nvml:
         """Try again, on the same connection, to describe the GPUs that could not be described; the events of one that
         comes are heard from the next attach on."""
         found = []
+        with contextlib.suppress(DriverError), translated():  # it may count more by now
+            known = {board.index for board in self._boards.values()} | set(self._left_out)
+            self._left_out |= dict.fromkeys({*range(min(pynvml.nvmlDeviceGetCount(), MOST_GPUS))} - known, "new")
         for index in [index for index in self._left_out if index < MOST_GPUS]:
             try:
                 board = self._describe(index)
