@@ -142,10 +142,11 @@ class Supervisor:
             self._world.service.reloading()
         try:
             self.in_force.reload(self._judge if self._boards_known else None)
+            self._spread()
         finally:
+            self.publish()  # before the service manager hears that it is done: who then waits must not read of before
             if announced:
                 self._world.service.ready(self.status)
-        self._spread()
 
     def take_back(self, cause: str) -> None:
         self.released_until = None
