@@ -6,7 +6,7 @@ from gpu_tuned.core.errors import NotSupported
 from gpu_tuned.core.model import NumaBalancing, Reading, Seen, Setting, Telemetry, Unread, Value
 from gpu_tuned.ports import Kernel, Look
 
-NO_KNOB = "this kernel has no numa_balancing"
+NO_KNOB = "this kernel has no numa_balancing that can be read"
 
 
 class HostKnobs:
