@@ -184,7 +184,7 @@ def test_a_second_answer_and_one_for_a_client_that_left_are_dropped(served: Serv
     with served.connect() as client:
         client.ask("Apply")
         assert served.asked.wait(10)
-    command = served.mailbox.take()
+        command = served.mailbox.take()  # before it leaves: one that the loop has is carried out
     assert command is not None
     command.answer(Answer({"message": "late"}))
     command.answer(Answer({"message": "later"}))
