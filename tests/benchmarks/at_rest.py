@@ -111,7 +111,7 @@ class TimedDaemon(Daemon):
         """Passes so far, and what `timed.py` tells."""
         self.totals.unlink(missing_ok=True)
         passes = self.status()["host"]["sequence"]
-        self.signal(signal.SIGUSR1)
+        self.signal(signal.SIGRTMIN)
         wait_for(self.totals.exists, what="the stopwatch")
         return passes, json.loads(self.totals.read_text())
 

@@ -2,7 +2,7 @@
 
     python timed.py TOTALS gpu-tuned's arguments ...
 
-At SIGUSR1 it writes to the file TOTALS, as JSON: {"calls": {call: [seconds, ...]}, "modules": [...]}, every call
+At SIGRTMIN it writes to the file TOTALS, as JSON: {"calls": {call: [seconds, ...]}, "modules": [...]}, every call
 since the last time, and what is imported. A call is its function's name; batches of fields are told apart by their
 length. Not in it: waiting for events, which is rest and not work.
 """
@@ -50,7 +50,7 @@ def tell(*_: object) -> None:
 
 
 pynvml._nvmlGetFunctionPointer = timed
-signal.signal(signal.SIGUSR1, tell)
+signal.signal(signal.SIGRTMIN, tell)
 
 from gpu_tuned.main import daemon  # noqa: E402
 

@@ -23,8 +23,9 @@ def test_an_observer_does_not_undo_what_an_enforcing_daemon_left(nvsim: MakeHost
         assert observer.ctl("restore").returncode == 5
         assert observer.stop() == 0
         assert (observer.state_dir / "state.json").read_bytes() == saved
-    # The file's own observe mode knows what was found at first, and leaves it alone as well.
-    with Daemon(host, RESTORING.replace("on_stop", 'mode = "observe"\non_stop')).ready() as observer:
+    # The file's own observe mode knows what was found at first, and leaves it alone as well, watched or not.
+    dropped = RESTORING.replace("power_limit_w = 500", "").replace("on_stop", 'mode = "observe"\non_stop')
+    with Daemon(host, dropped).ready() as observer:
         assert observer.setting("power_limit_w")["original"] == 700
         assert observer.ctl("restore").returncode == 5
         assert observer.stop() == 0
