@@ -214,6 +214,23 @@ def test_what_goes_on_setting_gpus_is_named_and_left(tmp_path: Path, path: str) 
     assert [left.effect.file for left in found.decision.left] == [path]
 
 
+@pytest.mark.parametrize("path", ["/etc/cron.daily/gpu", "/etc/systemd/system-sleep/gpu", "/etc/acpi/gpu.sh"])
+def test_what_a_link_in_such_a_folder_leads_to_is_read(tmp_path: Path, path: str) -> None:
+    put(tmp_path, "/home/u/dotfiles/gpu", CALL, 0o755)
+    link(tmp_path, path, "/home/u/dotfiles/gpu")
+    link(tmp_path, f"{path}-nowhere", "/home/u/nothing")
+    link(tmp_path, f"{path}-folder", "/home/u/dotfiles")
+    found = look(tmp_path)
+    assert found.taken == {}
+    assert [writer.file for writer in found.scan.writers] == ["/home/u/dotfiles/gpu"]
+
+
+def test_a_crontab_that_is_a_link_is_one(tmp_path: Path) -> None:
+    put(tmp_path, "/opt/gpu.cron", "@reboot root nvidia-smi -pl 300\n")
+    link(tmp_path, "/etc/cron.d/gpu", "/opt/gpu.cron")
+    assert look(tmp_path).taken[("0", "power_limit_w")] == 300
+
+
 def test_a_job_scheduler_s_scripts_are_found_by_its_configuration(tmp_path: Path) -> None:
     put(tmp_path, "/etc/slurm/slurm.conf", "Prolog=/shared/prolog.sh\nEpilog=/shared/epilog.d/*\nGpuFreqDef=high\n")
     put(tmp_path, "/shared/prolog.sh", CALL, 0o755)

@@ -147,6 +147,7 @@ CRON = {"/lib/systemd/system/cron.service": "[Service]\nExecStart=/usr/sbin/cron
 def test_cron_has_to_be_started_by_something(tmp_path: Path) -> None:
     files = {"/etc/cron.d/gpu": "@reboot root nvidia-smi -pl 300\n"}
     assert limit_of(tmp_path, {**CRON, **files}) is None
+    assert look(tmp_path).scan.writers == ()
     link(tmp_path, f"{UNITS}/multi-user.target.wants/cron.service", "/lib/systemd/system/cron.service")
     assert limit_of(tmp_path, files) == 300
 

@@ -185,7 +185,8 @@ class Rooted:
         return names[:MOST_FILES]
 
     def walk(self, folder: str, depth: int) -> Iterator[str]:
-        """Regular files below a folder, `depth` folders deep; links to folders and hidden folders are not entered."""
+        """Regular files below a folder, and links to such, `depth` folders deep; links to folders and hidden folders
+        are not entered."""
         where = self.resolve(folder)
         for name in self.names(folder) if where else ():
             path = f"{folder.rstrip('/')}/{name}"
@@ -194,12 +195,21 @@ class Rooted:
                 self.unread.setdefault("more files", f"only the first {MOST_NAMES} names were looked at")
                 return
             with suppress(OSError):
-                with self.folder(where or "/") as descriptor:
-                    mode = os.stat(name, dir_fd=descriptor, follow_symlinks=False).st_mode
-                if stat.S_ISREG(mode):
+                mode = self._mode(f"{where}/{name}")
+                if stat.S_ISLNK(mode):
+                    target = self.resolve(path)
+                    mode = self._mode(target) if target else mode
+                    if stat.S_ISREG(mode):
+                        yield path
+                elif stat.S_ISREG(mode):
                     yield path
                 elif stat.S_ISDIR(mode) and depth > 0 and not name.startswith("."):
                     yield from self.walk(path, depth - 1)
+
+    def _mode(self, path: str) -> int:
+        """Of a path without links on the way. Raises OSError."""
+        with self.folder(os.path.dirname(path) or "/") as descriptor:
+            return os.stat(os.path.basename(path), dir_fd=descriptor, follow_symlinks=False).st_mode
 
     def text(self, path: str) -> str | None:
         """A regular file's text, bytes that are no UTF-8 kept as surrogates; None where there is no such file, and

@@ -50,7 +50,7 @@ def _job(reading: Reading, where: str, job: tables.Job, doubt: Doubt | None, *, 
     reading.run_text(walk, job.command, here, job.line, bash=shell == "bash")
     if len(walk.seen.effects) > count:
         reading.file(where, FileKind.TABLE)
-        if doubt and doubt is not COPY:
+        if doubt is AT_TIMES:
             reading.writer(where, "timer", f"cron runs line {job.line} at times")
     reading.add(walk.seen, passive=doubt is COPY)
 

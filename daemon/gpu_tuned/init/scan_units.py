@@ -71,7 +71,8 @@ def passive(reading: Reading, units: Units) -> None:
             _service(reading, units, unit, Start(name, _DISABLED, units.links(name)))
     for folder in units.names(OWN_UNITS):
         for path in reading.files.walk(f"{OWN_UNITS}/{folder}", 0) if folder.endswith(FOLDERS) else ():
-            reading.scan_lines(path, _NO_LINK)
+            if reading.files.target(path) is None:
+                reading.scan_lines(path, _NO_LINK)
         name = folder.removesuffix(".d")
         if folder.endswith(".service.d") and name not in started and name not in units.every():
             unit = units.load(name)

@@ -86,7 +86,6 @@ def _confined(unit: Unit) -> Iterator[Doubt]:
     for entry in unit.entries:
         if entry.section == "Service" and entry.key in CONFINING and entry.value.lower() not in OFF:
             yield Doubt(Kind.BRANCH, f"{entry.key}= in line {entry.first} of its unit may keep it from the GPU")
-
     hidden = unit.last("ProtectHome").lower()
     if hidden not in OFF and hidden != "read-only":
         for entry in (each for key in STARTING for each in unit.listed(key)):
