@@ -23,6 +23,7 @@ from gpu_tuned.core.errors import (
     PolicyError,
     UsageError,
 )
+from gpu_tuned.core.status import FORMAT
 from gpu_tuned.ports import Answer
 from tests.contract.control_socket import Served
 from tests.contract.sample_document import document, event
@@ -135,6 +136,24 @@ STRANGE = {
 def test_something_that_does_not_speak_varlink_is_called_that(name: str) -> None:
     with other_daemon(STRANGE[name]) as path, pytest.raises(NotReachable, match="does not speak Varlink"):
         client.call(path, "Status")
+
+
+OTHERS = {
+    "another service": (b'{"parameters":{"vendor":"systemd"}}\0', "is not gpu-tuned"),
+    "nothing in it": (b"{}\0", "is not gpu-tuned"),
+    "of tomorrow": (b'{"parameters":{"format":2,"gpus":null}}\0', r"another version \(format 2\)"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_service_or_version_is_called_that(name: str) -> None:
+    reply, said = OTHERS[name]
+    for method in ("Status", "Plan", "Throttle", "Apply"):
+        with other_daemon(reply) as path, pytest.raises(NotReachable, match=said):
+            client.call(path, method)
+    with other_daemon(reply) as path, pytest.raises(NotReachable, match=said):
+        client.watch(path)
+    assert client.FORMAT == FORMAT
 
 
 def test_a_daemon_that_closes_midway_is_told_from_one_that_is_silent() -> None:

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     Given = Mapping[str, Any] | None
 
 INTERFACE = "io.gputuned.Control"
+FORMAT = 1
+"""core.status says the same; it costs too much to be asked."""
 REPLY_MAX_BYTES = 16 * 1024 * 1024
 _RECEIVE_BYTES = 256 * 1024
 _AGAIN_S = 0.02
@@ -76,7 +78,8 @@ def call(path: str, method: str, parameters: Given = None, timeout_s: float = 35
     connection = _Connection(path, timeout_s)
     try:
         connection.send(_request(method, parameters))
-        return _parameters(connection.reply(), path)[0]
+        parameters = _parameters(connection.reply(), path)[0]
+        return parameters if "." in method else _ours(parameters, path)
     finally:
         connection.close()
 
@@ -90,7 +93,7 @@ def watch(path: str, timeout_s: float = 5.0) -> Iterator[WatchReply]:
     connection = _Connection(path, timeout_s)
     try:
         connection.send(_request("Watch", None, more=True))
-        _parameters(connection.reply(), path)
+        _ours(_parameters(connection.reply(), path)[0], path)
     except BaseException:
         connection.close()
         raise
@@ -138,6 +141,15 @@ def _parameters(raw: bytes, path: str) -> tuple[Any, bool]:
     if error is not None:
         raise _error(str(error), parameters)
     return parameters, bool(reply.get("continues"))
+
+
+def _ours(parameters: Any, path: str) -> Any:
+    """The parameters of a reply of gpu-tuned's, to which fields are only ever added. Raises NotReachable."""
+    form = parameters.get("format")
+    if form == FORMAT:
+        return parameters
+    problem = "is not gpu-tuned" if form is None else f"is a gpu-tuned of another version (format {form!r})"
+    raise NotReachable(f"what answers at {path} {problem}; this gpu-tunedctl reads format {FORMAT}")
 
 
 def _error(name: str, parameters: dict[str, Any]) -> GpuTunedError:
