@@ -102,6 +102,7 @@ def offline_plan(config: str | None) -> PlanReply:
 def _looked_once(config: str) -> Document:
     """The status document after one look at every board; nothing is written. Raises as `offline_plan`."""
     from gpu_tuned.adapters.memory import MemoryStore, NobodyAsks, NoService
+    from gpu_tuned.adapters.patience import LOOK_S, in_time
     from gpu_tuned.composition import policy_at, world_of
     from gpu_tuned.core.errors import DriverAbsent
     from gpu_tuned.loop.run import Loop
@@ -110,7 +111,7 @@ def _looked_once(config: str) -> Document:
     files.parse(files.read())
     stores = MemoryStore(), MemoryStore()
     loop = Loop(world_of(files, stores, NoService(), NobodyAsks(), lambda event: None, observe=True))
-    document = loop.look_once()
+    document = in_time(LOOK_S, loop.look_once)
     if document["driver"]["state"] != "ok":
         raise DriverAbsent(document["driver"]["message"] or "the driver does not answer")
     return document
@@ -135,18 +136,19 @@ def _ports_of_init(root: str | None) -> tuple[str, Gpus, Kernel, Callable[[str],
 
     from gpu_tuned.adapters import policy_file
     from gpu_tuned.adapters.kernel import SystemKernel
-    from gpu_tuned.adapters.nvml import Nvml
+    from gpu_tuned.adapters.nvml.in_time import NvmlInTime
     from gpu_tuned.composition import CONFIG, root_of
 
     where = root_of(root)
-    return where, Nvml(), SystemKernel(where), lambda text: policy_file.load_text(text, Path(CONFIG))
+    return where, NvmlInTime(), SystemKernel(where), lambda text: policy_file.load_text(text, Path(CONFIG))
 
 
 def probe(gpu: str | None) -> Iterator[str]:
     """What one GPU answers to every question that NVML has; see adapters.nvml.probe."""
     from gpu_tuned.adapters.nvml.probe import probe as dump
+    from gpu_tuned.adapters.patience import LOOK_S, in_time
 
-    return dump(gpu)
+    yield from in_time(LOOK_S, lambda: list(dump(gpu)))
 
 
 def environment() -> Environment:
@@ -159,8 +161,9 @@ def environment() -> Environment:
 def gpu_pids() -> tuple[int, ...]:
     """The processes that the driver lists on the GPUs, for `gpu-tunedctl env audit --gpu-processes`."""
     from gpu_tuned.adapters.nvml.processes import gpu_pids
+    from gpu_tuned.adapters.patience import LOOK_S, in_time
 
-    return gpu_pids()
+    return in_time(LOOK_S, gpu_pids)
 
 
 class _Looks:
