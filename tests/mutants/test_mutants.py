@@ -10,9 +10,9 @@ MUTANTS = {mutant.name: mutant for mutant in read_list()}
 
 
 def test_unbroken_the_named_tests_pass() -> None:
-    """One from each file; `tests/mutants/run` has them all. That a copy can be tested is what is to be seen: on the
+    """One from each folder; `tests/mutants/run` has them all. That a copy can be tested is what is to be seen: on the
     package itself the suite runs every one of them."""
-    first = {test.partition("::")[0]: test for test in reversed(all_tests(list(MUTANTS.values())))}
+    first = {test.rpartition("/")[0]: test for test in reversed(all_tests(list(MUTANTS.values())))}
     expect_sound(sorted(first.values()), installed_package())
 
 
