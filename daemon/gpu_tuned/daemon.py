@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def hold(options: argparse.Namespace) -> int:
     """The daemon itself, from its first signal handler to its exit status."""
-    gc.disable()
+    gc.disable()  # until it is ready: each collection would look through all that was imported
     from gpu_tuned.loop.main_thread import Life
 
     life = Life()
@@ -48,9 +48,6 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.driver_events import DriverEvents
     from gpu_tuned.loop.run import Loop
-
-    gc.freeze()  # what imports made stays: looking for garbage in it, now and at each collection, would find none
-    gc.enable()
 
     lock = WriterLock(writer_lock())
     ghost = None if options.observe else _claim(lock, options)
@@ -85,12 +82,22 @@ def hold(options: argparse.Namespace) -> int:
             loop.wait_first(lock.wait, ghost)
         threading.Thread(target=server.serve, name="gpu-tuned-control", daemon=True).start()
         late = LateDriver(SystemKernel(sysroot()), sysroot())
-        life.run(loop, service, late, managed=systemd.is_main_process())
+        life.run(loop, service, late, managed=systemd.is_main_process(), once_ready=_give_back)
     finally:
         server.close()
         lasting.close()
         say.close()
     return life.leave(loop)
+
+
+def _give_back() -> None:
+    """What the start left behind goes; what there is now stays, and is looked through no more."""
+    from gpu_tuned.control.memory import trim
+
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+    trim()
 
 
 def _claim(lock: WriterLock, options: argparse.Namespace) -> str | None:

@@ -85,7 +85,7 @@ def copy_of(package: Path, mutant: Mutant | None = None) -> Iterator[Path]:
 
 
 def _linked(source: str, target: str) -> None:
-    """Some six hundred files for each mutant, of which one or two are broken: the others need no room of their own."""
+    """Of some six hundred files one or two are broken for each mutant: the others need no room of their own."""
     try:
         os.link(source, target)
     except OSError:  # on another file system

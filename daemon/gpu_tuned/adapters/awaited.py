@@ -46,8 +46,8 @@ class _Job(Generic[T]):
 
 
 class AwaitedStore:
-    """`ports.Store` over another one, whose every call is made in one thread beside, one after the other. While one
-    does not come back, every further one fails at once. `save_s` None: a save is waited for as long as it takes."""
+    """`ports.Store` over another one, whose calls are made in a thread beside, one after another. While one does not
+    come back, every further one fails at once. `save_s` None: a save is waited for as long as it takes."""
 
     def __init__(
         self,
@@ -117,14 +117,14 @@ class AwaitedStore:
         return job
 
     def _run(self) -> None:
-        while True:
-            with self._changed:
-                self._changed.wait_for(lambda: bool(self._jobs))
-                job = self._jobs[0]
+        """Until nothing is left to be done: a save is rare, and a thread that waits for one would cost memory."""
+        going_on = True
+        while going_on:
+            job = self._jobs[0]
             job.run()
             with self._changed:
                 self._jobs.popleft()
-                job.done = True
-                if not self._jobs:
-                    self._late_since = None
+                job.done, going_on = True, bool(self._jobs)
+                if not going_on:
+                    self._late_since = self._thread = None
                 self._changed.notify_all()

@@ -9,6 +9,8 @@ import sys
 
 TYPE_CHECKING = False  # made before anything else is imported: until it listens, SIGHUP ends a process
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gpu_tuned.loop.run import Loop
     from gpu_tuned.ports import LateDriver, Service
 
@@ -61,11 +63,21 @@ class Life:
         with contextlib.suppress(BlockingIOError):  # full of news already
             os.write(self._news, b"\0")
 
-    def run(self, loop: Loop, service: Service, late: LateDriver, *, managed: bool) -> None:
+    def run(
+        self,
+        loop: Loop,
+        service: Service,
+        late: LateDriver,
+        *,
+        managed: bool,
+        once_ready: Callable[[], None] = lambda: None,
+    ) -> None:
         """Run `loop` in a thread of its own until it ends, or until a stop need not wait for it any longer.
-        `managed`: started by systemd, which starts it again, and restores after a stop."""
+        `managed`: started by systemd, which starts it again, and restores after a stop. `once_ready`: called after
+        READY=1."""
         import threading
 
+        self._once_ready = once_ready
         threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
         self._wait(loop, service, late, managed=managed)
 
@@ -110,6 +122,7 @@ class Life:
             if not told and (loop.settled or now_s >= began_s + READY_AT_LATEST_S):
                 told = True
                 service.ready(loop.supervisor.status if loop.settled else "the driver does not answer yet")
+                self._once_ready()
             if self._reloading:
                 self._reloading = False
                 loop.reload()
