@@ -44,11 +44,13 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters.speaker import speaker
     from gpu_tuned.adapters.state_file import WriterLock
     from gpu_tuned.control.mailbox import Mailbox
+    from gpu_tuned.control.memory import one_heap
     from gpu_tuned.control.server import Server
     from gpu_tuned.core.events import Event, EventKind
     from gpu_tuned.loop.driver_events import DriverEvents
     from gpu_tuned.loop.run import Loop
 
+    one_heap()
     lock = WriterLock(writer_lock())
     ghost = None if options.observe else _claim(lock, options)
 
