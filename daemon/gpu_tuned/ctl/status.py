@@ -9,7 +9,6 @@ import time
 from gpu_tuned.control import client
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.text import Colour, colour_for, say
-from gpu_tuned.ctl.which import one_gpu
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,6 +27,8 @@ examples:
 def run(options: Options) -> int:
     document = client.call(options.socket, "Status", {}, options.timeout)
     if options.gpu is not None:
+        from gpu_tuned.ctl.which import one_gpu
+
         document = {**document, "gpus": [one_gpu(document["gpus"], options.gpu, document["driver"])]}
     if options.json:
         json.dump(document, sys.stdout, indent=2)
