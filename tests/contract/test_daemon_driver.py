@@ -45,7 +45,7 @@ def test_a_storm_of_xids_is_one_line(nvsim):
         host.xid(0, 79)
         daemon.until(lambda: "Xid 79" in daemon.said, "another one told at once")
         assert daemon.said.count("Xid 13") == 1
-        daemon.until(lambda: daemon.status()["gpus"][0]["last_xid"]["xid"] == 79, "and told by status after that turn")
+        daemon.until(lambda: daemon.status()["gpus"][0]["last_xid"]["xid"] == 79, "status tells it after that turn")
 
 
 def test_a_driver_that_comes_late_is_waited_for(nvsim):
