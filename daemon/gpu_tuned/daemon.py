@@ -84,7 +84,7 @@ def hold(options: argparse.Namespace) -> int:
             loop.wait_first(lock.wait, ghost)
         threading.Thread(target=server.serve, name="gpu-tuned-control", daemon=True).start()
         late = LateDriver(SystemKernel(sysroot()), sysroot())
-        life.run(loop, service, late, managed=systemd.is_main_process(), once_ready=_give_back)
+        life.run(loop, service, late, managed=systemd.is_main_process(), once_ready=_collect_garbage)
     finally:
         server.close()
         lasting.close()
@@ -92,14 +92,11 @@ def hold(options: argparse.Namespace) -> int:
     return life.leave(loop)
 
 
-def _give_back() -> None:
+def _collect_garbage() -> None:
     """What the start left behind goes; what there is now stays, and is looked through no more."""
-    from gpu_tuned.control.memory import trim
-
     gc.collect()
     gc.freeze()
     gc.enable()
-    trim()
 
 
 def _claim(lock: WriterLock, options: argparse.Namespace) -> str | None:

@@ -106,3 +106,21 @@ def _saves(store: AwaitedStore) -> Callable[[], bool]:
         return True
 
     return saves
+
+
+def test_where_no_thread_can_be_made_a_save_fails_as_on_a_full_disk_and_the_next_one_is_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = Disk()
+    awaited = AwaitedStore(store)
+
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            with pytest.raises(GpuTunedError, match="state cannot be saved: can't start new thread"):
+                awaited.save({"a": 1})
+    awaited.save({"a": 2})
+    assert (store.saves, awaited.stall()) == ([{"a": 2}], None)

@@ -62,7 +62,7 @@ class AwaitedStore:
         self._jobs: deque[_Job[Any]] = deque()
         self._late_since: float | None = None  # wall clock; what was waited for in vain goes on
         self._unread: str | None = None
-        self._thread: threading.Thread | None = None
+        self._working = False
 
     def load(self) -> Mapping[str, Any]:
         try:
@@ -107,13 +107,17 @@ class AwaitedStore:
         return job.outcome()
 
     def _put(self, work: Callable[[], T]) -> _Job[T]:
+        """Raises GpuTunedError where no thread can be made: a limit of the host's may be reached at any time."""
         job = _Job(work)
         with self._changed:
             self._jobs.append(job)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="gpu-tuned-saved", daemon=True)
-                self._thread.start()
-            self._changed.notify_all()
+            if not self._working:
+                try:
+                    threading.Thread(target=self._run, name="gpu-tuned-saved", daemon=True).start()
+                except RuntimeError as error:
+                    self._jobs.clear()
+                    raise GpuTunedError(f"state cannot be saved: {error}") from error
+                self._working = True
         return job
 
     def _run(self) -> None:
@@ -126,5 +130,5 @@ class AwaitedStore:
                 self._jobs.popleft()
                 job.done, going_on = True, bool(self._jobs)
                 if not going_on:
-                    self._late_since = self._thread = None
+                    self._late_since, self._working = None, False
                 self._changed.notify_all()

@@ -77,9 +77,8 @@ class Life:
         READY=1."""
         import threading
 
-        self._once_ready = once_ready
         threading.Thread(target=self._run_loop, args=(loop,), name="gpu-tuned-loop", daemon=True).start()
-        self._wait(loop, service, late, managed=managed)
+        self._wait(loop, service, late, once_ready, managed=managed)
 
     def leave(self, loop: Loop) -> int:
         """After `run`: the exit status; or, where a driver call hangs, the end. Raises what ended the loop."""
@@ -105,7 +104,9 @@ class Life:
         # Only a flag: a handler may run while this thread holds any lock of its own; and what wakes it is written.
         setattr(self, flag, True)
 
-    def _wait(self, loop: Loop, service: Service, late: LateDriver, *, managed: bool) -> None:
+    def _wait(
+        self, loop: Loop, service: Service, late: LateDriver, once_ready: Callable[[], None], *, managed: bool
+    ) -> None:
         """Tell readiness, pass signals on, feed the watchdog where the loop cannot yet, end in time."""
         import contextlib
         import select
@@ -122,7 +123,7 @@ class Life:
             if not told and (loop.settled or now_s >= began_s + READY_AT_LATEST_S):
                 told = True
                 service.ready(loop.supervisor.status if loop.settled else "the driver does not answer yet")
-                self._once_ready()
+                once_ready()
             if self._reloading:
                 self._reloading = False
                 loop.reload()
