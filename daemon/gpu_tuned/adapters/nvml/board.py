@@ -175,9 +175,8 @@ def _rungs(name: str, *arguments: Any) -> tuple[tuple[int, ...], str | None]:
     """One list of clocks, descending, () where there is none; and why it is not known for the moment."""
     found = alone(clocks, name, *arguments)
     if isinstance(found, Unread):
-        return (), None if _refusal(
-            clocks, name, *arguments
-        ) in FOR_GOOD else f"its clocks are not known: {found.why}"
+        for_good = _refusal(clocks, name, *arguments) in FOR_GOOD
+        return (), None if for_good else f"its clocks are not known: {found.why}"
     return _one(tuple(sorted({int(mhz) for mhz in found if _rung(mhz)}, reverse=True))), None
 
 

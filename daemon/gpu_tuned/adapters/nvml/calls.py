@@ -95,10 +95,8 @@ def first(names: Sequence[str], *arguments: Any) -> tuple[Callable[..., Any] | N
             return call, call(*arguments)
         except pynvml.NVMLError as error:
             code = error.value
-        except (
-            pynvml.NVMLLibraryMismatchError
-        ):  # a name of the binding's own, behind which stands one that is missing
-            code = FUNCTION_NOT_FOUND
+        except pynvml.NVMLLibraryMismatchError:
+            code = FUNCTION_NOT_FOUND  # a name of the binding's own, behind which stands one that is missing
         except GARBAGE:
             return call, NONSENSE
         answer = Unread(meaning(code)[1])  # also where the code speaks of the whole GPU: see `alone`
