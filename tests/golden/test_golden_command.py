@@ -191,6 +191,22 @@ def test_help_has_the_exit_codes_and_an_example(verb: str) -> None:
     assert told == set(VERBS[verb].exits if verb else EXIT_CODES)
 
 
+@pytest.mark.parametrize("argv", [["--help"], ["status", "--help"], ["--version"]])
+@pytest.mark.parametrize(("shut", "code"), [(">/dev/full", 5), (">&-", 0), ("0<&- >&- 2>&-", 0)])
+def test_help_goes_where_the_rest_goes(argv: list[str], shut: str, code: int) -> None:
+    """What a full disk did not take was not told; where nobody wants to read, nothing was lost."""
+    done = subprocess.run(
+        ["sh", "-c", f'exec "$@" {shut}', "sh", sys.executable, "-c", ENTRY, *argv],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == code
+    assert "Traceback" not in done.stderr
+    assert ("cannot be told: No space left" in done.stderr) == bool(code)
+
+
 def test_version() -> None:
     assert re.fullmatch(r"gpu-tunedctl \d+\.\d+\.\d+\n", command("--version").stdout)
 

@@ -64,7 +64,8 @@ def test_printed(name: str, capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_status_does_not_pay_for_it() -> None:
     code = (
-        "import sys; from gpu_tuned.main import control\ntry: control()\nexcept SystemExit: pass\nprint(*sys.modules)"
+        "import sys; from gpu_tuned.ctl.main import run; from gpu_tuned.main import _Looks; "
+        "run(sys.argv[1:], _Looks()); print(*sys.modules)"
     )
     for verb in ("status", "verify", "check"):
         argv = [sys.executable, "-c", code, verb, *(["/dev/null"] if verb == "check" else ["--socket", "/nowhere"])]

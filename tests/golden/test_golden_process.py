@@ -112,9 +112,9 @@ DEAR = {
 
 @pytest.mark.parametrize("name", ["one", "eight"])
 def test_status_imports_no_more_than_it_needs(name: str, tmp_path: Path) -> None:
-    look = (
-        "import sys, atexit; before = set(sys.modules); "
-        "atexit.register(lambda: print(*sorted(set(sys.modules) - before), file=sys.stderr))"
+    status = (
+        "before = set(sys.modules); from gpu_tuned.ctl.main import run; from gpu_tuned.main import _Looks; "
+        "run(sys.argv[1:], _Looks()); print(*sorted(set(sys.modules) - before), file=sys.stderr)"
     )
     with fake_daemon(tmp_path, {"Status": document(name)}) as daemon:
         done = subprocess.run(
@@ -122,7 +122,7 @@ def test_status_imports_no_more_than_it_needs(name: str, tmp_path: Path) -> None
                 sys.executable,
                 "-I",
                 "-c",
-                f"import sys; sys.path[:0] = {sys.path!r}\n{look}\n{ENTRY}",
+                f"import sys; sys.path[:0] = {sys.path!r}\n{status}",
                 "status",
                 "--socket",
                 daemon.path,

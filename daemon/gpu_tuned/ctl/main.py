@@ -18,6 +18,8 @@ from gpu_tuned.ctl.verdict import TROUBLE
 
 TYPE_CHECKING = False  # `typing` itself would be the dearest import here
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from gpu_tuned.ctl.protocols import Looks
 
 
@@ -26,33 +28,15 @@ WHOLE_OUTPUT = 4 << 20
 
 
 def run(argv: list[str], looks: Looks) -> int:
-    """Run one command line and return its exit code. `looks`: what verbs look at beside the socket."""
-    # A life this short gains nothing from collecting garbage, nor from a last collection at its end (`watch` does).
-    gc.disable()
+    """Run one command line and return its exit code; all output has been written then. `looks`: what verbs look at
+    beside the socket."""
+    gc.disable()  # a life this short gains nothing from collecting garbage (`watch` does)
     code: int | None = None
     try:
-        before, verb, after = _split(argv)
-        if verb is None:
-            from gpu_tuned.ctl.parser import without_verb
-
-            return without_verb(before)
-        options = quick(verb, [*before, *after])
-        if options is None:
-            from gpu_tuned.ctl.parser import parser_of
-
-            options = parser_of(verb).parse_args([*before, *after], Options())
-        options.looks = looks
         _prepare_output()
-        run_once = module_of(verb).run
-        if options.every_s is not None:
-            from gpu_tuned.ctl.every import repeat
-
-            return repeat(run_once, options, options.every_s)
-        code = run_once(options)
+        code = _run(argv, looks)
         sys.stdout.flush()
         return code
-    except SystemExit as stop:  # argparse: 0 after --help, 2 for usage
-        return stop.code if isinstance(stop.code, int) else 2
     except GpuTunedError as error:
         from gpu_tuned.ctl.render.text import complain
 
@@ -73,9 +57,31 @@ def run(argv: list[str], looks: Looks) -> int:
         _drop_output()
         return code or TROUBLE
     except KeyboardInterrupt:
+        _flush_quietly()
         return 130
-    finally:
-        gc.freeze()
+
+
+def _run(argv: list[str], looks: Looks) -> int:
+    before, verb, after = _split(argv)
+    try:
+        if verb is None:
+            from gpu_tuned.ctl.parser import without_verb
+
+            return without_verb(before)
+        options = quick(verb, [*before, *after])
+        if options is None:
+            from gpu_tuned.ctl.parser import parser_of
+
+            options = parser_of(verb).parse_args([*before, *after], Options())
+    except SystemExit as stop:  # argparse: 0 after --help, 2 for usage
+        return stop.code if isinstance(stop.code, int) else 2
+    options.looks = looks
+    run_once: Callable[[Options], int] = module_of(verb).run
+    if options.every_s is None:
+        return run_once(options)
+    from gpu_tuned.ctl.every import repeat
+
+    return repeat(run_once, options, options.every_s)
 
 
 def _split(argv: list[str]) -> tuple[list[str], str | None, list[str]]:
