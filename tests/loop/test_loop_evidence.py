@@ -85,9 +85,10 @@ def test_an_original_is_saved_before_the_first_write_of_its_setting() -> None:
     assert saved == [True]
 
 
-def test_a_deaf_driver_is_not_believed_however_near_its_value_is() -> None:
+@pytest.mark.parametrize("near_w", [445, 451, 459])
+def test_a_deaf_driver_is_not_believed_however_near_its_value_is(near_w: int) -> None:
     stage = Stage(CAP)
-    stage.stranger(459)
+    stage.stranger(near_w)
     stage.gpu.deaf = True
     stage.turn(3)
     assert (stage.row()["state"], stage.row()["accepted"], stage.wait_code) == ("refused", None, 1)

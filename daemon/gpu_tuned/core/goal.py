@@ -167,9 +167,11 @@ def satisfies(wish: Wish, wanted: Value, seen: Reading) -> bool:
 
 
 POWER_STEP_TOLERANCE = 0.02
-"""How far a read-back power limit may lie from the wanted one and still count as the driver's rounding.
+"""How far below the wanted power limit a read-back one may lie and still count as the driver's rounding.
 
 Drivers round by a board's own step (465 W became 464 W in a public report); no getter tells the step."""
+POWER_ABOVE_MW = 1000
+"""How far above: what is over a cap by more is no rounding of it, whoever set it."""
 
 
 def exactly(goal: Value, before: Reading, after: Reading) -> Value | None:
@@ -186,8 +188,8 @@ def power_limit_taken(goal: Value, before: Reading, after: Reading) -> Value | N
         return goal
     if not isinstance(goal, PowerLimit) or not isinstance(after, PowerLimit) or after == before:
         return None
-    near = abs(after.limit_mw - goal.limit_mw) <= goal.limit_mw * POWER_STEP_TOLERANCE
-    return after if near else None
+    lowest_mw = goal.limit_mw * (1 - POWER_STEP_TOLERANCE)
+    return after if lowest_mw <= after.limit_mw <= goal.limit_mw + POWER_ABOVE_MW else None
 
 
 CLOCK_STEP_TOLERANCE_MHZ = 15
@@ -195,9 +197,10 @@ CLOCK_STEP_TOLERANCE_MHZ = 15
 
 
 def application_clocks_taken(goal: Value, before: Reading, after: Reading) -> Value | None:
-    """As `power_limit_taken`, by the GPU clock of the pair."""
+    """As `power_limit_taken`, for each clock of the pair."""
     if after == goal:
         return goal
     if not isinstance(goal, ApplicationClocks) or not isinstance(after, ApplicationClocks) or after == before:
         return None
-    return after if abs(after.gpu_mhz - goal.gpu_mhz) <= CLOCK_STEP_TOLERANCE_MHZ else None
+    off_mhz = max(abs(after.memory_mhz - goal.memory_mhz), abs(after.gpu_mhz - goal.gpu_mhz))
+    return after if off_mhz <= CLOCK_STEP_TOLERANCE_MHZ else None
