@@ -72,7 +72,8 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the driver made of a goal, and the rule that it stood in; `rule` is the wish's origin as text."""
+    """What the driver made of a goal, and the rule that it stood in; `rule` is the wish's origin as text, "" once
+    another rule or mode came between: then it is not believed to be in force, and tells only how a board rounds."""
 
     goal: Value
     rule: str
