@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gpu_tuned.core.errors import DriverRefused
-from gpu_tuned.core.model import ComputeMode, Setting
+from gpu_tuned.core.model import ComputeMode, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -100,6 +102,18 @@ def test_a_reading_outside_of_what_the_board_allows_is_no_original() -> None:
     stage.stranger(900)
     stage.turn(2)
     assert (stage.limit_w(), stage.row()["original"]) == (450, None)
+
+
+def test_nor_is_one_of_which_that_is_known_only_later() -> None:
+    allowed = board()
+    stage = Stage(policy("power_limit_w = 450"), replace(allowed, power=None, unknown={POWER: "timed out"}))
+    stage.stranger(900)
+    stage.turn(2)
+    stage.gpu.board = allowed
+    stage.turn(20)
+    assert (stage.limit_w(), stage.row()["original"]) == (450, None)
+    assert stage.ask("restore").error is not None
+    assert PowerLimit(900_000) not in [value for _, value in stage.gpu.writes]
 
 
 def test_a_first_reading_that_comes_later_is_marked_so() -> None:
