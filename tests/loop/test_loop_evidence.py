@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
+from gpu_tuned.core.model import ApplicationClocks, Board, NumaBalancing, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -125,6 +125,17 @@ def test_the_host_goes_the_same_way() -> None:
     assert (row["state"], row["original"], stage.kernel.knob) == ("held", "on", "off")
     assert stage.ask("restore", setting="numa_balancing").error is None
     assert (stage.kernel.knob, stage.mailbox.document["host"]["settings"][0]["state"]) == ("on", "restored")
+
+
+def test_a_knob_of_the_host_that_could_not_be_read_at_the_start_is_there_when_it_can_be() -> None:
+    stage = Stage(policy(host='numa_balancing = "off"'))
+    stage.kernel.knob = None
+    stage.start()
+    (row,) = stage.turn().mailbox.document["host"]["settings"]
+    assert (row["state"], row["observed"], row["in_order"]) == ("refused", None, False)
+    stage.kernel.knob = NumaBalancing.ON
+    (row,) = stage.turn().mailbox.document["host"]["settings"]
+    assert (row["state"], row["observed"], stage.kernel.knob) == ("held", "off", NumaBalancing.OFF)
 
 
 def test_limits_are_only_ever_written_inside_the_board() -> None:
