@@ -120,6 +120,7 @@ def look(
         return Step(enter(track, State.WAITING, f"cannot be read: {seen.why}", moment))
     wanted = goal if track.accepted is None else track.accepted
     if satisfies(wish, wanted, seen) if readable else track.accepted == goal:
+        track = changed(track, original=track.original and track.original.came(found, goal))
         return _agrees(track, State.HELD if readable else State.REQUESTED, moment)
     notes: tuple[Note, ...] = ()
     if track.ours and not track.open:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import (
     DriverAbsent,
+    DriverError,
     DriverMismatch,
     DriverPermission,
     DriverRefused,
@@ -30,6 +31,7 @@ from gpu_tuned.core.model import (
     ClockLock,
     Seen,
     Setting,
+    Unread,
     Value,
 )
 from gpu_tuned.core.status import capping_of, timestamp
@@ -202,12 +204,23 @@ class Reconciler:
         except GpuTunedError as error:
             if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
                 device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
-            kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported))
+            kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported)) or self._as_before(
+                state, setting
+            )
             self._inventory.take(
                 transitions.not_written(state, setting, str(error), self._inventory.moment(), kept=kept)
             )
             return
         self._inventory.take(transitions.wrote(state, setting, value, after, self._inventory.moment()))
+
+    def _as_before(self, state: GpuState, setting: Setting) -> bool:
+        """Whether a setting reads as it did before a write that failed, so that nothing of ours replaced it."""
+        before = state.tracks[setting].observed
+        if before is None or isinstance(before, Unread):
+            return False
+        with suppress(DriverError):
+            return self._device(state).read(state.gpu.uuid, setting) == before
+        return False
 
     def throttle_row(self, state: GpuState) -> Throttling:
         """What slowed this GPU down, for the document. Of one that cannot be looked at, what did before: whether
