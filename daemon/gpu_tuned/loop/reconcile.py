@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import Throttling
 
 EVERYTHING = Look(application_clocks=True, counters=True)
+SURE = (DriverRefused, DriverPermission, NotSupported)
+"""What the driver says of a write that it did not take; after anything else the setting is read."""
 Save = Callable[[], None]
 """Puts what is known where a restart finds it; raises GpuTunedError."""
 
@@ -204,9 +206,7 @@ class Reconciler:
         except GpuTunedError as error:
             if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
                 device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
-            kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported)) or self._as_before(
-                state, setting
-            )
+            kept = isinstance(error, SURE) or self._as_before(state, setting)
             self._inventory.take(
                 transitions.not_written(state, setting, str(error), self._inventory.moment(), kept=kept)
             )
