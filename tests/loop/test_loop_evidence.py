@@ -48,6 +48,18 @@ def test_a_required_cap_is_written_although_nothing_can_be_saved() -> None:
     assert "state_unsaved" in stage.said()
 
 
+def test_what_waited_for_the_disk_is_written_as_soon_as_there_is_room() -> None:
+    """A pause ends with the failure that it was for, however long it has grown."""
+    stage = Stage(policy("power_limit_w = 450", 'compute_mode = "exclusive_process"', host='numa_balancing = "off"'))
+    stage.this_boot.full = "no space left on device"
+    stage.turn(200)
+    assert (stage.limit_w(), stage.row()["state"]) == (700, "refused")
+    stage.this_boot.full = None
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["state"], stage.row("compute_mode")["state"]) == (450, "held", "held")
+    assert (stage.kernel.knob, stage.exit_code) == (NumaBalancing.OFF, 0)
+
+
 def test_that_nothing_can_be_saved_is_told_once_and_saved_when_there_is_room() -> None:
     stage = Stage(policy("power_limit_w = 450", "persistence_mode = true", 'required = ["power_limit_w"]'))
     stage.this_boot.full = stage.lasting.full = "no space left on device"

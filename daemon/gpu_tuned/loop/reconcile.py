@@ -74,6 +74,7 @@ class Reconciler:
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
         self._mig: dict[str, bool] = {}
         self._unsaved: str | None = None  # why nothing could be saved the last time, as it was told
+        self._held_back: dict[str, set[Setting]] = {}  # what is to be written once it can be saved, by UUID
         self.throttles: dict[str, Throttle] = {}
 
     def meet(self, state: GpuState, board: Board, binding: str | None, poll_interval_s: float) -> None:
@@ -177,6 +178,7 @@ class Reconciler:
                 track = state.tracks[setting]
                 if track.wish is None or not track.wish.required:
                     due.remove(setting)
+                    self._held_back.setdefault(state.gpu.uuid, set()).add(setting)
                     why = f"not written: {problem}"
                     self._inventory.take(
                         transitions.not_written(
@@ -196,6 +198,9 @@ class Reconciler:
             self._unsaved = str(error)
             return self._unsaved
         self._unsaved = None
+        held_back, self._held_back = self._held_back, {}
+        for state in (*self._inventory.states.values(), self._inventory.host) if held_back else ():
+            self._inventory.take(Change(transitions.hurried(state, held_back.get(state.gpu.uuid, ()))))
         return None
 
     def _write(self, state: GpuState, setting: Setting, value: Value) -> None:
