@@ -10,6 +10,7 @@ import pytest
 from gpu_tuned.core.advice import Case, advise
 from gpu_tuned.core.board_view import Bar1, BoardView, Link, Memory, Process, Temperatures
 from gpu_tuned.core.model import (
+    GPU_SETTINGS,
     NO_GETTER,
     Board,
     ClockLock,
@@ -22,7 +23,7 @@ from gpu_tuned.core.model import (
     Telemetry,
     Unread,
 )
-from gpu_tuned.core.show import COST_PAGES, document_of
+from gpu_tuned.core.show import document_of
 from gpu_tuned.core.wish import Origin, Wish
 from gpu_tuned.ctl import show
 from gpu_tuned.ctl.render.text import WIDTH, Colour
@@ -103,7 +104,7 @@ def test_what_could_not_be_had_is_null_with_the_reason() -> None:
 def test_every_cost_has_a_page() -> None:
     for setting in shown("daemon")["settings"]:
         assert (HERE.parents[1] / setting["costs_page"]).exists()
-    assert set(COST_PAGES) == {Setting(s["setting"]) for s in shown("daemon")["settings"]}
+    assert set(GPU_SETTINGS) == {Setting(s["setting"]) for s in shown("daemon")["settings"]}
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,16 @@ def test_what_the_driver_just_refused_is_planned_as_refused() -> None:
     assert plan["changes"] == []
 
 
+def test_and_stays_so_where_the_files_say_the_same_in_other_words() -> None:
+    stage = Stage(policy("power_limit_w = 450"))
+    stage.gpu.refuses[POWER] = DriverRefused("not permitted")
+    stage.turn(2)
+    stage.text = policy("power_limit_w = 450", 'reason = "the fuse"')
+    plan = stage.turn().plan()
+    assert (plan["pending"], plan["changes"]) == (True, [])
+    assert "not permitted" in plan["refusals"][0]["why"]
+
+
 def test_what_is_away_is_planned_as_what_cannot_be() -> None:
     stage = Stage(CAP)
     stage.gpu.undescribed = "not ready"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_tuned.core.model import ApplicationClocks, Board, PowerLimit, Setting
+from gpu_tuned.core.model import ApplicationClocks, Board, NumaBalancing, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -46,6 +46,18 @@ def test_a_required_cap_is_written_although_nothing_can_be_saved() -> None:
     other = stage.row("persistence_mode")
     assert other["state"] == "refused" and "no space" in other["message"]
     assert "state_unsaved" in stage.said()
+
+
+def test_what_waited_for_the_disk_is_written_as_soon_as_there_is_room() -> None:
+    """A pause ends with the failure that it was for, however long it has grown."""
+    stage = Stage(policy("power_limit_w = 450", 'compute_mode = "exclusive_process"', host='numa_balancing = "off"'))
+    stage.this_boot.full = "no space left on device"
+    stage.turn(200)
+    assert (stage.limit_w(), stage.row()["state"]) == (700, "refused")
+    stage.this_boot.full = None
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["state"], stage.row("compute_mode")["state"]) == (450, "held", "held")
+    assert (stage.kernel.knob, stage.exit_code) == (NumaBalancing.OFF, 0)
 
 
 def test_that_nothing_can_be_saved_is_told_once_and_saved_when_there_is_room() -> None:
@@ -126,6 +138,17 @@ def test_the_host_goes_the_same_way() -> None:
     assert (row["state"], row["original"], stage.kernel.knob) == ("held", "on", "off")
     assert stage.ask("restore", setting="numa_balancing").error is None
     assert (stage.kernel.knob, stage.mailbox.document["host"]["settings"][0]["state"]) == ("on", "restored")
+
+
+def test_a_knob_of_the_host_that_could_not_be_read_at_the_start_is_there_when_it_can_be() -> None:
+    stage = Stage(policy(host='numa_balancing = "off"'))
+    stage.kernel.knob = None
+    stage.start()
+    (row,) = stage.turn().mailbox.document["host"]["settings"]
+    assert (row["state"], row["observed"], row["in_order"]) == ("refused", None, False)
+    stage.kernel.knob = NumaBalancing.ON
+    (row,) = stage.turn().mailbox.document["host"]["settings"]
+    assert (row["state"], row["observed"], stage.kernel.knob) == ("held", "off", NumaBalancing.OFF)
 
 
 def test_limits_are_only_ever_written_inside_the_board() -> None:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from gpu_tuned.core.errors import DriverRefused
-from gpu_tuned.core.model import ComputeMode, Setting
+from dataclasses import replace
+
+import pytest
+
+from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverRefused, DriverTrouble, GpuLost
+from gpu_tuned.core.model import ComputeMode, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 POWER = Setting.POWER_LIMIT
@@ -67,6 +71,37 @@ def test_a_write_that_was_refused_leaves_no_original_to_the_next_run() -> None:
     assert "would raise the limit from 420 W" in stage.row()["message"]
 
 
+@pytest.mark.parametrize("error", [DriverTrouble, GpuLost, DriverAbsent, DriverMismatch])
+@pytest.mark.parametrize("rule", ["profile", "original"])
+def test_nor_does_one_of_which_the_driver_does_not_say_so_where_the_limit_reads_as_before(
+    error: type[DriverError], rule: str
+) -> None:
+    stage = Stage(policy("power_limit_w = 500"))
+    stage.gpu.refuses[POWER] = error("something is wrong")
+    stage.turn(2)
+    assert stage.row()["state"] == "refused"
+    stage.gpu.refuses.clear()
+    stage.stranger(420)
+    stage.text = full() if rule == "profile" else policy('power_limit_w = "original"')
+    stage.start()
+    stage.turn(2)
+    assert (stage.limit_w(), stage.row()["original"]) == (420, 420), "nothing of ours was ever in force"
+
+
+def test_a_write_that_took_although_the_driver_said_no_is_ours() -> None:
+    stage = Stage(policy("power_limit_w = 500"))
+    stage.gpu.refuses[POWER] = DriverTrouble("timed out")
+    stage.turn()
+    stage.stranger(500)  # it took after all, a moment later
+    stage.turn()
+    assert (stage.row()["state"], stage.row()["written"]) == ("held", True)
+    stage.gpu.refuses.clear()
+    stage.start()
+    stage.turn()
+    assert stage.ask("restore").error is None
+    assert stage.limit_w() == 700
+
+
 def test_a_binding_that_was_not_seen_when_attaching_is_learned_and_costs_no_original() -> None:
     stage = Stage(CAP)
     binding = stage.kernel.bindings.pop(board().gpu.pci)
@@ -100,6 +135,18 @@ def test_a_reading_outside_of_what_the_board_allows_is_no_original() -> None:
     stage.stranger(900)
     stage.turn(2)
     assert (stage.limit_w(), stage.row()["original"]) == (450, None)
+
+
+def test_nor_is_one_of_which_that_is_known_only_later() -> None:
+    allowed = board()
+    stage = Stage(policy("power_limit_w = 450"), replace(allowed, power=None, unknown={POWER: "timed out"}))
+    stage.stranger(900)
+    stage.turn(2)
+    stage.gpu.board = allowed
+    stage.turn(20)
+    assert (stage.limit_w(), stage.row()["original"]) == (450, None)
+    assert stage.ask("restore").error is not None
+    assert PowerLimit(900_000) not in [value for _, value in stage.gpu.writes]
 
 
 def test_a_first_reading_that_comes_later_is_marked_so() -> None:

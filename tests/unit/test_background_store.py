@@ -87,6 +87,23 @@ def test_a_save_that_fails_is_told_and_tried_again(error: Exception) -> None:
     assert disk.saves == [{"n": 1}]
 
 
+def test_at_the_hosts_limit_of_threads_it_is_told_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    below = FakeStore()
+    store = BackgroundStore(below)
+    with monkeypatch.context() as limited:
+        limited.setattr(threading.Thread, "start", refuse)
+        store.save({"policy": 1})
+        stall = store.stall()
+        assert stall is not None and "can't start new thread" in stall.message
+        store.close()
+    assert store.stall() is None
+    wait_for(lambda: below.saves == [{"policy": 1}], what="the save")
+    store.close()
+
+
 def test_a_newer_state_takes_the_place_of_one_that_failed() -> None:
     disk = Disk()
     disk.error = GpuTunedError("full")

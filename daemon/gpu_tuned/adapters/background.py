@@ -44,10 +44,22 @@ class BackgroundStore:
         goes wrong is told by `stall`."""
         with self._changed:
             self._newest = state
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="gpu-tuned-state", daemon=True)
-                self._thread.start()
+            self._begin()
             self._changed.notify_all()
+
+    def _begin(self) -> None:
+        """Make the thread that saves, where there is none. A limit of the host's may be reached just then: told by
+        `stall`, whose every call tries again."""
+        if self._thread is not None or self._newest is None:
+            return
+        thread = threading.Thread(target=self._run, name="gpu-tuned-state", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError as error:
+            since = self._failure.since if self._failure else self._wall()
+            self._failure = Stall("state", since, f"state cannot be saved: {error}")
+        else:
+            self._thread, self._failure = thread, None
 
     def damage(self) -> str | None:
         return self._store.damage()
@@ -58,6 +70,7 @@ class BackgroundStore:
     def stall(self) -> Stall | None:
         """Why the newest state is not on the disk, where it should be."""
         with self._changed:
+            self._begin()
             if self._stalled() and self._saving_since is not None:
                 return Stall("state", self._saving_since[1], SAVING_STALLS)
             return self._failure

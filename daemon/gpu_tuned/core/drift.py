@@ -57,10 +57,13 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     restored = track.restored if _same(track.wish, wish) else None
     lasts = replace(lasts, wish=wish, goal=goal, restored=restored)
     before = track.before
-    if goal is None and not wish.watched:
+    known = goal is not None and not isinstance(goal, Pending)
+    if not known and not wish.watched:
         return lasts  # its board is not known yet, so neither is what the goal will be
-    if wish.watched or before is None or before.goal != goal or before.rule != str(wish.origin):
+    if before is None or (known and before.goal != goal):
         return replace(lasts, before=None)
+    if wish.watched or before.rule != str(wish.origin):
+        return replace(lasts, before=replace(before, rule=""))
     # What a driver made of this very goal, in an earlier run or before the GPU went away; of a lock nobody knows.
     return replace(lasts, accepted=before.value) if wish.setting.readable else lasts
 
@@ -117,6 +120,7 @@ def look(
         return Step(enter(track, State.WAITING, f"cannot be read: {seen.why}", moment))
     wanted = goal if track.accepted is None else track.accepted
     if satisfies(wish, wanted, seen) if readable else track.accepted == goal:
+        track = changed(track, original=track.original and track.original.came(found, goal))
         return _agrees(track, State.HELD if readable else State.REQUESTED, moment)
     notes: tuple[Note, ...] = ()
     if track.ours and not track.open:

@@ -197,10 +197,11 @@ CLOCK_STEP_TOLERANCE_MHZ = 15
 
 
 def application_clocks_taken(goal: Value, before: Reading, after: Reading) -> Value | None:
-    """As `power_limit_taken`, for each clock of the pair."""
+    """As `power_limit_taken`, by the GPU clock of the pair: memory clocks are few and far apart, and another one is
+    no rounding."""
     if after == goal:
         return goal
     if not isinstance(goal, ApplicationClocks) or not isinstance(after, ApplicationClocks) or after == before:
         return None
-    off_mhz = max(abs(after.memory_mhz - goal.memory_mhz), abs(after.gpu_mhz - goal.gpu_mhz))
-    return after if off_mhz <= CLOCK_STEP_TOLERANCE_MHZ else None
+    near = after.memory_mhz == goal.memory_mhz and abs(after.gpu_mhz - goal.gpu_mhz) <= CLOCK_STEP_TOLERANCE_MHZ
+    return after if near else None

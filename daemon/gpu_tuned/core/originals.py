@@ -58,6 +58,11 @@ class Original:
         """A write of ours was refused, and what was there before is there still."""
         return replace(self, ours=Ours.REFUSED) if self.ours is Ours.ASKED else self
 
+    def came(self, found: Value | None, goal: Value) -> Original:
+        """The `goal` is in force although a write of it was refused: it may have been taken all the same."""
+        late = self.ours is Ours.REFUSED and found == goal != self.value
+        return self.taken(goal) if late else self
+
     def restored(self) -> Original:
         """It is in force again."""
         return replace(self, ours=Ours.NEVER, put=None)
@@ -72,7 +77,8 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """What the driver made of a goal, and the rule that it stood in; `rule` is the wish's origin as text."""
+    """What the driver made of a goal, and the rule that it stood in; `rule` is the wish's origin as text, "" once
+    another rule or mode came between: then it is not believed to be in force, and tells only how a board rounds."""
 
     goal: Value
     rule: str

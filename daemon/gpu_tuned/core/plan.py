@@ -83,7 +83,7 @@ def _add(rows: PlanReply, state: GpuState, after: GpuState, setting: Setting) ->
         return
     if isinstance(goal, Refusal):
         rows["refusals"].append(_refusal(gpu, setting, goal, wish))
-    elif track is now and track.state is State.REFUSED:
+    elif track.state is State.REFUSED:  # under this very goal: another one begins anew
         rows["refusals"].append(_refusal(gpu, setting, Refusal(track.message or "the driver refused it"), wish))
     elif goal is not None and not wish.watched and observed is not None and not _done(track, wish, goal, observed):
         change: Change = {

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpu_tuned.core.advice import Advice
 from gpu_tuned.core.board_view import BoardView, Process
-from gpu_tuned.core.model import GPU_SETTINGS, Board, Setting, Unread, watts, wire
+from gpu_tuned.core.model import GPU_SETTINGS, Setting, Unread, watts, wire
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.throttle import Reason
 
@@ -15,15 +15,6 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import Gpu as GpuRow
 
 FORMAT = 1
-COST_PAGES = {
-    Setting.PERSISTENCE_MODE: "docs/advice/settings-forgotten.md",
-    Setting.POWER_LIMIT: "docs/advice/cap-not-reached.md",
-    Setting.GPU_CLOCK: "docs/advice/lock-below-boost.md",
-    Setting.MEMORY_CLOCK: "docs/advice/memory-lock.md",
-    Setting.APPLICATION_CLOCKS: "docs/advice/application-clocks.md",
-    Setting.COMPUTE_MODE: "docs/advice/exclusive-process.md",
-}
-"""Where it is told what a setting costs, and from where that is known."""
 
 
 def document_of(view: BoardView, told: GpuRow | None, advice: Iterable[Advice]) -> dict[str, Any]:
@@ -115,7 +106,7 @@ def _setting(view: BoardView, setting: Setting, told: GpuRow | None, unread: dic
     return {
         "setting": setting.value,
         "found": None if isinstance(reading, Unread) else wire(reading),
-        "allowed": _allowed(board, setting),
+        "allowed": ROWS[setting].allowed(board),
         "default": wire(default) if default is not None else None,
         "original": row.get("original"),
         "original_assumed": bool(row.get("original_assumed", False)),
@@ -127,24 +118,5 @@ def _setting(view: BoardView, setting: Setting, told: GpuRow | None, unread: dic
         "message": row.get("message"),
         "absent": board.absent.get(setting),
         "costs": ROWS[setting].costs,
-        "costs_page": COST_PAGES[setting],
+        "costs_page": ROWS[setting].costs_page,
     }
-
-
-def _allowed(board: Board, setting: Setting) -> Any:
-    """The range in the unit of the key, or the words; None where the board does not tell."""
-    if setting is Setting.POWER_LIMIT:
-        return {"min": watts(board.power.min_mw), "max": watts(board.power.max_mw)} if board.power else None
-    if setting is Setting.GPU_CLOCK:
-        return _ends(board.gpu_ladder_mhz)
-    if setting is Setting.MEMORY_CLOCK:
-        return _ends(board.memory_ladder_mhz)
-    if setting is Setting.COMPUTE_MODE:
-        return ["default", "exclusive_process", "prohibited"]
-    if setting is Setting.PERSISTENCE_MODE:
-        return [False, True]
-    return None
-
-
-def _ends(ladder_mhz: tuple[int, ...]) -> dict[str, int] | None:
-    return {"min": min(ladder_mhz), "max": max(ladder_mhz)} if ladder_mhz else None

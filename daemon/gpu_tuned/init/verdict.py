@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -19,7 +20,7 @@ from gpu_tuned.core.model import (
     Unread,
     Value,
     text,
-    watts,
+    wire,
 )
 from gpu_tuned.core.policy import Policy
 from gpu_tuned.core.policy.values import MOST_MHZ, MOST_W
@@ -223,16 +224,10 @@ def writable(value: Value) -> bool:
 
 def toml(value: Value) -> str:
     """A value as the policy file has it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, PowerLimit):
-        return str(watts(value.limit_mw))
-    if isinstance(value, ClockLock):
-        low = f"min = {value.min_mhz}, " if value.min_mhz else ""
-        return f"{{ {low}max = {value.max_mhz} }}"
-    if isinstance(value, ApplicationClocks):
-        return f"{{ memory = {value.memory_mhz}, gpu = {value.gpu_mhz} }}"
-    return f'"{value.value}"'
+    raw = wire(value)
+    if isinstance(raw, dict):
+        return f"{{ {', '.join(f'{key} = {number}' for key, number in raw.items() if number)} }}"
+    return json.dumps(raw)
 
 
 def line(setting: Setting, value: Value, board: Board, host: Host) -> str:

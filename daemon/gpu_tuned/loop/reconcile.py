@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gpu_tuned.core import transitions
 from gpu_tuned.core.errors import (
     DriverAbsent,
+    DriverError,
     DriverMismatch,
     DriverPermission,
     DriverRefused,
@@ -30,6 +31,7 @@ from gpu_tuned.core.model import (
     ClockLock,
     Seen,
     Setting,
+    Unread,
     Value,
 )
 from gpu_tuned.core.status import capping_of, timestamp
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from gpu_tuned.core.wire import Throttling
 
 EVERYTHING = Look(application_clocks=True, counters=True)
+SURE = (DriverRefused, DriverPermission, NotSupported)
+"""What the driver says of a write that it did not take; after anything else the setting is read."""
 Save = Callable[[], None]
 """Puts what is known where a restart finds it; raises GpuTunedError."""
 
@@ -70,6 +74,7 @@ class Reconciler:
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
         self._mig: dict[str, bool] = {}
         self._unsaved: str | None = None  # why nothing could be saved the last time, as it was told
+        self._held_back: dict[str, set[Setting]] = {}  # what is to be written once it can be saved, by UUID
         self.throttles: dict[str, Throttle] = {}
 
     def meet(self, state: GpuState, board: Board, binding: str | None, poll_interval_s: float) -> None:
@@ -173,6 +178,7 @@ class Reconciler:
                 track = state.tracks[setting]
                 if track.wish is None or not track.wish.required:
                     due.remove(setting)
+                    self._held_back.setdefault(state.gpu.uuid, set()).add(setting)
                     why = f"not written: {problem}"
                     self._inventory.take(
                         transitions.not_written(
@@ -192,6 +198,9 @@ class Reconciler:
             self._unsaved = str(error)
             return self._unsaved
         self._unsaved = None
+        held_back, self._held_back = self._held_back, {}
+        for state in (*self._inventory.states.values(), self._inventory.host) if held_back else ():
+            self._inventory.take(Change(transitions.hurried(state, held_back.get(state.gpu.uuid, ()))))
         return None
 
     def _write(self, state: GpuState, setting: Setting, value: Value) -> None:
@@ -202,12 +211,21 @@ class Reconciler:
         except GpuTunedError as error:
             if isinstance(error, (GpuLost, DriverAbsent, DriverMismatch)):
                 device.see(uuid, Look())  # raises where it is the whole GPU; else it is this call alone that fails
-            kept = isinstance(error, (DriverRefused, DriverPermission, NotSupported))
+            kept = isinstance(error, SURE) or self._as_before(state, setting)
             self._inventory.take(
                 transitions.not_written(state, setting, str(error), self._inventory.moment(), kept=kept)
             )
             return
         self._inventory.take(transitions.wrote(state, setting, value, after, self._inventory.moment()))
+
+    def _as_before(self, state: GpuState, setting: Setting) -> bool:
+        """Whether a setting reads as it did before a write that failed, so that nothing of ours replaced it."""
+        before = state.tracks[setting].observed
+        if before is None or isinstance(before, Unread):
+            return False
+        with suppress(DriverError):
+            return self._device(state).read(state.gpu.uuid, setting) == before
+        return False
 
     def throttle_row(self, state: GpuState) -> Throttling:
         """What slowed this GPU down, for the document. Of one that cannot be looked at, what did before: whether

@@ -38,6 +38,7 @@ from gpu_tuned.adapters.nvml.settings import ROWS
 from gpu_tuned.core.errors import DriverError, DriverTrouble
 from gpu_tuned.core.ladder import STEP_MHZ
 from gpu_tuned.core.model import (
+    LOCKS,
     Board,
     Reading,
     Seen,
@@ -67,6 +68,7 @@ CURRENT_REASONS = (
 )
 TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
 GPU_SENSOR = 0
+EACH_LOOK = tuple(setting for setting, row in ROWS.items() if setting.readable and not row.dear)
 LADDERS_EVERY = 30  # looks: reading the ladders costs milliseconds
 
 
@@ -92,11 +94,7 @@ class Reader:
         failed."""
         self._gone = None
         batch = self._fields()
-        readings: dict[Setting, Reading] = {
-            Setting.PERSISTENCE_MODE: self.read(Setting.PERSISTENCE_MODE),
-            Setting.POWER_LIMIT: self._power_limit(batch),
-            Setting.COMPUTE_MODE: self.read(Setting.COMPUTE_MODE),
-        }
+        readings = {setting: self._reading(setting, batch) for setting in EACH_LOOK}
         telemetry = self._telemetry(batch)
         if telemetry == Telemetry():
             if self._gone is not None:
@@ -110,8 +108,7 @@ class Reader:
             if failures and all(isinstance(reading, Unread) for reading in readings.values()):
                 raise DriverTrouble(failures[0])
         moved = self._moved_board(telemetry.gpu_clock_mhz or 0)
-        readings[Setting.GPU_CLOCK] = self.read(Setting.GPU_CLOCK)
-        readings[Setting.MEMORY_CLOCK] = self.read(Setting.MEMORY_CLOCK)
+        readings |= {lock: self.read(lock) for lock in LOCKS}
         if look.application_clocks or Setting.APPLICATION_CLOCKS in self._board.absent:
             readings[Setting.APPLICATION_CLOCKS] = self.read(Setting.APPLICATION_CLOCKS)
         if not look.counters:
@@ -146,11 +143,11 @@ class Reader:
         row = ROWS.get(setting)
         return row.read(self._ask, self._handle) if row else Unread(f"{setting.label} is no setting of a GPU")
 
-    def _power_limit(self, milliwatts: Mapping[int, int]) -> Reading:
-        """The requested limit, from the batch where it has it: its own call takes ten times as long."""
-        limit_mw = milliwatts.get(REQUESTED_LIMIT)
-        if limit_mw is None or Setting.POWER_LIMIT in self._board.absent:
-            return self.read(Setting.POWER_LIMIT)
+    def _reading(self, setting: Setting, batch: Mapping[int, int]) -> Reading:
+        """One setting; the requested limit from the batch where it has it: its own call takes ten times as long."""
+        limit_mw = batch.get(REQUESTED_LIMIT) if setting is Setting.POWER_LIMIT else None
+        if limit_mw is None or setting in self._board.absent:
+            return self.read(setting)
         return plausible.power_limit(limit_mw)
 
     def _ask(self, call: Any, *arguments: Any) -> Any:

@@ -50,11 +50,12 @@ ANY_CLOCK_MHZ = (1, 100_000)
 class Row(NamedTuple):
     """`probe`: a getter whose refusal for good says that the board does not have the setting, with its arguments
     after the handle; None where there is none to ask. `read`: by its own call. `write`: raises NVML's errors,
-    NotSupported, DriverRefused."""
+    NotSupported, DriverRefused. `dear`: it costs too much to be read at each look."""
 
     probe: tuple[str, tuple[int, ...]] | None
     read: Callable[[Ask, Any], Reading]
     write: Callable[[Any, Board, Value], None]
+    dear: bool = False
 
 
 def _no_value(value: Value) -> DriverRefused:
@@ -178,7 +179,7 @@ ROWS: Mapping[Setting, Row] = {
     Setting.GPU_CLOCK: Row(None, _no_getter, _write_gpu_clock),
     Setting.MEMORY_CLOCK: Row(None, _no_getter, _write_memory_clock),
     Setting.APPLICATION_CLOCKS: Row(
-        ("nvmlDeviceGetApplicationsClock", (MEMORY,)), _read_application_clocks, _write_application_clocks
+        ("nvmlDeviceGetApplicationsClock", (MEMORY,)), _read_application_clocks, _write_application_clocks, dear=True
     ),
     Setting.COMPUTE_MODE: Row(("nvmlDeviceGetComputeMode", ()), _read_compute_mode, _write_compute_mode),
 }

@@ -88,8 +88,9 @@ def unlisted(state: GpuState) -> GpuState:
 
 
 def described(state: GpuState, board: Board) -> GpuState:
-    """A GPU whose board is known although it could not be looked at."""
-    return replace(state, gpu=board.gpu, board=board)
+    """A GPU whose board is known, or known better, although it was not looked at."""
+    tracks = {s: _possible(track, board) for s, track in state.tracks.items()}
+    return replace(state, gpu=board.gpu, board=board, tracks=tracks)
 
 
 def bound(state: GpuState, binding: str) -> GpuState:

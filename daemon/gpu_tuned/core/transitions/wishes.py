@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from operator import is_
 
@@ -48,9 +48,11 @@ def _lower(one: PowerLimit, other: Value) -> bool:
     return isinstance(other, PowerLimit) and one.limit_mw < other.limit_mw
 
 
-def hurried(state: GpuState) -> GpuState:
-    """Somebody cannot wait: no pause counts."""
-    return replace(state, tracks={s: drift.hurried(track) for s, track in state.tracks.items()})
+def hurried(state: GpuState, settings: Container[Setting] = tuple(Setting)) -> GpuState:
+    """Somebody cannot wait, or what these settings waited for is there: no pause counts."""
+    return replace(
+        state, tracks={s: drift.hurried(track) if s in settings else track for s, track in state.tracks.items()}
+    )
 
 
 def taken_up(state: GpuState, moment: Moment) -> GpuState:

@@ -26,6 +26,8 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     """The driver said yes to a write; `after` is the reading that followed. Whether it took it, this decides."""
     track = state.tracks[setting]
     accepted = value if not setting.readable else ROWS[setting].taken(value, _last(track), after)
+    if accepted is None and track.before is not None and (track.before.goal, track.before.value) == (value, after):
+        accepted = track.before.value  # seen before: this is what this board makes of this very value
     if accepted is None:
         why = f"the driver reported success, but it reads {reading_text(after)}"
         kept = after == track.observed
