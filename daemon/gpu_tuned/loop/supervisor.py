@@ -8,7 +8,7 @@ from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
-from gpu_tuned.core.in_order import exceptions, gpus_here, shown
+from gpu_tuned.core.in_order import NONE_OF_REQUIRED, exceptions, gpus_here, none_of_required, shown
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
@@ -155,13 +155,15 @@ class Supervisor:
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
-        found = exceptions(self.inventory.states, short=self.short)
-        missing = gpus_here(self.in_force.policy, self.inventory.states)[1]
+        states = self.inventory.states
+        found = exceptions(states, short=self.short)
+        missing = gpus_here(self.in_force.policy, states)[1]
         found += [missing] if missing and self.driver.counts else []
+        found += [NONE_OF_REQUIRED] if self.driver.counts and none_of_required(self.in_force.policy, states) else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         found += [self.in_force.misfit.why] if self.in_force.misfit else []
         found += ["the newest policy file was refused"] if self.in_force.refused else []
-        policy, gpus = self.in_force.policy, [state.gpu for state in self.inventory.states.values()]
+        policy, gpus = self.in_force.policy, [state.gpu for state in states.values()]
         named = [rule for rule in (policy.unmatched(gpus) if policy else ()) if rule.match.by is not MatchBy.NAME]
         return found + own + [f"{rule.origin} matches no GPU ({rule.match})" for rule in named]
 
