@@ -37,7 +37,9 @@ class Descriptions:
             self._soon.pop(uuid, None)
         elif uuid not in self._soon:
             self._soon[uuid] = Pause(self._clock, AGAIN_S)
-        over = [pause for pauses in (self._soon, self._denied) if (pause := pauses.get(uuid)) is not None and pause.over]
+        over = [
+            pause for pauses in (self._soon, self._denied) if (pause := pauses.get(uuid)) is not None and pause.over
+        ]
         for pause in over:
             pause.longer(interval_s)
         return bool(over)
