@@ -81,6 +81,7 @@ class Reader:
         # The newest number of each counter, by which the rest of the daemon knows it -> this driver's.
         self._counter_ids = {counter: counter for counter in COUNTERS} | dict(slowdown_counters(driver))
         self._counted = 0
+        self._agreed: tuple[int, int | None] | None = None  # the power fields when the call said the same as they
         self._gone: DriverError | None = None  # what the last look heard of the whole GPU
         self._in_doubt = not board.gpu_ladder_mhz  # the driver names none, or could not for the moment
         self._rest = 0  # looks until the ladders may be read again
@@ -147,11 +148,16 @@ class Reader:
         return row.read(self._ask, self._handle) if row else Unread(f"{setting.label} is no setting of a GPU")
 
     def _power_limit(self, milliwatts: Mapping[int, int]) -> Reading:
-        """The requested limit, from the batch where it has it: its own call takes ten times as long."""
+        """The requested limit, from the batch where it has it: its own call takes ten times as long. The call has the
+        last word whenever a power field is another than before: one that stands still, or moves by itself, shows
+        there. It need not be the same field, for what is enforced follows what is requested."""
         limit_mw = milliwatts.get(REQUESTED_LIMIT)
-        if limit_mw is None or Setting.POWER_LIMIT in self._board.absent:
-            return self.read(Setting.POWER_LIMIT)
-        return plausible.power_limit(limit_mw)
+        fields = None if limit_mw is None else (limit_mw, milliwatts.get(CURRENT_LIMIT))
+        if limit_mw is not None and fields == self._agreed and Setting.POWER_LIMIT not in self._board.absent:
+            return plausible.power_limit(limit_mw)
+        reading = self.read(Setting.POWER_LIMIT)
+        self._agreed = fields if limit_mw is not None and reading == plausible.power_limit(limit_mw) else None
+        return reading
 
     def _ask(self, call: Any, *arguments: Any) -> Any:
         """One call's failure is that call's, also where its code speaks of the whole GPU: one getter was seen to
