@@ -52,8 +52,10 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     if goal == track.goal and _same(track.wish, wish):
         return changed(track, wish=wish)
     lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
+    # Also under a rule that only watches it, or whose value is refused: it stays, and is told once no rule is left.
+    lasts = replace(lasts, left=_ours(track) or track.left)
     if wish is None:
-        return replace(lasts, left=_ours(track) or track.left)
+        return lasts
     # What was put back on request stays so where only the board is another, as with MIG: nobody asked to apply.
     restored = track.restored if _same(track.wish, wish) else None
     lasts = replace(lasts, wish=wish, goal=goal, restored=restored)

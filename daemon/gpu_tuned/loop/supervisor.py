@@ -47,7 +47,7 @@ class Supervisor:
         self.status = "starting"
         self._xids: xids.Tallies = {}
         self.released_until: float | None = None
-        self.wishes = Wishes(world.kernel)
+        self.wishes = Wishes(world.kernel, remembers=not world.observe)
         self.rivals = Rivals(world.kernel, self.clock, say)
         knobs, naming = HostKnobs(world.kernel), self.rivals.naming(say)
         moment = Moment(self.clock.now(), self.clock.monotonic())
@@ -55,7 +55,7 @@ class Supervisor:
         host = transitions.host(self.ledger.remembered_host(), knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
         self.in_force = PolicyInForce(world.policy_files, self.ledger, self.clock, say)
-        throttled, forgot = self.ledger.found.throttled, self.ledger.forgot
+        throttled, forgot = self.ledger.found.throttled, self.ledger.forgot or world.observe
         self.reconciler = Reconciler(
             world.gpus, knobs, self.inventory, self._save, self.clock, naming, throttled, forgot=forgot
         )
