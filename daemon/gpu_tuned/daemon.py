@@ -38,6 +38,7 @@ def hold(options: argparse.Namespace) -> int:
     from gpu_tuned.adapters import systemd
     from gpu_tuned.adapters.awaited import AwaitedStore
     from gpu_tuned.adapters.background import BackgroundStore
+    from gpu_tuned.adapters.clock import SystemClock
     from gpu_tuned.adapters.kernel import SystemKernel
     from gpu_tuned.adapters.late_driver import LateDriver
     from gpu_tuned.adapters.process import was_killed
@@ -69,6 +70,7 @@ def hold(options: argparse.Namespace) -> int:
     mailbox = Mailbox(
         on_command=lambda: woken[0].wake() if woken else None,
         stalls=lambda: [stall for stall in (say.stall(), this_boot.stall() or lasting.stall()) if stall is not None],
+        boottime=SystemClock().boottime,
     )
     server = Server(mailbox, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
     server.open()

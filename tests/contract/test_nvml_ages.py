@@ -153,6 +153,20 @@ def test_where_they_agree_the_cheap_field_is_read(nvsim: MakeHost) -> None:
     assert not calls["nvmlDeviceGetPowerManagementLimit"] and not calls["nvmlDeviceGetEnforcedPowerLimit"]
 
 
+@pytest.mark.parametrize("value", ["uint=450000", "uint=123000"])
+def test_a_field_that_goes_wrong_later_does_not_count_either(nvsim: MakeHost, value: str) -> None:
+    later = f"host.field(0, 192, {value!r}); seen = nvml.see(uuid, Look()); out = [readings(seen)['power_limit_w']]"
+    assert play(nvsim("h200"), SEE + later) == [700]
+
+
+def test_a_field_that_stands_still_while_the_limit_moves_does_not_count(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    host.set(0, power_limit_w=450)
+    stuck = "host.field(0, 192, 'uint=450000'); nvml.see(uuid, Look()); host.set(0, power_limit_w=600)"
+    later = "seen = nvml.see(uuid, Look()); out = [readings(seen)['power_limit_w']]"
+    assert play(host, f"{SEE}{stuck}; {later}") == [600]
+
+
 def test_a_getter_that_refuses_is_not_replaced_by_a_field_of_zero(nvsim: MakeHost) -> None:
     host = nvsim("h200")
     host.field(0, 192, "uint=0")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core import transitions
+from gpu_tuned.core.model import Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
 
@@ -44,3 +46,42 @@ def test_apply_says_of_a_sleeping_gpu_that_nothing_was_applied_to_it() -> None:
     assert answer.parameters["in_order"] and stage.limit_w(1) == 700
     stage.kernel.sleeping.clear()
     assert stage.ask("apply").parameters["message"] == "applied"
+
+
+LOCK = policy("gpu_clock_mhz = { max = 1500 }", 'required = ["gpu_clock_mhz"]')
+
+
+def requested(stage: Stage) -> int:
+    return sum(setting is Setting.GPU_CLOCK for setting, _ in stage.gpu.writes)
+
+
+def test_a_lock_does_not_outlive_a_release_because_the_gpu_slept_when_the_driver_was_taken_back() -> None:
+    stage = Stage(LOCK).turn(2)
+    stage.ask("release")
+    stage.kernel.sleeping.add("0000:01:00.0")
+    stage.ask("resume")
+    assert stage.turn(2).gpu_row()["state"] == "asleep"
+    stage.kernel.sleeping.clear()
+    stage.turn(2)
+    assert (stage.row("gpu_clock_mhz")["state"], requested(stage)) == ("requested", 2)
+
+
+def test_a_lock_does_not_outlive_the_machines_sleep_because_the_gpu_slept_as_well() -> None:
+    stage = Stage(LOCK).turn(2)
+    stage.kernel.sleeping.add("0000:01:00.0")
+    stage.turn(2)
+    for state in list(stage.supervisor.inventory.states.values()):
+        stage.supervisor.inventory.take(transitions.slept(state, stage.supervisor.inventory.moment()))
+    stage.turn(1)
+    stage.kernel.sleeping.clear()
+    stage.turn(2)
+    assert (stage.row("gpu_clock_mhz")["state"], requested(stage)) == ("requested", 2)
+
+
+def test_a_lock_outlives_the_gpus_own_sleep() -> None:
+    stage = Stage(LOCK).turn(2)
+    stage.kernel.sleeping.add("0000:01:00.0")
+    stage.turn(2)
+    stage.kernel.sleeping.clear()
+    stage.turn(2)
+    assert (stage.row("gpu_clock_mhz")["state"], requested(stage)) == ("requested", 1)

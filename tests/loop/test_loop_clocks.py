@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gpu_tuned.core import transitions
 from gpu_tuned.core.model import ClockLock, Setting, Telemetry
 from gpu_tuned.ctl.render.fleet import state_of
 from gpu_tuned.ctl.render.rows import state_words
@@ -186,3 +187,33 @@ def test_a_watched_lock_is_not_known_any_more_when_something_beside_it_was_lost(
     stage.turn(2)
     row = stage.row("gpu_clock_mhz")
     assert (stage.limit_w(), row["in_order"], row["message"][:10]) == (450, False, "not known:")
+
+
+WATCHED = policy("power_limit_w = 450", "gpu_clock_mhz = { max = 1500 }", 'watch = ["gpu_clock_mhz"]')
+
+
+def watched_lock_in_force() -> Stage:
+    stage = Stage(WATCHED).turn(2)
+    stage.gpu.telemetry = working(1500)
+    stage.turn(4)
+    assert stage.row("gpu_clock_mhz")["fits"] is True
+    return stage
+
+
+def test_what_the_clocks_showed_before_a_setting_beside_it_was_lost_confirms_no_watched_lock_after_it() -> None:
+    stage = watched_lock_in_force()
+    stage.stranger(700)
+    stage.turn(2)
+    assert stage.row("gpu_clock_mhz")["fits"] is None, "one sample may have caught a clock on its way"
+    stage.turn(2)
+    assert stage.row("gpu_clock_mhz")["fits"] is True
+
+
+def test_a_watched_lock_is_not_told_as_confirmed_once_the_machine_has_slept() -> None:
+    stage = watched_lock_in_force()
+    inventory = stage.supervisor.inventory
+    for state in list(inventory.states.values()):
+        inventory.take(transitions.slept(state, inventory.moment()))
+    stage.turn(1)
+    row = stage.row("gpu_clock_mhz")
+    assert (row["fits"], row["confirmed_at"]) == (None, None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gpu_tuned.core.model import Setting
-from tests.loop.stage import CAP, Stage
+from tests.loop.stage import CAP, Stage, board, policy
 
 DENIED = "no power limit to manage: not supported by this GPU"
 
@@ -40,3 +40,18 @@ def test_it_is_asked_again_by_itself_and_less_and_less_often() -> None:
     never.turn(600)
     assert 4 <= len(asked) <= 6, asked
     assert never.said().count("refused") == 1
+
+
+def test_mig_switched_is_seen_however_long_something_else_was_denied() -> None:
+    clocks = {Setting.APPLICATION_CLOCKS: "this GPU has no application clocks"}
+    wishes = policy('compute_mode = "exclusive_process"', 'application_clocks_mhz = "default"')
+    stage = Stage(wishes, board(absent=clocks)).turn(300)
+    assert (stage.row("compute_mode")["state"], stage.exit_code) == ("held", 1)
+    mig = {Setting.COMPUTE_MODE: "MIG is on"}
+    stage.gpu.board = replace(stage.gpu.board, mig=True, absent=clocks | mig)
+    stage.turn(15)
+    assert stage.row("compute_mode")["state"] == "refused"
+    stage.turn(300)
+    stage.gpu.board = replace(stage.gpu.board, mig=False, absent=clocks)
+    stage.turn(15)
+    assert stage.row("compute_mode")["state"] == "held"

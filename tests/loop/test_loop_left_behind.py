@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from gpu_tuned.core import drift
 from gpu_tuned.core.model import NumaBalancing, Setting
 from tests.loop.stage import Stage, policy
 
@@ -98,3 +101,22 @@ def test_what_is_watched_without_a_value_is_in_order_whatever_it_is() -> None:
     stage.stranger(500)
     assert stage.turn().row()["observed"] == 500
     assert stage.exit_code == 0
+
+
+@pytest.mark.parametrize("rule", [('watch = ["power_limit_w"]', "power_limit_w = 450"), ("power_limit_w = 150",)])
+def test_what_stays_is_told_also_where_its_last_rule_did_not_write_it(rule: tuple[str, ...]) -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.load(policy(*rule))
+    stage.load(policy("persistence_mode = true"))
+    assert (stage.row()["state"], stage.row()["message"]) == ("unmanaged", drift.LEFT)
+    assert [left["found"] for left in stage.turn(1).plan()["left"]] == [450]
+    stage.stranger(500)
+    assert stage.turn(1).row()["message"] is None
+
+
+def test_what_was_left_behind_and_is_written_anew_is_the_new_value() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.load(policy('watch = ["power_limit_w"]'))
+    stage.load(policy("power_limit_w = 500"))
+    stage.load(policy("persistence_mode = true"))
+    assert [left["found"] for left in stage.turn(1).plan()["left"]] == [500]

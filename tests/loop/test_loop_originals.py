@@ -282,3 +282,21 @@ def test_a_restore_without_an_original_does_not_say_that_nothing_was_ours() -> N
     )
     assert (stage.limit_w(), stage.row()["state"]) == (450, "held")
     assert "restore_failed" in stage.said()
+
+
+def test_an_observer_does_not_know_what_was_found_at_first() -> None:
+    """It came later, and keeps nothing: a stranger's value would be as wished."""
+    stage = Stage(policy('power_limit_w = "original"', 'gpu_clock_mhz = "original"'), observe=True).turn(2)
+    row = stage.row()
+    assert (row["state"], row["wished"], row["in_order"]) == ("waiting", "original", False)
+    assert row["original_late"], "what it saw first is not told as what was found at first either"
+    assert row["message"] == "what was found at first is not known here: the daemon that writes knows it alone"
+    assert [(row["setting"], row["wanted"]) for row in stage.plan()["refusals"]] == [("power_limit_w", "original")]
+    assert stage.exit_code == 1
+
+
+def test_a_daemon_that_observes_by_its_policy_knows_what_was_found_at_first() -> None:
+    stage = Stage(policy('power_limit_w = "original"', daemon='mode = "observe"')).turn(2)
+    stage.stranger(500)
+    row = stage.turn(2).row()
+    assert (row["state"], row["wished"], row["fits"], row["original_late"]) == ("watched", 700, False, False)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gpu_tuned.core.errors import DriverRefused, PolicyError
+from gpu_tuned.core.errors import DriverAbsent, DriverRefused, PolicyError
 from gpu_tuned.core.model import PowerLimit, Setting
 from tests.loop.stage import Stage, policy
 
@@ -60,3 +60,24 @@ def test_everybody_who_asks_for_a_plan_of_bad_files_does_not_have_them_read_agai
     assert stage.reads == before + 2
     stage.text = policy("power_limit_w = 450")
     assert stage.plan()["changes"] == []
+
+
+def test_a_plan_knows_of_a_reload_also_where_no_gpu_can_be_looked_at() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    stage.gpus.absent, stage.kernel.loaded = DriverAbsent("not loaded"), None
+    stage.turn(2)
+    assert stage.text is not None
+    stage.text += "# a remark\n"
+    assert stage.turn(1).plan()["pending"] is True
+    stage.ask("reload")
+    assert stage.plan()["pending"] is False
+
+
+def test_a_plan_knows_the_mode_also_where_there_is_no_gpu() -> None:
+    stage = Stage("gpu = []\n")
+    stage.gpus.absent, stage.kernel.loaded = DriverAbsent("not loaded"), None
+    stage.start()
+    stage.text = 'gpu = []\n[daemon]\nmode = "observe"\n'
+    assert stage.turn(2).plan()["mode"] == "enforce"
+    stage.ask("reload")
+    assert stage.plan()["mode"] == "observe"

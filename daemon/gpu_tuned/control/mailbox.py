@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 NOT_ANSWERING_AFTER_S = 5.0
 """A pass that takes longer than this is not slow but stuck: every call of a healthy pass together takes
 milliseconds, and a lazy first init (no persistence mode) about 2 s a board."""
+SLEPT_S = 0.5
+"""Boot time running ahead of monotonic time by more than this since a look is a suspend of the machine."""
+SLEPT = "the machine slept, and the GPUs were not looked at since"
 EVENTS_KEPT = 512
 COMMANDS_KEPT = 32
 
@@ -108,11 +111,18 @@ def patched(document: Document, busy: Busy | None, now_s: float) -> Document:
     return {**document, "driver": driver}
 
 
+def asleep_since(document: Document) -> Document:
+    """The document of a look before the machine slept: what it says of the GPUs proves nothing now."""
+    driver: DriverRow = {**document["driver"], "state": "starting", "message": SLEPT}
+    return {**document, "driver": driver} if document["driver"]["state"] == "ok" else document
+
+
 class Mailbox:
     """The meeting point.
 
     `on_command` wakes the loop when a command was laid down; it is called from the control thread and must not
-    wait. `stalls` tells what stands still beside the loop. `monotonic` and `wall` are the clocks, in seconds.
+    wait. `stalls` tells what stands still beside the loop. `monotonic` and `wall` are the clocks, in seconds;
+    `boottime` goes on while the machine sleeps, monotonic does not.
     """
 
     def __init__(  # noqa: PLR0913 - its clocks, bounds and neighbours, each by its name
@@ -122,10 +132,13 @@ class Mailbox:
         stalls: Callable[[], Sequence[Stall]] = tuple,
         monotonic: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
+        boottime: Callable[[], float] | None = None,
         events_kept: int = EVENTS_KEPT,
         commands_kept: int = COMMANDS_KEPT,
     ) -> None:
         self._on_command, self._stalls, self._monotonic, self._wall = on_command, stalls, monotonic, wall
+        self._boottime = boottime or monotonic
+        self._slept_at_look_s = self._slept_at_turn_s = self._slept_s()
         self._lock = Lock()
         self._latest: _Published | None = None
         self.published = Event()
@@ -143,7 +156,7 @@ class Mailbox:
     def publish(self, document: Callable[[], Document]) -> None:
         """Replace the status document. It is laid out when somebody asks for it, in the thread of whoever does and
         once, so `document` is made of what never changes."""
-        self._latest = _Published(document)
+        self._latest, self._slept_at_look_s = _Published(document), self._slept_at_turn_s
         self.published.set()
 
     def say(self, event: Mapping[str, Any]) -> None:
@@ -160,6 +173,7 @@ class Mailbox:
 
     def entered(self, at_s: float) -> None:
         """The loop goes into the driver now (monotonic seconds): from here on it may hang."""
+        self._slept_at_turn_s = self._slept_s()
         # Told since when it hangs by the wall clock of that moment: the wall clock may jump later.
         self._busy = Busy(at_s, self._wall() - (self._monotonic() - at_s))
 
@@ -178,13 +192,18 @@ class Mailbox:
     def document_now(self) -> Document | None:
         """The last document as it must be told now. The same object as long as it says the same."""
         document, busy, stalls = self.document, self._busy, tuple(self._stalls())
-        now_s = self._monotonic()
-        if document is None or not (stalls or stuck(busy, now_s)):
+        now_s, slept = self._monotonic(), self._slept_s() - self._slept_at_look_s > SLEPT_S
+        if document is None or not (stalls or slept or stuck(busy, now_s)):
             return document
-        says = (id(document), stuck(busy, now_s) and busy, stalls)
+        says = (id(document), stuck(busy, now_s) and busy, slept, stalls)
         if self._told is None or self._told[0] != says:
-            self._told = (says, patched(with_stalls(document, stalls), busy, now_s))
+            known = asleep_since(document) if slept else document
+            self._told = (says, patched(with_stalls(known, stalls), busy, now_s))
         return self._told[1]
+
+    def _slept_s(self) -> float:
+        """How long the machine has slept since it was booted."""
+        return self._boottime() - self._monotonic()
 
     def not_answering_since(self) -> str | None:
         """Since when a call into the driver has not come back; None while all is well."""

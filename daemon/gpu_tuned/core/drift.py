@@ -32,6 +32,7 @@ RETRY_FIRST_S = 30.0
 
 NO_DIGITS = dict.fromkeys(map(ord, "0123456789."))
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
+HELD_BACK = "the last write failed; tried again after a pause"
 EVERY_LOOK = "tried again at every look"
 TAKES_UP = "`gpu-tunedctl apply` takes it up again"
 HANDED_BACK = "restored on request"
@@ -51,8 +52,10 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     if goal == track.goal and _same(track.wish, wish):
         return changed(track, wish=wish)
     lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
+    # Also under a rule that only watches it, or whose value is refused: it stays, and is told once no rule is left.
+    lasts = replace(lasts, left=_ours(track) or track.left)
     if wish is None:
-        return replace(lasts, left=_ours(track) or track.left)
+        return lasts
     # What was put back on request stays so where only the board is another, as with MIG: nobody asked to apply.
     restored = track.restored if _same(track.wish, wish) else None
     lasts = replace(lasts, wish=wish, goal=goal, restored=restored)
@@ -125,10 +128,22 @@ def look(
     notes: tuple[Note, ...] = ()
     if track.ours and not track.open:
         track, notes = _revert(track, wish, found, default, poll_interval_s, moment)
-    elif track.state in (State.HELD, State.REQUESTED):
-        track = enter(track, State.WAITING, "to be written", moment)
     due = wish.required or moment.mono >= track.next_write
+    if not notes and track.state in (State.HELD, State.REQUESTED, State.WAITING):
+        track = _not_yet(track, moment, due=due)
     return Step(track, goal if due else None, notes)
+
+
+def _not_yet(track: Track, moment: Moment, *, due: bool) -> Track:
+    """Known to differ, and not put right so far: what it was called meanwhile (it could not be read) is over."""
+    if track.open:
+        return enter(track, State.CONTESTED if _in_contest(track) else State.DRIFTED, track.cause, moment)
+    return enter(track, State.WAITING, "to be written" if due else HELD_BACK, moment)
+
+
+def _in_contest(track: Track) -> bool:
+    """Whether somebody keeps changing it, whatever came between: that it could not be read, or written."""
+    return track.state is State.CONTESTED or track.in_row >= CONTEST_AFTER
 
 
 def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
@@ -153,13 +168,13 @@ def _but_for_numbers(words: str | None) -> str:
 
 def _agrees(track: Track, state: State, moment: Moment) -> Step:
     track = changed(track, ours=True, open=False)
-    if track.state is not State.CONTESTED:
+    if not _in_contest(track):
         # A pause ends with the failure that it was for: what is as wished now has cured it.
         # Of a lock only the clocks can say so.
         calm = changed(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
         return Step(enter(calm, state, track.message if track.state is state else None, moment))
     if not quiet(track, moment, max(2 * (track.every_s or 0.0), 2 * track.pause_s)):
-        return Step(track)
+        return Step(track if track.state is State.CONTESTED else enter(track, State.CONTESTED, track.cause, moment))
     calm = changed(track, in_row=0, pause_s=0.0, next_write=0.0)
     return Step(enter(calm, state, None, moment), notes=(Note(EventKind.CONTEST_ENDED),))
 
@@ -176,9 +191,11 @@ def _revert(  # noqa: PLR0913 - a part of `look`, which knows all of this
         cause = track.message or "cause not known"
     if track.in_row < CONTEST_AFTER:
         kind = EventKind.DRIFTED if readable else EventKind.LOCK_LOST
+        track = replace(track, cause=cause)
         return enter(track, State.DRIFTED, cause, moment), (Note(kind, found, cause),)
     rhythm_s = round(track.every_s or 0.0, 1)
     message = f"somebody changes it back: {track.in_row} times, about every {rhythm_s:g} s"
+    track = replace(track, cause=message)
     if track.state is State.CONTESTED:
         pause_s = min(PAUSE_MAX_S, 2 * track.pause_s)
         track = replace(track, pause_s=pause_s, next_write=moment.mono + pause_s)
@@ -220,8 +237,9 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         put_back=track.put_back + (1 if track.open else 0),
         hushed=False,
     )
-    if track.state is State.CONTESTED:
-        return Step(track, notes=(note,) if track.in_row == CONTEST_AFTER else ())
+    if _in_contest(track):
+        told = track.state is not State.CONTESTED or track.in_row == CONTEST_AFTER
+        return Step(enter(track, State.CONTESTED, track.cause, moment), notes=(note,) if told else ())
     track = replace(track, pause_s=0.0 if readable else track.pause_s, next_write=0.0)
     return Step(enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
 
@@ -282,11 +300,11 @@ def stepped(track: Track, by_s: float) -> Track:
     return replace(track, since=track.since + by_s, confirmed_at=confirmed_at)
 
 
-def fresh(track: Track) -> Track:
+def fresh(track: Track, moment: Moment) -> Track:
     """The GPU was away, or the driver initialised it anew: whatever was counted about rivals belongs to the past, and
     what was read before to another time."""
     track = replace(track, open=False, in_row=0, last_drift=None, pause_s=0.0, next_write=0.0, observed=None)
-    return replace(track, state=State.WAITING, message=NOT_LOOKED_AT) if track.wish is not None else track
+    return enter(track, State.WAITING, NOT_LOOKED_AT, moment) if track.wish is not None else track
 
 
 def silent(setting: Setting, track: Track) -> bool:

@@ -14,6 +14,8 @@ from gpu_tuned.core.track import Track
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Setting as SettingRow
 
+NONE_OF_REQUIRED = "no GPU is here, and some setting is required"
+
 
 def shown(setting: Setting, track: Track, state: GpuState) -> bool:
     """Whether a setting has a row: not where nothing can be said of it."""
@@ -47,6 +49,11 @@ def exceptions(states: Mapping[str, GpuState], *, short: bool) -> list[str]:
                 if not track.in_order and shown(setting, track, state)
             ]
     return found
+
+
+def none_of_required(policy: Policy | None, states: Mapping[str, GpuState]) -> bool:
+    """Whether settings are required, and there is no GPU to have them."""
+    return not states and policy is not None and any(rule.required for rule in policy.rules)
 
 
 def gpus_here(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:

@@ -15,8 +15,9 @@ from gpu_tuned.core.watched import UNREADABLE
 def forget(track: Track, cause: str, moment: Moment, *, hushed: bool = False) -> Step:
     """A lock counts as lost because something beside it was; not held against a rival. `hushed`: not said, for what
     was lost beside it is contested, and that was."""
-    if track.state is State.WATCHED:
-        return Step(replace(track, fits=None, message=UNREADABLE, confirmed_at=None))
+    if track.wish is not None and track.wish.watched:
+        # As one that was requested now: what the clocks said before then proves nothing.
+        return Step(replace(track, fits=None, message=UNREADABLE, confirmed_at=None, requested_at=moment.mono))
     if track.accepted is None:
         return Step(track)
     track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0, hushed=hushed)

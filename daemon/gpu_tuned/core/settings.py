@@ -24,7 +24,7 @@ from gpu_tuned.core.model import (
 )
 from gpu_tuned.core.policy import values as policy_values
 from gpu_tuned.core.policy.words import Reader
-from gpu_tuned.core.wish import Symbol, Wish
+from gpu_tuned.core.wish import Elsewhere, Symbol, Wish
 
 
 class Row(NamedTuple):
@@ -152,6 +152,8 @@ def goal_of(wish: Wish, board: Board, found: Found) -> Goal | None:
         return Pending(board.unknown[wish.setting])
     if wish.setting in board.absent:
         return Refusal(board.absent[wish.setting])
+    if wish.target is Elsewhere.ORIGINAL:
+        return Pending("what was found at first is not known here: the daemon that writes knows it alone")
     if wish.target is Symbol.ORIGINAL:
         return goals.original(wish.setting, found)
     return ROWS[wish.setting].goal(wish, board, found)

@@ -30,7 +30,6 @@ from gpu_tuned.core.policy import Policy, Rule
 from gpu_tuned.core.throttle import Capping, capping
 from gpu_tuned.core.track import State, Track
 from gpu_tuned.core.wish import Ceiling, MatchBy, Wish, target_wire
-from gpu_tuned.core.words import counted
 
 if TYPE_CHECKING:
     from gpu_tuned.core.budget import Misfit
@@ -267,31 +266,3 @@ class Standing(NamedTuple):
     refused: Sequence[str]
     misfit: Misfit | None
     pending: str | None
-
-
-def one_line(
-    policy: PolicyRow, driver: tuple[str, str | None], missing: str | None, gpus: Sequence[Sequence[SettingRow]]
-) -> str:
-    """STATUS= for the service manager: how many settings are as wished. ASCII. Never "held": some cannot be read.
-
-    `driver`: its state and message; `missing`: why the number of GPUs is not in order; `gpus`: the rows of each."""
-    if policy["state"] == "none":
-        return "No policy in force: nothing is written"
-    settings = [row for rows in gpus for row in rows if row["origin"] is not None]
-    good = sum(row["in_order"] for row in settings)
-    where = f"{good} of {len(settings)} settings in order on {counted(len(gpus), 'GPU')}"
-    unread = sum(row["state"] == "requested" for row in settings)
-    where += f", {unread} of them requested: no driver call can read a clock lock" if unread else ""
-    if missing:
-        where = f"{missing}; {where}"
-    state, message = driver
-    if state != "ok":
-        where = f"driver {state}: {message or 'it was not asked yet'}; {where}"
-    if policy["misfit"]:
-        where += "; the policy does not suit the boards"
-    if any(rule["fails"] for rule in policy["unmatched"]):
-        where += "; a rule matches no GPU"
-    if policy["error"] not in (None, policy["misfit"]):
-        where += "; newest policy file refused, the one before is in force"
-    how = "observing, " if policy["mode"] == "observe" else ""
-    return (how + where).encode("ascii", "replace").decode()

@@ -71,7 +71,8 @@ class Track:
     that stays though its rule is gone; `restored`, that it was put back on request, and how that went; `fits`,
     whether what is watched is as wished (None: not known).
 
-    A rival: `open`, a revert was seen and counted and is not put right yet; `in_row`, `row_began`, `last_drift`.
+    A rival: `open`, a revert was seen and counted and is not put right yet, and `cause`, what it is put down to;
+    `in_row`, `row_began`, `last_drift`.
     `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
     lock was seen to hold. `hushed`: this lock is written again because of a contest beside it, or because of a
     suspicion, which was told.
@@ -95,6 +96,7 @@ class Track:
     restored: str | None = None
     fits: bool | None = None
     open: bool = False
+    cause: str | None = None
     in_row: int = 0
     row_began: float = 0.0
     last_drift: float | None = None

@@ -41,7 +41,13 @@ class Auto(Enum):
     AUTO = "auto"
 
 
-Target = Value | Symbol | Percent | Ceiling | Auto
+class Elsewhere(Enum):
+    """What was found at first, for a process that keeps nothing: it came later, and the daemon that writes knows."""
+
+    ORIGINAL = Symbol.ORIGINAL.value
+
+
+Target = Value | Symbol | Percent | Ceiling | Auto | Elsewhere
 
 
 def target_text(target: Target | None) -> str:
@@ -50,7 +56,7 @@ def target_text(target: Target | None) -> str:
         return f"{target.percent:g} %"
     if isinstance(target, Ceiling):
         return f"<= {text(target.limit)}"
-    if isinstance(target, (Symbol, Auto)):
+    if isinstance(target, (Symbol, Auto, Elsewhere)):
         return str(target.value)
     return text(target)
 
@@ -60,7 +66,7 @@ def target_wire(target: Target | None) -> object:
     tell the value of as the word that it is."""
     if isinstance(target, Ceiling):
         return {"max": wire(target.limit)}
-    return target_text(target) if isinstance(target, (Symbol, Percent, Auto)) else wire(target)
+    return target_text(target) if isinstance(target, (Symbol, Percent, Auto, Elsewhere)) else wire(target)
 
 
 @dataclass(frozen=True, slots=True)

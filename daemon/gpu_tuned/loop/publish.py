@@ -12,6 +12,7 @@ from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.plan import Wishes as WishesOf
 from gpu_tuned.core.plan import plan_of
+from gpu_tuned.core.status_line import one_line
 from gpu_tuned.loop.inventory import key_of
 from gpu_tuned.loop.snapshot import DriverSeen, GpuSeen, HostSeen, Snapshot
 from gpu_tuned.loop.world import World
@@ -78,14 +79,15 @@ class Publisher:
         """What the policy files, as they lie on the disk now, would have written. Raises PolicyError."""
         supervisor, stamp = self._supervisor, self._world.policy_files.stamp()
         states, host = tuple(supervisor.inventory.states.values()), supervisor.inventory.host
-        policy, key = self._policy(stamp), (stamp, states, host)
+        policy, running = self._policy(stamp), supervisor.in_force.policy
+        pending = running is None or running.digest != policy.digest
+        # Nothing of a GPU need change for these to: one that is away looks the same for days.
+        key = (stamp, states, host, pending, supervisor.observing, supervisor.rivals.running)
         if self._planned is not None and self._planned[0] == key:
             return self._planned[1]
         problem = budget.judge(policy, states)
         if problem is not None:
             raise PolicyError((problem.why,))
-        running = supervisor.in_force.policy
-        pending = running is None or running.digest != policy.digest
         # As if enforcing: what is asked is what the file would have written.
         wishes = supervisor.wishes
 
@@ -168,7 +170,7 @@ class Publisher:
         """That of the snapshot before, where it says the same."""
         says = snapshot.in_one_line
         if self._line is None or self._line[0] != says:
-            self._line = (says, status.one_line(*says))
+            self._line = (says, one_line(says))
         return self._line[1]
 
     def _rows_of(self, state: GpuState, *, short: bool) -> list[SettingRow]:

@@ -66,7 +66,8 @@ class Reconciler:
         *,
         forgot: bool = False,
     ) -> None:
-        """`throttled`: what an earlier run in this boot counted, by UUID. `forgot`: what it knew cannot be read."""
+        """`throttled`: what an earlier run in this boot counted, by UUID. `forgot`: what it knew cannot be read,
+        or is another process's to know."""
         self._forgot = forgot
         self._gpus, self._knobs, self._inventory, self._kept = gpus, knobs, inventory, throttled or {}
         self._save, self._clock, self._say = save, clock, say

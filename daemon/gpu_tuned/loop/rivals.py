@@ -23,13 +23,13 @@ class Rivals:
 
     def __init__(self, kernel: Kernel, clock: Clock, say: Say) -> None:
         self._kernel, self._clock, self._say = kernel, clock, say
-        self._running: Collection[str] = ()
+        self.running: Collection[str] = ()
         self._found: tuple[Overlap, ...] = ()
         self._told: set[Overlap] = set()
 
     def look(self, held: Held) -> None:
         """`held`: the settings that are written here."""
-        self._running = self._kernel.running(UNITS)
+        self.running = self._kernel.running(UNITS)
         self._found = self._beside(held)
         for overlap in self._found:
             if overlap not in self._told:  # once, also of a service that systemd starts again and again
@@ -41,7 +41,7 @@ class Rivals:
         return [str(overlap) for overlap in self._beside(held)]
 
     def _beside(self, held: Held) -> tuple[Overlap, ...]:
-        return overlaps(self._running, held()) if self._running else ()
+        return overlaps(self.running, held()) if self.running else ()
 
     @property
     def rows(self) -> list[RivalRow]:
@@ -61,7 +61,7 @@ class Rivals:
 
         def told(event: Event) -> None:
             if event.kind is EventKind.CONTESTED and event.setting is not None:
-                known = suspects(self._running, event.setting)
+                known = suspects(self.running, event.setting)
                 event = replace(event, detail={**event.detail, "suspects": f"; {known}" if known else ""})
             say(event)
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from gpu_tuned import __version__
 from gpu_tuned.core import status
 from gpu_tuned.core.gpu_state import GpuState
+from gpu_tuned.core.in_order import wanted_away
+from gpu_tuned.core.status_line import Told
 
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Driver as DriverRow
@@ -75,10 +77,14 @@ class Snapshot(NamedTuple):
         }
 
     @property
-    def in_one_line(self) -> tuple[PolicyRow, tuple[str, str | None], str | None, list[list[SettingRow]]]:
-        """What `core.status.one_line` tells of."""
-        driver, rows = (self.driver.state, self.driver.message), [gpu.settings for gpu in self.gpus]
-        return self.policy, driver, self._missing, rows
+    def in_one_line(self) -> Told:
+        """What `core.status_line` tells of."""
+        driver, rows, short = (self.driver.state, self.driver.message), [], self.host.missing is not None
+        away = 0
+        for gpu in self.gpus:
+            rows.append(gpu.settings)
+            away += not gpu.state.here and not wanted_away(gpu.state, short=short)
+        return Told(self.policy, driver, self._missing, rows, away, self.host.settings)
 
     @property
     def _missing(self) -> str | None:

@@ -8,7 +8,7 @@ from gpu_tuned.core import budget, transitions, xids
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, GpuLost
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence, Said
-from gpu_tuned.core.in_order import exceptions, gpus_here, shown
+from gpu_tuned.core.in_order import NONE_OF_REQUIRED, exceptions, gpus_here, none_of_required, shown
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
@@ -47,7 +47,7 @@ class Supervisor:
         self.status = "starting"
         self._xids: xids.Tallies = {}
         self.released_until: float | None = None
-        self.wishes = Wishes(world.kernel)
+        self.wishes = Wishes(world.kernel, remembers=not world.observe)
         self.rivals = Rivals(world.kernel, self.clock, say)
         knobs, naming = HostKnobs(world.kernel), self.rivals.naming(say)
         moment = Moment(self.clock.now(), self.clock.monotonic())
@@ -55,7 +55,7 @@ class Supervisor:
         host = transitions.host(self.ledger.remembered_host(), knobs.absent(), moment)
         self.inventory = Inventory(host, self.clock, naming)
         self.in_force = PolicyInForce(world.policy_files, self.ledger, self.clock, say)
-        throttled, forgot = self.ledger.found.throttled, self.ledger.forgot
+        throttled, forgot = self.ledger.found.throttled, self.ledger.forgot or world.observe
         self.reconciler = Reconciler(
             world.gpus, knobs, self.inventory, self._save, self.clock, naming, throttled, forgot=forgot
         )
@@ -155,13 +155,15 @@ class Supervisor:
 
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
-        found = exceptions(self.inventory.states, short=self.short)
-        missing = gpus_here(self.in_force.policy, self.inventory.states)[1]
+        states = self.inventory.states
+        found = exceptions(states, short=self.short)
+        missing = gpus_here(self.in_force.policy, states)[1]
         found += [missing] if missing and self.driver.counts else []
+        found += [NONE_OF_REQUIRED] if self.driver.counts and none_of_required(self.in_force.policy, states) else []
         own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         found += [self.in_force.misfit.why] if self.in_force.misfit else []
         found += ["the newest policy file was refused"] if self.in_force.refused else []
-        policy, gpus = self.in_force.policy, [state.gpu for state in self.inventory.states.values()]
+        policy, gpus = self.in_force.policy, [state.gpu for state in states.values()]
         named = [rule for rule in (policy.unmatched(gpus) if policy else ()) if rule.match.by is not MatchBy.NAME]
         return found + own + [f"{rule.origin} matches no GPU ({rule.match})" for rule in named]
 

@@ -1,4 +1,5 @@
-"""What a policy's wishes come to on this host: "auto" resolved, and everything watched in observe mode."""
+"""What a policy's wishes come to on this host: "auto" resolved, "original" where it is known, and everything watched
+in observe mode."""
 
 from __future__ import annotations
 
@@ -8,14 +9,16 @@ from dataclasses import replace
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import NumaBalancing, Setting
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.wish import Auto, Wish
+from gpu_tuned.core.wish import Auto, Elsewhere, Symbol, Wish
 from gpu_tuned.ports import Kernel
 
 
 class Wishes:
     """Knows of the host what does not change while it runs; any thread may ask."""
 
-    def __init__(self, kernel: Kernel) -> None:
+    def __init__(self, kernel: Kernel, *, remembers: bool = True) -> None:
+        """`remembers`: this process knows what was found at first, as the one does that may write."""
+        self._remembers = remembers
         self._on_battery = kernel.on_battery_host()
         self._one_node = kernel.memory_nodes() == 1
 
@@ -40,6 +43,8 @@ class Wishes:
     def _here(self, wish: Wish) -> Wish | None:
         """ "auto" is persistence mode on where there is no battery, and NUMA balancing off where there is one memory
         node; elsewhere it is no wish."""
+        if wish.target is Symbol.ORIGINAL and wish.setting.readable and not self._remembers:
+            return replace(wish, target=Elsewhere.ORIGINAL)
         if wish.target is not Auto.AUTO:
             return wish
         if wish.setting is Setting.NUMA_BALANCING:

@@ -83,6 +83,7 @@ class Reader:
         # The newest number of each counter, by which the rest of the daemon knows it -> this driver's.
         self._counter_ids = {counter: counter for counter in COUNTERS} | dict(slowdown_counters(driver))
         self._counted = 0
+        self._agreed: tuple[int, int | None] | None = None  # the power fields when the call said the same as they
         self._gone: DriverError | None = None  # what the last look heard of the whole GPU
         self._in_doubt = not board.gpu_ladder_mhz  # the driver names none, or could not for the moment
         self._rest = 0  # looks until the ladders may be read again
@@ -94,7 +95,10 @@ class Reader:
         failed."""
         self._gone = None
         batch = self._fields()
-        readings = {setting: self._reading(setting, batch) for setting in EACH_LOOK}
+        readings = {
+            setting: self._power_limit(batch) if setting is Setting.POWER_LIMIT else self.read(setting)
+            for setting in EACH_LOOK
+        }
         telemetry = self._telemetry(batch)
         if telemetry == Telemetry():
             if self._gone is not None:
@@ -143,12 +147,17 @@ class Reader:
         row = ROWS.get(setting)
         return row.read(self._ask, self._handle) if row else Unread(f"{setting.label} is no setting of a GPU")
 
-    def _reading(self, setting: Setting, batch: Mapping[int, int]) -> Reading:
-        """One setting; the requested limit from the batch where it has it: its own call takes ten times as long."""
-        limit_mw = batch.get(REQUESTED_LIMIT) if setting is Setting.POWER_LIMIT else None
-        if limit_mw is None or setting in self._board.absent:
-            return self.read(setting)
-        return plausible.power_limit(limit_mw)
+    def _power_limit(self, milliwatts: Mapping[int, int]) -> Reading:
+        """The requested limit, from the batch where it has it: its own call takes ten times as long. The call has the
+        last word whenever a power field is another than before: one that stands still, or moves by itself, shows
+        there. It need not be the same field, for what is enforced follows what is requested."""
+        limit_mw = milliwatts.get(REQUESTED_LIMIT)
+        fields = None if limit_mw is None else (limit_mw, milliwatts.get(CURRENT_LIMIT))
+        if limit_mw is not None and fields == self._agreed and Setting.POWER_LIMIT not in self._board.absent:
+            return plausible.power_limit(limit_mw)
+        reading = self.read(Setting.POWER_LIMIT)
+        self._agreed = fields if limit_mw is not None and reading == plausible.power_limit(limit_mw) else None
+        return reading
 
     def _ask(self, call: Any, *arguments: Any) -> Any:
         """One call's failure is that call's, also where its code speaks of the whole GPU: one getter was seen to

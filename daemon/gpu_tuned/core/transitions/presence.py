@@ -13,6 +13,8 @@ from gpu_tuned.core.originals import Initialisation, Original, allowed, found_at
 from gpu_tuned.core.settings import factory_default
 from gpu_tuned.core.track import Moment, Note, Step, Track
 
+WAS_AWAY = "the GPU was away"
+
 
 def _told(kind: EventKind, cause: str | None = None) -> tuple[Said, ...]:
     return (Said(Note(kind, cause=cause)),)
@@ -28,6 +30,9 @@ def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Chang
     elsewhere, or not at all."""
     if (state.presence, state.why) == (presence, why):
         return Change(state)
+    if presence is Presence.ASLEEP and _was_away(state):  # when it wakes up it would look as if it had never left
+        begun = _begun_anew(state, WAS_AWAY, moment)
+        return Change(replace(begun.state, presence=presence, why=why, since=moment.wall), said=begun.said)
     since = state.since if state.presence is presence else moment.wall
     silent = presence in (Presence.ASLEEP, Presence.WAITING, Presence.RELEASED)
     said = () if silent else _told(EventKind.GPU_WAITING, why)
@@ -39,7 +44,7 @@ def met(  # noqa: PLR0913 - what the first look of an attach is held against
 ) -> Change:
     """The first look after the driver was attached, or after this GPU answered again. `forgot`: what an earlier run
     of this boot knew cannot be read, so what is found may be a value of ours, and is no first look."""
-    was_away = state.presence not in (Presence.HERE, Presence.ASLEEP) and state.board is not None
+    was_away = _was_away(state)
     state = replace(state, tracks={s: _possible(track, board) for s, track in state.tracks.items()})
     known, seen = state.initialisation, trusted(state, seen)
     met_before = state.board is not None and state.gpu is not HOST  # the host's is known before its first look
@@ -58,9 +63,14 @@ def met(  # noqa: PLR0913 - what the first look of an attach is held against
     said = _told(EventKind.GPU_BACK) if was_away else ()
     if why is not None:
         return renewed(state, why, seen, moment, said)
-    change = _begun_anew(state, "the GPU was away", moment) if was_away else Change(state)
+    change = _begun_anew(state, WAS_AWAY, moment) if was_away else Change(state)
     late = forgot or not first
     return Change(with_originals(change.state, seen, late=late, moment=moment), said=said + change.said)
+
+
+def _was_away(state: GpuState) -> bool:
+    """Whether the driver had let go of it, so that nothing is known of what it kept."""
+    return state.presence not in (Presence.HERE, Presence.ASLEEP) and state.board is not None
 
 
 def _possible(track: Track, board: Board) -> Track:
@@ -99,8 +109,11 @@ def bound(state: GpuState, binding: str) -> GpuState:
 
 
 def slept(state: GpuState, moment: Moment) -> Change:
-    """The machine was suspended: limits may be wrong, and locks are gone."""
-    return _begun_anew(state, "the machine slept", moment) if state.here else Change(state)
+    """The machine was suspended: limits may be wrong, and locks are gone, also of a GPU that slept itself. Of one
+    that is away this is found when it comes back."""
+    if state.presence not in (Presence.HERE, Presence.ASLEEP):
+        return Change(state)
+    return _begun_anew(state, "the machine slept", moment)
 
 
 def stepped(state: GpuState, by_s: float) -> GpuState:
@@ -139,7 +152,7 @@ def _begun_anew(state: GpuState, why: str, moment: Moment) -> Change:
     said: list[Said] = []
     tracks = {}
     for setting, track in state.tracks.items():
-        step = Step(drift.fresh(track))
+        step = Step(drift.fresh(track, moment))
         if setting in LOCKS:
             step = lock_drift.forget(step.track, why, moment)
         tracks[setting] = step.track

@@ -33,12 +33,13 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
         kept = after == track.observed
         return _kept(state, setting, drift.failed(replace(track, observed=after), why, moment, kept=kept))
     lost = track.state in (State.DRIFTED, State.CONTESTED)
-    why = track.message if track.message and lost else "as the policy says"
-    change = _kept(state, setting, drift.took(track, accepted, after, why, moment))
+    as_policy = "as the policy says"
+    reason = track.cause if track.open else track.message if lost else as_policy
+    change = _kept(state, setting, drift.took(track, accepted, after, reason or as_policy, moment))
     if not track.open:
         return change
     found = None if isinstance(track.observed, Unread) else track.observed
-    last = PutBack(moment.wall, moment.mono, setting, found, track.message)
+    last = PutBack(moment.wall, moment.mono, setting, found, track.cause)
     return replace(change, state=replace(change.state, last_put_back=last))
 
 
