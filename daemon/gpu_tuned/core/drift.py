@@ -60,15 +60,13 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     restored = track.restored if _same(track.wish, wish) else None
     lasts = replace(lasts, wish=wish, goal=goal, restored=restored)
     before = track.before
-    known = goal is not None and not isinstance(goal, Pending)
-    if not known and not wish.watched:
-        return lasts  # its board is not known yet, so neither is what the goal will be
+    known = goal is not None and not isinstance(goal, Pending)  # its board is, and what was found there
     if before is None or (known and before.goal != goal):
         return replace(lasts, before=None)
     if wish.watched or before.rule != str(wish.origin):
         return replace(lasts, before=replace(before, rule=""))
     # What a driver made of this very goal, in an earlier run or before the GPU went away; of a lock nobody knows.
-    return replace(lasts, accepted=before.value) if wish.setting.readable else lasts
+    return replace(lasts, accepted=before.value) if known and wish.setting.readable else lasts
 
 
 def _ours(track: Track) -> Left | None:
