@@ -84,7 +84,9 @@ def _unbound(stage: Stage) -> None:
 
 
 @pytest.mark.parametrize(
-    ("how", "word"), [(_lost, "lost"), (_unusable, "absent"), (_unbound, "waiting")], ids=["lost", "absent", "unbound"]
+    ("how", "word"),
+    [(_lost, "lost"), (_unusable, "absent"), (_unbound, "waiting")],
+    ids=["lost", "absent", "unbound"],
 )
 def test_the_journal_has_the_word_of_status_for_a_gpu_that_is_away(how: Callable[[Stage], None], word: str) -> None:
     stage = Stage(CAP, board(0), board(1)).turn(2)
