@@ -95,6 +95,39 @@ def test_a_deaf_driver_is_not_believed_however_near_its_value_is() -> None:
     assert stage.turn().row()["state"] == "held"
 
 
+def test_a_near_value_that_does_not_move_is_named_as_what_may_be_written_instead() -> None:
+    stage = Stage(policy("power_limit_w = 452"))
+    stage.stranger(450)
+    stage.gpu.deaf = True
+    told = stage.turn().row()
+    assert told["state"] == "refused"
+    assert told["message"].startswith(
+        "the driver reported success, but it reads 450 W as before; if this board knows no 452 W, write 450;"
+    )
+
+
+@pytest.mark.parametrize("before_w", [700, 450, 451])
+def test_a_driver_that_reads_whole_watts_does_not_refuse_a_fraction(before_w: int) -> None:
+    """Also where the nearest whole watt was there before: no reading could tell that it took it."""
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450.5", 'required = ["power_limit_w"]'))
+    stage.stranger(before_w)
+    said = "asked for 450.5 W; the driver reads whole watts, 450 W"
+    for _ in range(3):
+        row = stage.turn().row()
+        assert (row["state"], row["wished"], row["accepted"], row["message"]) == ("held", 450.5, 450, said)
+    writes = len(stage.gpu.writes)
+    stage.start()  # which does not forget what the driver made of it
+    assert (stage.turn(2).row()["message"], len(stage.gpu.writes)) == (said, writes)
+
+
+@pytest.mark.parametrize("before_w", [449, 452])
+def test_a_deaf_driver_is_not_believed_of_a_fraction_either(before_w: int) -> None:
+    stage = Stage(policy("power_limit_w = 450.5"))
+    stage.stranger(before_w)
+    stage.gpu.deaf = True
+    assert (stage.turn(3).row()["state"], stage.exit_code) == ("refused", 1)
+
+
 def test_the_status_line_never_says_held_of_what_cannot_be_read() -> None:
     stage = Stage(policy("gpu_clock_mhz = { max = 1500 }")).turn(2)
     assert "held" not in stage.service.line

@@ -21,6 +21,7 @@ from gpu_tuned.core.model import (
     Reading,
     Setting,
     Value,
+    reading_text,
     text,
     watts,
 )
@@ -180,14 +181,45 @@ def exactly(goal: Value, before: Reading, after: Reading) -> Value | None:
 def power_limit_taken(goal: Value, before: Reading, after: Reading) -> Value | None:
     """As `exactly`, or the driver's rounding of it: a reading that moved, and lies as near as rounding can explain.
 
-    A reading that did not move is no acceptance, however near it is: a deaf driver answers the same.
+    A reading that did not move is no acceptance, however near it is: a deaf driver answers the same. Of a fraction of
+    a watt one that reads whole watts can say no more, and what it reads is what there is.
     """
     if after == goal:
         return goal
-    if not isinstance(goal, PowerLimit) or not isinstance(after, PowerLimit) or after == before:
+    if not isinstance(after, PowerLimit) or not _near(goal, after):
         return None
-    near = abs(after.limit_mw - goal.limit_mw) <= goal.limit_mw * POWER_STEP_TOLERANCE
-    return after if near else None
+    return None if after == before and not _reads_whole_watts(goal, after) else after
+
+
+def _near(goal: Value, seen: Reading) -> bool:
+    """Whether a board's own step may explain the difference."""
+    if not isinstance(goal, PowerLimit) or not isinstance(seen, PowerLimit):
+        return False
+    return abs(seen.limit_mw - goal.limit_mw) <= goal.limit_mw * POWER_STEP_TOLERANCE
+
+
+def _reads_whole_watts(goal: Value, seen: Reading) -> bool:
+    """Whether a goal with a fraction of a watt, and one without as near to it as can be."""
+    if not isinstance(goal, PowerLimit) or not isinstance(seen, PowerLimit):
+        return False
+    return goal.limit_mw % 1000 != 0 == seen.limit_mw % 1000 and abs(seen.limit_mw - goal.limit_mw) < 1000
+
+
+def rounding(goal: Value, accepted: Value) -> str | None:
+    """What became of a goal that the driver took, for a person; None where nothing did."""
+    if accepted == goal:
+        return None
+    if _reads_whole_watts(goal, accepted):
+        return f"asked for {text(goal)}; the driver reads whole watts, {text(accepted)}"
+    return f"the driver rounded {text(goal)} to {text(accepted)}"
+
+
+def not_taken(goal: Value, before: Reading, after: Reading) -> str:
+    """Why a write that the driver called a success is none, by the readings before and after."""
+    why = f"the driver reported success, but it reads {reading_text(after)}"
+    if after == before and _near(goal, after):
+        why += f" as before; if this board knows no {text(goal)}, write {reading_text(after).removesuffix(' W')}"
+    return why
 
 
 CLOCK_STEP_TOLERANCE_MHZ = 15

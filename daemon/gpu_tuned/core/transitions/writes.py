@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gpu_tuned.core import drift
+from gpu_tuned.core.goal import not_taken
 from gpu_tuned.core.gpu_state import Change, GpuState, PutBack, Said
-from gpu_tuned.core.model import Reading, Setting, Unread, Value, reading_text
+from gpu_tuned.core.model import Reading, Setting, Unread, Value
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.track import Moment, State, Step, Track
 
@@ -27,7 +28,7 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     track = state.tracks[setting]
     accepted = value if not setting.readable else ROWS[setting].taken(value, _last(track), after)
     if accepted is None:
-        why = f"the driver reported success, but it reads {reading_text(after)}"
+        why = not_taken(value, _last(track), after)
         kept = after == track.observed
         return _kept(state, setting, drift.failed(replace(track, observed=after), why, moment, kept=kept))
     lost = track.state in (State.DRIFTED, State.CONTESTED)
