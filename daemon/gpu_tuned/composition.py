@@ -12,6 +12,7 @@ TYPE_CHECKING = False  # see main.py
 if TYPE_CHECKING:
     import argparse
 
+    from gpu_tuned.adapters.awaited import AwaitedFiles
     from gpu_tuned.loop.policy_in_force import PolicyFiles
     from gpu_tuned.loop.world import World
     from gpu_tuned.ports import Mailbox, Say, Service, Store
@@ -46,6 +47,15 @@ def policy_files(config: str, owners: frozenset[int] | None) -> PolicyFiles:
         lambda sources: policy_file.parse_sources(policy_file.Sources.from_json(sources)),
         lambda: policy_file.stamp(config),
     )
+
+
+def awaited_files(config: str) -> tuple[PolicyFiles, AwaitedFiles]:
+    """The daemon's own policy, whose files are not waited for for ever."""
+    from gpu_tuned.adapters.awaited import AwaitedFiles
+
+    files = policy_files(config, owners())
+    awaited = AwaitedFiles(config, files.read, files.stamp)
+    return files._replace(read=awaited.read, stamp=awaited.stamp), awaited
 
 
 def sysroot() -> str:

@@ -10,8 +10,7 @@ from gpu_tuned.composition import (
     CONFIG,
     SOCKET,
     STATE_DIR,
-    owners,
-    policy_files,
+    awaited_files,
     stores_of,
     sysroot,
     world_of,
@@ -61,6 +60,7 @@ def hold(options: argparse.Namespace) -> int:
     say = speaker(sys.stderr)
     waited_for, on_disk = stores_of(options)
     this_boot, lasting = AwaitedStore(waited_for), BackgroundStore(AwaitedStore(on_disk, save_s=None))
+    files, policy = awaited_files(options.config)
 
     def say_trouble(text: str) -> None:
         say(Event(EventKind.SOCKET_TROUBLE, time.time(), cause=text))
@@ -69,14 +69,17 @@ def hold(options: argparse.Namespace) -> int:
     woken: list[Loop] = []
     mailbox = Mailbox(
         on_command=lambda: woken[0].wake() if woken else None,
-        stalls=lambda: [stall for stall in (say.stall(), this_boot.stall() or lasting.stall()) if stall is not None],
+        stalls=lambda: [
+            stall
+            for stall in (say.stall(), policy.stall(), this_boot.stall() or lasting.stall())
+            if stall is not None
+        ],
         boottime=SystemClock().boottime,
     )
     server = Server(mailbox, options.socket, systemd.inherited_sockets(), was_killed=gone, say_trouble=say_trouble)
     server.open()
     try:
         service = systemd.SystemdService()
-        files = policy_files(options.config, owners())
         world = world_of(files, (this_boot, lasting), service, mailbox, say, observe=options.observe)
         loop = Loop(world, on_settled=life.wake)
         DriverEvents(world.gpus, loop.heard).start()
@@ -136,7 +139,7 @@ def after_stop(options: argparse.Namespace) -> int:
         return 0
     with WriterLock(writer_lock()):
         say = speaker(sys.stderr)
-        files = policy_files(options.config, owners())
+        files, _ = awaited_files(options.config)
         this_boot, lasting = map(AwaitedStore, stores_of(options))
         stores = this_boot, lasting
         world = world_of(files, stores, NoService(), NobodyAsks(), only_restores(say), observe=options.observe)

@@ -14,6 +14,7 @@ import pytest
 from tests.daemon import Daemon
 from tests.nvsim import Nvsim, wait_for
 from tests.sinks import Journald, fill, stalling
+from tests.stuck import Stuck
 
 POLICY = """
 [daemon]
@@ -142,4 +143,29 @@ def test_a_disk_that_stands_still_altogether(host: Nvsim, tmp_path: Path) -> Non
         daemon.until(lambda: not daemon.status()["host"]["stalled"], "the disk is back", 20)
         kept = [path.name for path in daemon.state_dir.iterdir() if path.name.startswith("state.json.damaged-")]
         assert len(kept) == 1, "what could not be read was not saved over"
+        ends_in_time(daemon)
+
+
+@pytest.mark.skipif(not Stuck.possible(), reason="a wait that no signal ends takes root and /dev/fuse")
+def test_a_policy_folder_whose_file_system_does_not_answer(host: Nvsim) -> None:
+    with Daemon(host, POLICY) as daemon:
+        folder = daemon.config.parent / "gpu-tuned.d"
+        folder.mkdir()
+        daemon.ready()
+        with Stuck(folder):
+            goes_on(daemon, host, "the file system of ", "policy")
+            for verb in ("plan", "reload"):
+                done = daemon.ctl(verb, check=False)
+                assert (done.returncode, "its file system does not answer" in done.stderr) == (2, True)
+            daemon.signal(signal.SIGTERM)
+            daemon.until(lambda: "Stopped" in daemon.said, "an end, as far as the kernel lets it")
+        assert daemon.wait() == 0
+        host.run("set", "0", "power_limit_w=700")
+        with Stuck(folder):
+            daemon.start()
+            daemon.until(lambda: host.gpu()["power_limit_w"] == 450, "the limit of the last good policy")
+            assert daemon.status()["policy"]["state"] == "last_good"
+        daemon.until(lambda: not daemon.status()["host"]["stalled"], "the file system is back")
+        daemon.ctl("reload")
+        assert daemon.status()["policy"]["state"] == "in_force"
         ends_in_time(daemon)

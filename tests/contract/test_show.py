@@ -196,3 +196,43 @@ def test_a_gpu_that_is_away_is_told_as_away_and_the_one_that_is_left_with_its_wi
         done = daemon.ctl("show")
         assert "NVIDIA H200 0000:01:00.0 is lost" in done.stderr
         assert "held; from gpu-tuned.toml gpu[0]" in done.stdout
+
+
+def test_of_several_a_lost_one_is_listed_as_lost(nvsim: MakeHost) -> None:
+    host = nvsim("h200", "h200", "h200")
+    with Daemon(host, FAST + rule("power_limit_w = 450")).ready() as daemon:
+        daemon.turns(1)
+        host.run("lose", "0")
+        daemon.until(lambda: daemon.status()["gpus"][0]["state"] == "lost", "lost")
+        done = daemon.ctl("show", check=False)
+        assert done.returncode == 2
+        listed = [line.split()[2:] for line in done.stderr.partition("There are:\n")[2].splitlines()]
+        assert [(words[0], words[2:]) for words in listed] == [
+            ("01:00.0", ["lost"]),
+            ("02:00.0", []),
+            ("03:00.0", []),
+        ]
+
+
+def test_without_a_daemon_a_gpu_that_cannot_be_described_is_not_left_out(nvsim: MakeHost, tmp_path: Path) -> None:
+    host = nvsim("h200", "h200", "h200")
+    host.run("lose", "0")
+    done = show(host, tmp_path)
+    assert done.returncode == 2
+    assert "the GPU is lost" in done.stderr
+    done = show(host, tmp_path, "0")
+    assert done.returncode == 5
+    assert "GPU 0 cannot be looked at: the GPU is lost" in done.stderr
+    host.run("lose", "1")
+    done = show(host, tmp_path)
+    assert done.returncode == 0
+    assert done.stderr.count("cannot be looked at: the GPU is lost") == 2
+    assert "03:00.0" in done.stdout
+
+
+def test_what_a_board_does_not_have_has_no_default(nvsim: MakeHost, tmp_path: Path) -> None:
+    """Persistence mode on a Jetson, for one."""
+    settings = json.loads(show(nvsim("jetson-orin"), tmp_path, "--json").stdout)["settings"]
+    absent = [setting for setting in settings if setting["absent"] is not None]
+    assert "persistence_mode" in [setting["setting"] for setting in absent]
+    assert all(setting["default"] is setting["allowed"] is None for setting in absent)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from gpu_tuned.core.errors import DriverAbsent, DriverError, DriverMismatch, DriverTrouble, GpuLost
+from gpu_tuned.core.events import EventKind, message
 from gpu_tuned.core.model import Setting
 from gpu_tuned.ctl.verify import compare
 from tests.loop.stage import CAP, Stage, board, policy
@@ -65,6 +68,34 @@ def test_a_gpu_that_was_taken_from_the_driver_on_purpose_is_in_order(to: str) ->
     assert ("vfio-pci" in row["message"]) == bool(to)
     assert {setting["state"] for setting in row["settings"]} == {"waiting"}
     assert (stage.exit_code, stage.wait_code) == (0, 0)
+
+
+def _lost(stage: Stage) -> None:
+    stage.gpus.gpus[board(1).gpu.uuid].lost = True
+
+
+def _unusable(stage: Stage) -> None:
+    stage.gpus.gpus[board(1).gpu.uuid].undescribed = "the driver is not ready"
+    stage.start()
+
+
+def _unbound(stage: Stage) -> None:
+    stage.kernel.unbind(board(1).gpu.pci, "vfio-pci")
+
+
+@pytest.mark.parametrize(
+    ("how", "word"),
+    [(_lost, "lost"), (_unusable, "absent"), (_unbound, "waiting")],
+    ids=["lost", "absent", "unbound"],
+)
+def test_the_journal_has_the_word_of_status_for_a_gpu_that_is_away(how: Callable[[Stage], None], word: str) -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    before = len(stage.heard.events)
+    how(stage)
+    stage.turn(2)
+    told = [message(event) for event in stage.heard.events[before:] if event.kind is EventKind.GPU_WAITING]
+    assert stage.gpu_row(1)["state"] == word
+    assert told == [f"{board(1).gpu.title}: {word}: {stage.gpu_row(1)['message']}"]
 
 
 @pytest.mark.parametrize("demand", ["by name of the board", "by number"])

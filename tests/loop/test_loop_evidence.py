@@ -97,15 +97,39 @@ def test_an_original_is_saved_before_the_first_write_of_its_setting() -> None:
     assert saved == [True]
 
 
-@pytest.mark.parametrize("near_w", [445, 451, 459])
-def test_a_deaf_driver_is_not_believed_however_near_its_value_is(near_w: int) -> None:
-    stage = Stage(CAP)
+@pytest.mark.parametrize(("wished", "near_w"), [("450", 445), ("450", 451), ("450", 459), ("450.5", 450)])
+def test_a_deaf_driver_is_not_believed_however_near_its_value_is(wished: str, near_w: int) -> None:
+    stage = Stage(CAP.replace("= 450", f"= {wished}"))
     stage.stranger(near_w)
     stage.gpu.deaf = True
     stage.turn(3)
     assert (stage.row()["state"], stage.row()["accepted"], stage.wait_code) == ("refused", None, 1)
     stage.gpu.deaf = False
     assert stage.turn().row()["state"] == "held"
+
+
+def test_a_near_value_that_does_not_move_is_named_as_what_may_be_written_instead() -> None:
+    stage = Stage(policy("power_limit_w = 452"))
+    stage.stranger(450)
+    stage.gpu.deaf = True
+    told = stage.turn().row()
+    assert told["state"] == "refused"
+    assert told["message"].startswith(
+        "the driver reported success, but it reads 450 W as before; if this board knows no 452 W, write 450;"
+    )
+
+
+@pytest.mark.parametrize("before_w", [700, 451])
+def test_a_fraction_of_a_watt_is_rounded_and_that_is_known_after_a_restart(before_w: int) -> None:
+    stage = Stage(policy("persistence_mode = true", "power_limit_w = 450.5", 'required = ["power_limit_w"]'))
+    stage.stranger(before_w)
+    said = "the driver rounded 450.5 W to 450 W"
+    for _ in range(3):
+        row = stage.turn().row()
+        assert (row["state"], row["wished"], row["accepted"], row["message"]) == ("held", 450.5, 450, said)
+    writes = len(stage.gpu.writes)
+    stage.start()
+    assert (stage.turn(2).row()["message"], len(stage.gpu.writes)) == (said, writes)
 
 
 def test_the_status_line_never_says_held_of_what_cannot_be_read() -> None:

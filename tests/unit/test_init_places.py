@@ -200,6 +200,13 @@ WRITERS = {
     "/etc/elogind/system-sleep/gpu": (CALL, "hook"),
     "/var/spool/cron/atjobs/a00001019f": (CALL, "timer"),
     "/etc/incron.d/gpu": ("/srv/flag IN_MODIFY nvidia-smi -pl 300\n", "hook"),
+    "/var/spool/fcron/root.orig": ("&bootrun 0 8 * * * nvidia-smi -pl 300\n", "hook"),
+    "/etc/fcrontab": ("@ 30 nvidia-smi -pl 300\n", "hook"),
+    "/etc/init.d/halt.local": (CALL, "hook"),
+    "/etc/initramfs-tools/scripts/local-bottom/gpu": (CALL, "hook"),
+    "/etc/initramfs-tools/hooks/gpu": (CALL, "hook"),
+    "/usr/lib/dracut/modules.d/90gpu/gpu.sh": ("gpu() {\n    nvidia-smi -pl 300\n}\n", "hook"),
+    "/etc/initcpio/hooks/gpu": ("run_hook() {\n    nvidia-smi -pl 300\n}\n", "hook"),
     "/srv/llm/compose.yaml": ("entrypoint: sh -c 'nvidia-smi -pl 300; serve'\n", "program"),
 }
 
@@ -223,6 +230,31 @@ def test_what_a_link_in_such_a_folder_leads_to_is_read(tmp_path: Path, path: str
     found = look(tmp_path)
     assert found.taken == {}
     assert [writer.file for writer in found.scan.writers] == ["/home/u/dotfiles/gpu"]
+
+
+@pytest.mark.parametrize("name", ["boot", "before", "after"])
+def test_what_suse_runs_at_boot_is_told_and_spoils_what_others_set(tmp_path: Path, name: str) -> None:
+    path = f"/etc/init.d/{name}.local"
+    put(tmp_path, path, "#!/bin/sh\nnvidia-smi -pl 300\n", 0o755)
+    put(tmp_path, "/etc/rc.local", "#!/bin/sh\nnvidia-smi -pl 250\n", 0o755)
+    found = look(tmp_path)
+    assert found.taken == {}
+    assert found.left[(path, 2)] == "branch"
+    (tmp_path / path.lstrip("/")).chmod(0o644)
+    found = look(tmp_path)
+    assert found.left[(path, 2)] == "not-started"
+
+
+def test_what_a_unit_of_suse_s_starts_is_taken_over(tmp_path: Path) -> None:
+    put(tmp_path, "/etc/init.d/after.local", CALL, 0o755)
+    unit(
+        tmp_path,
+        "after-local.service",
+        "ExecStart=/etc/init.d/after.local",
+        "TimeoutSec=0",
+        "RemainAfterExit=yes",
+    )
+    assert look(tmp_path).taken == HELD
 
 
 def test_a_crontab_that_is_a_link_is_one(tmp_path: Path) -> None:

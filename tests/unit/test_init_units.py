@@ -47,6 +47,24 @@ REFUSED: dict[str, tuple[str, ...]] = {
         "Type=oneshot",
         "ExecStart=/bin/bash -c 'W=300W; nvidia-smi -pl ${W%%W}'",
     ),
+    "a quoted semicolon, which is an argument": (
+        "Type=oneshot",
+        "ExecStart=/usr/bin/nvidia-smi -pm 1 ';' /usr/bin/nvidia-smi -pl 300",
+    ),
+    "an escaped semicolon": ("Type=oneshot", r"ExecStart=/usr/bin/nvidia-smi -pm 1 \; /usr/bin/nvidia-smi -pl 300"),
+    "a backslash that systemd keeps before a space": ("Type=oneshot", r"ExecStart=/usr/bin/nvidia-smi\ -pl 300"),
+    "a backslash that systemd keeps in a word": ("Type=oneshot", r"ExecStart=/usr/bin/nvidia-smi -pl \300\q"),
+    "a newline where a shell would see an n": (
+        "Type=oneshot",
+        r"ExecStart=/bin/sh -c 'exit 0\nnvidia-smi -pl 300'",
+    ),
+    "a variable of whose line systemd may drop the rest": (
+        "Type=oneshot",
+        r"Environment=ODD=\q WATTS=300",
+        "ExecStart=/usr/bin/nvidia-smi -pl ${WATTS}",
+    ),
+    "a sign that stands alone": ("Type=oneshot", "ExecStart=- /usr/bin/nvidia-smi -pl 300"),
+    "a byte that is none": ("Type=oneshot", r"ExecStart=/usr/bin/nvidia-smi -pl 300\x00"),
     "a command that fails before": ("Type=oneshot", "ExecStartPre=/bin/false", CALL),
 }
 STARTS: dict[str, tuple[str, ...]] = {
@@ -70,6 +88,26 @@ STARTS: dict[str, tuple[str, ...]] = {
     "two commands in one line": (
         "Type=oneshot",
         "ExecStart=/usr/bin/nvidia-smi -pm 1 ; /usr/bin/nvidia-smi -pl 300",
+    ),
+    "spaces by number": ("Type=oneshot", r"ExecStart=/bin/sh -c nvidia-smi\x20-pl\040300"),
+    "a space by its letter": ("Type=oneshot", r"ExecStart=/bin/sh -c nvidia-smi\s-pl\t300"),
+    "lines in one argument": ("Type=oneshot", r"ExecStart=/bin/sh -c 'set -e\nnvidia-smi -pm 1\nnvidia-smi -pl 300'"),
+    "quotes in quotes": ("Type=oneshot", r'ExecStart=/bin/sh -c "W=\"300\"; nvidia-smi -pl \"$$W\""'),
+    "quotes in single quotes": ("Type=oneshot", r"ExecStart=/bin/sh -c 'W=\'300\'; nvidia-smi -pl \"$$W\"'"),
+    "digits by their code points": ("Type=oneshot", r"ExecStart=/usr/bin/nvidia-smi -pl \u0033\U000000300"),
+    "a variable with an escape": (
+        "Type=oneshot",
+        r"Environment=CALL=-pl\x20300",
+        "ExecStart=/usr/bin/nvidia-smi $CALL",
+    ),
+    "a variable with quotes in it": (
+        "Type=oneshot",
+        """Environment="CALL=-c 'nvidia-smi -pl 300'\"""",
+        "ExecStart=/bin/sh $CALL",
+    ),
+    "a sign before each of two commands": (
+        "Type=oneshot",
+        "ExecStart=-/usr/bin/nvidia-smi -pm 1 ; -/usr/bin/nvidia-smi -pl 300",
     ),
     "a shell that waits for ever": ('ExecStart=/bin/sh -c "nvidia-smi -pl 300; exec sleep infinity"',),
     "what follows a server that is not waited for": (

@@ -60,7 +60,8 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class BoardView:
-    """One look at one GPU. `processes` are this user's own, all for root; `others`: how many there are besides."""
+    """One look at one GPU. `processes` are this user's own, all for root; `others`: how many there are besides.
+    `left_out`: the driver's other GPUs, and why they cannot be looked at."""
 
     driver: str
     board: Board
@@ -71,3 +72,4 @@ class BoardView:
     link: Link
     processes: tuple[Process, ...] | Unread
     others: int = 0
+    left_out: tuple[str, ...] = ()

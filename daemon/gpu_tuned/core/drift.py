@@ -18,7 +18,7 @@ from dataclasses import replace
 
 from gpu_tuned.core.contest import CONTEST_AFTER, once_more, quiet
 from gpu_tuned.core.events import EventKind
-from gpu_tuned.core.goal import Goal, Pending, Refusal, satisfies
+from gpu_tuned.core.goal import Goal, Pending, Refusal, rounding, satisfies
 from gpu_tuned.core.model import Reading, Setting, Unread, Value, text
 from gpu_tuned.core.originals import Accepted
 from gpu_tuned.core.track import Left, Moment, Note, State, Step, Track, changed, enter
@@ -144,6 +144,12 @@ def _in_contest(track: Track) -> bool:
     return track.state is State.CONTESTED or track.in_row >= CONTEST_AFTER
 
 
+def _rounded(track: Track) -> str | None:
+    """What the driver had made of this very goal before."""
+    goal, accepted = track.goal, track.accepted
+    return None if goal is None or isinstance(goal, Refusal) or accepted is None else rounding(goal, accepted)
+
+
 def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
     left = track.left
     if left is None or found not in (None, left.value):  # somebody set another since, so nothing of ours stays
@@ -170,7 +176,7 @@ def _agrees(track: Track, state: State, moment: Moment) -> Step:
         # A pause ends with the failure that it was for: what is as wished now has cured it.
         # Of a lock only the clocks can say so.
         calm = changed(track, pause_s=0.0, next_write=0.0) if state is State.HELD else track
-        return Step(enter(calm, state, track.message if track.state is state else None, moment))
+        return Step(enter(calm, state, track.message if track.state is state else _rounded(track), moment))
     if not quiet(track, moment, max(2 * (track.every_s or 0.0), 2 * track.pause_s)):
         return Step(track if track.state is State.CONTESTED else enter(track, State.CONTESTED, track.cause, moment))
     calm = changed(track, in_row=0, pause_s=0.0, next_write=0.0)
@@ -219,7 +225,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         found = None if isinstance(track.observed, Unread) else track.observed
         note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
     notes = () if track.hushed else (note,)
-    message = None if accepted == goal or goal is None else f"the driver rounded {text(goal)} to {text(accepted)}"
+    message = None if goal is None else rounding(goal, accepted)
     original = track.original and track.original.taken(accepted)
     rule = str(track.wish.origin) if track.wish else ""
     track = replace(

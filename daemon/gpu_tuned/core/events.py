@@ -146,7 +146,7 @@ class EventKind(Enum):
         "{where}{setting} stays at {found}: no rule speaks of it any more",
     )
 
-    GPU_WAITING = ("gpu_waiting", "c007b7ad54b548419b62e476d7e92b0d", Priority.ERROR, "{where}waiting: {cause}")
+    GPU_WAITING = ("gpu_waiting", "c007b7ad54b548419b62e476d7e92b0d", Priority.ERROR, "{where}{state}: {cause}")
     GPU_BACK = (
         "gpu_back",
         "5fc934399cda4e7c8ba93aa9c55775cc",

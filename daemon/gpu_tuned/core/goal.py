@@ -21,6 +21,7 @@ from gpu_tuned.core.model import (
     Reading,
     Setting,
     Value,
+    reading_text,
     text,
     watts,
 )
@@ -186,10 +187,27 @@ def power_limit_taken(goal: Value, before: Reading, after: Reading) -> Value | N
     """
     if after == goal:
         return goal
-    if not isinstance(goal, PowerLimit) or not isinstance(after, PowerLimit) or after == before:
-        return None
-    lowest_mw = goal.limit_mw * (1 - POWER_STEP_TOLERANCE)
-    return after if lowest_mw <= after.limit_mw <= goal.limit_mw + POWER_ABOVE_MW else None
+    return after if isinstance(after, PowerLimit) and after != before and _may_be_rounded(goal, after) else None
+
+
+def _may_be_rounded(goal: Value, seen: Reading) -> bool:
+    """Whether a board's own step may explain the difference."""
+    if not isinstance(goal, PowerLimit) or not isinstance(seen, PowerLimit):
+        return False
+    return goal.limit_mw * (1 - POWER_STEP_TOLERANCE) <= seen.limit_mw <= goal.limit_mw + POWER_ABOVE_MW
+
+
+def rounding(goal: Value, accepted: Value) -> str | None:
+    """What became of a goal that the driver took, for a person; None where nothing did."""
+    return None if accepted == goal else f"the driver rounded {text(goal)} to {text(accepted)}"
+
+
+def not_taken(goal: Value, before: Reading, after: Reading) -> str:
+    """Why a write that the driver called a success is none, by the readings before and after."""
+    why = f"the driver reported success, but it reads {reading_text(after)}"
+    if after == before and _may_be_rounded(goal, after):
+        why += f" as before; if this board knows no {text(goal)}, write {reading_text(after).removesuffix(' W')}"
+    return why
 
 
 CLOCK_STEP_TOLERANCE_MHZ = 15

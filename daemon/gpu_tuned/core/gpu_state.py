@@ -29,7 +29,7 @@ NEVER = Moment(0.0, 0.0)
 
 
 class Presence(str, Enum):
-    """Whether a GPU can be looked at, by its word in the status document. LOST: it was here and answers no more.
+    """Whether a GPU can be looked at. LOST: it was here and answers no more.
     ABSENT: the driver counts it, the kernel binds it, or this boot has seen it, and the driver does not describe it.
     UNBOUND: taken from the driver on purpose. RELEASED: let go of on request. WAITING: the driver as a whole is away.
     """
@@ -41,6 +41,11 @@ class Presence(str, Enum):
     UNBOUND = "unbound"
     RELEASED = "released"
     WAITING = "waiting"
+
+    @property
+    def word(self) -> str:
+        """What people are told, in the status document as in the journal."""
+        return "waiting" if self is Presence.UNBOUND else self.value
 
 
 ON_PURPOSE = (Presence.ASLEEP, Presence.UNBOUND, Presence.RELEASED)

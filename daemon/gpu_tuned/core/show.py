@@ -41,6 +41,7 @@ def document_of(view: BoardView, told: GpuRow | None, advice: Iterable[Advice]) 
         "pci": board.gpu.pci,
         "name": board.gpu.name,
         "mig": board.mig,
+        "left_out": [] if told else list(view.left_out),
         "settings": [_setting(view, setting, told, unread) for setting in GPU_SETTINGS],
         "clock_steps_mhz": {"gpu": list(board.gpu_ladder_mhz), "memory": list(board.memory_ladder_mhz)},
         "telemetry": {
@@ -102,11 +103,12 @@ def _setting(view: BoardView, setting: Setting, told: GpuRow | None, unread: dic
     for candidate in told["settings"] if told else ():
         if candidate["setting"] == setting.value:
             row = candidate
-    default = ROWS[setting].factory_default(board)
+    has = setting not in board.absent
+    default = ROWS[setting].factory_default(board) if has else None
     return {
         "setting": setting.value,
         "found": None if isinstance(reading, Unread) else wire(reading),
-        "allowed": ROWS[setting].allowed(board),
+        "allowed": ROWS[setting].allowed(board) if has else None,
         "default": wire(default) if default is not None else None,
         "original": row.get("original"),
         "original_assumed": bool(row.get("original_assumed", False)),

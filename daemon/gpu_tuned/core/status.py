@@ -52,7 +52,6 @@ _AWAY = {
     Presence.WAITING: State.WAITING,
 }
 """What each setting of a GPU is that cannot be looked at: it follows from the GPU alone."""
-_GPU_WORDS = {Presence.UNBOUND: "waiting"}
 
 
 @overload
@@ -155,7 +154,7 @@ def gpu_row(state: GpuState, settings: list[SettingRow], throttle: Throttling, *
         "uuid": state.gpu.uuid,
         "pci": state.gpu.pci,
         "name": state.gpu.name,
-        "state": _GPU_WORDS.get(state.presence, state.presence.value),
+        "state": state.presence.word,
         "message": state.why,
         "in_order": gpu_in_order(state, settings, short=short),
         "settings": settings,

@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 class Names:
     """How one GPU can be called: `index` counts from 0 (None or below: the driver does not list it), `pci` is
-    "0000:01:00.0"."""
+    "0000:01:00.0", `note` what whoever must choose is told of it."""
 
-    __slots__ = ("index", "pci", "uuid")
+    __slots__ = ("index", "note", "pci", "uuid")
 
-    def __init__(self, index: int | None, uuid: str, pci: str) -> None:
+    def __init__(self, index: int | None, uuid: str, pci: str, note: str = "") -> None:
         self.index = None if index is None or index < 0 else index
-        self.uuid, self.pci = uuid, pci
+        self.uuid, self.pci, self.note = uuid, pci, note
 
 
 def meant(gpus: Sequence[Names], word: str) -> list[int]:
@@ -53,8 +53,12 @@ def chosen(gpus: Sequence[Names], word: str | None) -> int:
 def _listed(gpus: Sequence[Names]) -> str:
     if not gpus:
         return "The driver sees none."
-    rows = [f"  {'-' if gpu.index is None else gpu.index}  {short_pci(gpu.pci)}  {gpu.uuid[:12]}" for gpu in gpus]
-    return "\n".join(["There are:" if len(gpus) > 1 else "There is:", *rows])
+    return "\n".join(["There are:" if len(gpus) > 1 else "There is:", *map(_row, gpus)])
+
+
+def _row(gpu: Names) -> str:
+    index = "-" if gpu.index is None else gpu.index
+    return f"  {index}  {short_pci(gpu.pci):7}  {gpu.uuid[:12]:12}  {gpu.note}".rstrip()
 
 
 def _begins(gpu: Names, text: str) -> bool:

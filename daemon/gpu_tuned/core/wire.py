@@ -213,7 +213,7 @@ class Rival(TypedDict):
 class Stall(TypedDict):
     """What the daemon never waits for and now stands still."""
 
-    # "events" that nobody takes, "state" that cannot be saved
+    # "events" that nobody takes, "state" that cannot be saved, "policy" files that cannot be looked at
     what: str
     since: str
     # for a person

@@ -51,8 +51,9 @@ def run(options: Options) -> int:
         json.dump(shown, sys.stdout, indent=2)
         sys.stdout.write("\n")
     else:
-        if trouble:
-            complain(f"gpu-tunedctl: {trouble}")
+        for text in [trouble, *shown["left_out"]]:
+            if text:
+                complain(f"gpu-tunedctl: {text}")
         say(page(shown, colour_for(sys.stdout, no_color=options.no_color), time.time()))
     return verdict.IN_ORDER
 
@@ -63,12 +64,12 @@ def _told(options: Options) -> tuple[Gpu | None, str]:
         document = client.call(options.socket, "Status", {}, options.timeout)
     except (NotReachable, DriverError):
         return None, "no daemon answers: what is wished and what was put back is not known"
-    if options.gpu is not None:
-        return one_gpu(document["gpus"], options.gpu, document["driver"]), ""
-    here = [gpu for gpu in document["gpus"] if gpu["state"] == "ok"]
-    if len(here) != 1:
-        return (document["gpus"][0] if len(document["gpus"]) == 1 else None), ""
-    return here[0], "; ".join(_away(gpu) for gpu in document["gpus"] if gpu is not here[0])
+    gpus, here = document["gpus"], [gpu for gpu in document["gpus"] if gpu["state"] == "ok"]
+    if options.gpu is None and not gpus:
+        return None, ""
+    if options.gpu is None and len(here) == 1:
+        return here[0], "; ".join(_away(gpu) for gpu in gpus if gpu is not here[0])
+    return one_gpu(gpus, options.gpu, document["driver"]), ""
 
 
 def _away(gpu: Gpu) -> str:

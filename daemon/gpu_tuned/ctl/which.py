@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     AnyGpu = TypeVar("AnyGpu", Gpu, ThrottledGpu)
 
 
-def one_gpu(gpus: list[AnyGpu], wanted: str, driver: Driver) -> AnyGpu:
-    """The one GPU that `wanted` names. Raises UsageError where it names none, or more than one; DriverTrouble where
-    the driver is why there is none."""
+def one_gpu(gpus: list[AnyGpu], wanted: str | None, driver: Driver) -> AnyGpu:
+    """The one GPU that `wanted` names; None means the only one there is. Raises UsageError where it names none, or
+    more than one; DriverTrouble where the driver is why there is none."""
     if not gpus and driver["state"] != "ok":
         raise DriverTrouble(f"no GPU {wanted!r} here: {driver_words(driver)}")
-    names = [Names(gpu["index"] if gpu["index"] >= 0 else None, gpu["uuid"], gpu["pci"]) for gpu in gpus]
+    names = [
+        Names(gpu["index"], gpu["uuid"], gpu["pci"], "" if gpu["state"] == "ok" else gpu["state"]) for gpu in gpus
+    ]
     return gpus[chosen(names, wanted)]

@@ -71,12 +71,16 @@ EVERYWHERE = frozenset({"", *(f"/{path}" for path in _FOLDERS.split())})
 """Folders that every host has, be they missing in a copy of it."""
 
 RC_LOCAL = ("/etc/rc.local", "/etc/rc.d/rc.local")
+SUSE_LOCAL = tuple(f"/etc/init.d/{name}.local" for name in ("boot", "before", "after"))
+"""What SUSE's boot runs, and no other distribution's; which of them depends on its version."""
 INIT_SCRIPTS = ("/etc/init.d", "/etc/rc.d/init.d")
 RUN_LEVELS = tuple(f"/etc/rc{level}.d" for level in "S2345") + tuple(f"/etc/rc.d/rc{level}.d" for level in "2345")
 SYSTEM_CRONTABS = ("/etc/crontab",)
 ANACRONTAB = "/etc/anacrontab"
 CRON_UNITS = ("cron.service", "crond.service", "cronie.service")
 CRON_FOLDER = "/etc/cron.d"
+FCRON = ("/var/spool/fcron/", "/usr/local/var/spool/fcron/")
+"""Tables as their users wrote them, in USER.orig, beside what fcron makes of them: fcrontab(1)."""
 USER_CRONTABS = ("/var/spool/cron/crontabs", "/var/spool/cron")
 SYSCTL = ("/etc/sysctl.d", "/run/sysctl.d", "/usr/local/lib/sysctl.d", "/usr/lib/sysctl.d")
 SYSCTL_FILE = "/etc/sysctl.conf"
@@ -151,6 +155,7 @@ HOOK_FILES: Mapping[str, str] = {
     "/etc/profile": "a shell reads it at each login",
     "/etc/bash.bashrc": "a shell reads it at each start",
     "/etc/rc.shutdown": "it runs at a shutdown",
+    "/etc/init.d/halt.local": "it runs at a shutdown",
     "/etc/ssh/sshrc": "a login by SSH runs it",
     "/boot/config/go": "Unraid runs it at boot",
     **{
@@ -180,6 +185,13 @@ TEXTS: Mapping[str, str] = {
     "/var/lib/rancher/rke2/server/manifests": "the kubelet runs it in a pod",
     "/etc/apt/apt.conf.d": "APT runs it with packages",
     "/etc/pacman.d/hooks": "pacman runs it with packages",
+    **dict.fromkeys((folder.rstrip("/") for folder in FCRON), "fcron runs it"),
+    "/etc/initramfs-tools/scripts": "the initramfs runs it, before the host's own boot",
+    "/etc/initramfs-tools/hooks": "it runs when an initramfs is built",
+    "/usr/lib/dracut/modules.d": "the initramfs runs it, before the host's own boot, or dracut when it builds one",
+    "/etc/initcpio/hooks": "the initramfs runs it, before the host's own boot",
+    "/etc/initcpio/install": "it runs when an initramfs is built",
+    "/etc/initcpio/post": "it runs when an initramfs was built",
 }
 """Folders whose files name commands in a form of their own: they are told, and no value is taken from them."""
 TEXT_FILES: Mapping[str, str] = {
@@ -188,6 +200,7 @@ TEXT_FILES: Mapping[str, str] = {
     "/usr/share/gamemode/gamemode.ini": "GameMode runs it when a game begins or ends",
     "/etc/cloud/cloud.cfg": "cloud-init runs it, at the first boot or at each",
     "/etc/inittab": "init runs it",
+    "/etc/fcrontab": "fcron runs it",
     "/etc/sddm.conf": "the display manager runs it",
     "/var/lib/cloud/instance/user-data.txt": "cloud-init runs it, at the first boot or at each",
 }

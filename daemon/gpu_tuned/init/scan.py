@@ -23,6 +23,8 @@ PERHAPS = Doubt(Kind.BRANCH, "something that starts runs a file of this name, wh
 PERHAPS_HERE = Doubt(Kind.BRANCH, "something that starts runs what lies in this folder, or a part of it")
 MOST_OF_A_FOLDER = 100
 """Files that are looked into where something runs a part of a folder: no folder of scripts holds more."""
+NOT_EXECUTABLE = Doubt(Kind.NOT_STARTED, "it may not be executed")
+ON_SUSE = Doubt(Kind.BRANCH, "the boot of some versions of SUSE runs it, and no other")
 BY_HAND = Doubt(Kind.NOT_STARTED, "nothing runs it by itself")
 DEAD = Doubt(Kind.NOT_STARTED, "nothing comes to this line")
 
@@ -92,10 +94,14 @@ def _boot_scripts(reading: Reading, units: Units) -> None:
         where = reading.files.resolve(path)
         if where and where not in reading.read:
             runs = modes.executable(reading.files, path)
-            doubt = None if runs else Doubt(Kind.NOT_STARTED, "it may not be executed")
+            doubt = None if runs else NOT_EXECUTABLE
             if units.masked("rc-local.service"):
                 doubt = Doubt(Kind.NOT_STARTED, "rc-local.service is masked")
             reading.run_script(path, doubt, (Text("start"),) if "/rc.d/" not in path else ())
+    for path in places.SUSE_LOCAL:
+        if reading.files.resolve(path) not in reading.read:
+            runs = modes.executable(reading.files, path)
+            reading.run_script(path, ON_SUSE if runs else NOT_EXECUTABLE, (Text("start"),))
     linked = {
         reading.files.resolve(f"{folder}/{name}")
         for folder in places.RUN_LEVELS
@@ -107,7 +113,8 @@ def _boot_scripts(reading: Reading, units: Units) -> None:
         for path in reading.files.walk(folder, 0):
             text = reading.files.text(path) or ""
             where = reading.files.resolve(path)
-            if places.DEAD_NAMES.search(path) or where in reading.read:
+            told = where in reading.read or path in places.SUSE_LOCAL or path in places.HOOK_FILES
+            if told or places.DEAD_NAMES.search(path):
                 continue
             level = re.search(r"^#\s*Default-Start:\s*(\S.*)$", text, re.MULTILINE)
             # Without a link its header alone starts nothing; a copy that lost its modes may have lost its links.

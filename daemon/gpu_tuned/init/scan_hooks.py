@@ -73,7 +73,8 @@ def _texts(reading: Reading) -> None:
         if not CALLED.search(text):
             continue
         where = reading.files.resolve(path) or path
-        doubt = COPY if places.DEAD_NAMES.search(path) else Doubt(Kind.HOOK, when)
+        dead = places.DEAD_NAMES.search(path) and not path.startswith(places.FCRON)
+        doubt = COPY if dead else Doubt(Kind.HOOK, when)
         if reading.scan_lines(where, doubt) and doubt is not COPY:
             reading.writer(where, "hook", when)
 

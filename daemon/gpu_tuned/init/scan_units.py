@@ -138,7 +138,10 @@ def _run(reading: Reading, walk: Walk, unit: Unit, command: Command, here: Here)
     line = command.entry.first
     if command.words is None:
         if "nvidia-smi" in command.entry.value:
-            why = Doubt(Kind.UNREADABLE, "its quotes do not end where the line ends")
+            why = Doubt(
+                Kind.UNREADABLE,
+                "systemd makes no command of it: its quotes do not end where the line ends, or a sign stands alone",
+            )
             for said in nvidia_smi.mentioned(command.entry.value):
                 walk.seen.say(here, line, replace(said, doubt=why))
         return False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gpu_tuned.init.environment_file import assignments
 from gpu_tuned.init.model import UNKNOWN
 from gpu_tuned.init.shell_values import Text
+from gpu_tuned.init.unit_words import Word, split
 
 STARTING = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
 STOPPING = ("ExecStop", "ExecStopPost", "ExecReload")
@@ -43,6 +43,7 @@ _LINE = re.compile(r"\s*([A-Za-z]\w*)\s*=\s*(.*)", re.DOTALL)
 SIGNS = "-+@:!|"
 """What may stand before a command, and change how it is run."""
 _SIGNS = re.compile(f"[{SIGNS}]*")
+_END = Word(";", ";")
 _VARIABLE = re.compile(r"\$\{([^}:]*)\}|\$\$|\$([A-Za-z_]\w*)(?=$)")
 PATTERN = re.compile(r"[*?\[]")
 """What makes a path one of several files."""
@@ -100,8 +101,8 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One command of a unit. `words` is None where its quotes do not end; `may_fail`: its failure is ignored;
-    `privileged`: it is run as root whoever the unit's user is."""
+    """One command of a unit. `words` is None where systemd makes no command of it; `may_fail`: that it fails is
+    ignored; `privileged`: it is run as root whoever the unit's user is."""
 
     key: str
     entry: Entry
@@ -142,10 +143,12 @@ def environment(unit: Unit, file_texts: Mapping[str, Sequence[str] | None]) -> d
         if entry.key == "Environment":
             if not entry.value:
                 known.clear()
-            for word in _split(entry.value) or ():
-                name, equals, value = word.partition("=")
+            sure = True
+            for word in split(entry.value) or ():
+                name, equals, value = word.text.partition("=")
+                sure = sure and word.known  # some versions of systemd drop the rest of such a line
                 if equals:
-                    known[name] = Text(_specified(value, unit).replace("$$", "$"))
+                    known[name] = Text(_specified(value, unit).replace("$$", "$") if sure else UNKNOWN)
     for path in environment_files(unit):
         texts = file_texts.get(path)
         if texts is None:
@@ -168,21 +171,27 @@ def commands(unit: Unit, keys: Sequence[str], known: Mapping[str, Text]) -> Iter
     """The unit's commands in the order in which systemd runs them."""
     for key in keys:
         for entry in unit.listed(key):
-            signs = (_SIGNS.match(entry.value) or [""])[0]
-            words = _split(entry.value[len(signs) :])
+            words = split(entry.value)
             if words is None:
                 yield Command(key, entry, None, may_fail=False)
                 continue
             each: list[str] = []
-            for word in [*words, ";"]:
-                if word == ";":
-                    if each:
-                        given = [each[0], *each[2:]] if "@" in signs else each
-                        expanded = tuple(_expanded(given, unit, known, literally=":" in signs))
-                        yield Command(key, entry, expanded, "-" in signs, privileged="+" in signs or "!" in signs)
+            for word in [*words, _END]:
+                if word.raw != _END.raw:
+                    each.append(";" if word.raw == "\\;" else word.text)
+                elif each:
+                    yield _command(key, entry, each, unit, known)
                     each = []
-                else:
-                    each.append(word)
+
+
+def _command(key: str, entry: Entry, words: Sequence[str], unit: Unit, known: Mapping[str, Text]) -> Command:
+    signs = (_SIGNS.match(words[0]) or [""])[0]
+    first, rest = words[0][len(signs) :], words[1:]
+    if not first:  # signs and a space: systemd passes over the whole line
+        return Command(key, entry, None, may_fail=False)
+    given = [first, *rest[1:]] if "@" in signs else [first, *rest]
+    expanded = tuple(_expanded(given, unit, known, literally=":" in signs))
+    return Command(key, entry, expanded, "-" in signs, privileged="+" in signs or "!" in signs)
 
 
 def _expanded(words: Sequence[str], unit: Unit, known: Mapping[str, Text], *, literally: bool) -> Iterator[Text]:
@@ -194,7 +203,10 @@ def _expanded(words: Sequence[str], unit: Unit, known: Mapping[str, Text], *, li
         alone = re.fullmatch(r"\$([A-Za-z_]\w*)", text)
         if alone:
             value = known.get(alone[1], Text(UNKNOWN)).text
-            yield from (Text(part) for part in ([value] if UNKNOWN in value else value.split()))
+            parts = None if UNKNOWN in value or "\\" in value else split(value)
+            yield from (
+                [Text(value if UNKNOWN in value else UNKNOWN)] if parts is None else [Text(p.text) for p in parts]
+            )
         else:
             yield Text(_VARIABLE.sub(lambda found: _value(found, known), text))
 
@@ -216,12 +228,3 @@ def _specified(word: str, unit: Unit) -> str:
     if unit.instance:
         values |= {"i": unit.instance, "I": unit.instance.replace("-", "/")}
     return _SPECIFIER.sub(lambda found: values.get(found[1], UNKNOWN), word)
-
-
-def _split(text: str) -> list[str] | None:
-    lexer = shlex.shlex(text, posix=True, punctuation_chars="")
-    lexer.whitespace_split, lexer.commenters = True, ""
-    try:
-        return list(lexer)
-    except ValueError:
-        return None

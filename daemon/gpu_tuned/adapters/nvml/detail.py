@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import pwd
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pynvml
@@ -29,19 +31,29 @@ def look_at(word: str | None) -> BoardView:
     gpus = Nvml()
     boards = gpus.attach()
     try:
-        board = _chosen(boards, word)
+        board = _chosen(boards, gpus.left_out, word)
         seen = gpus.see(board.gpu.uuid, Look(application_clocks=True, counters=True))
         with translated():
             handle = pynvml.nvmlDeviceGetHandleByUUID(board.gpu.uuid)
-            return _view(handle, board, seen, gpus.driver_version() or "")
+            view = _view(handle, board, seen, gpus.driver_version() or "")
+        left_out = [f"GPU {index} cannot be looked at: {why}" for index, why in sorted(gpus.left_out.items())]
+        return view if word is not None else replace(view, left_out=tuple(left_out))
     finally:
         gpus.detach()
 
 
-def _chosen(boards: tuple[Board, ...], word: str | None) -> Board:
+def _chosen(boards: tuple[Board, ...], left_out: Mapping[int, str], word: str | None) -> Board:
+    """`left_out`: index -> why, of those that cannot be looked at."""
     if not boards:
         raise DriverTrouble("the driver answers and names no GPU that can be read")
-    return boards[chosen([Names(board.index, board.gpu.uuid, board.gpu.pci) for board in boards], word)]
+    if word is None and len(boards) == 1:
+        return boards[0]
+    names = [Names(board.index, board.gpu.uuid, board.gpu.pci) for board in boards]
+    away = sorted(left_out.items())
+    number = chosen([*names, *(Names(index, "", "", why) for index, why in away)], word)
+    if number >= len(boards):
+        raise DriverTrouble(f"GPU {word} cannot be looked at: {away[number - len(boards)][1]}")
+    return boards[number]
 
 
 def _view(handle: Any, board: Board, seen: Any, driver: str) -> BoardView:

@@ -35,7 +35,8 @@ def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Chang
         return Change(replace(begun.state, presence=presence, why=why, since=moment.wall), said=begun.said)
     since = state.since if state.presence is presence else moment.wall
     silent = presence in (Presence.ASLEEP, Presence.WAITING, Presence.RELEASED)
-    said = () if silent else _told(EventKind.GPU_WAITING, why)
+    note = Note(EventKind.GPU_WAITING, cause=why, detail={"state": presence.word})
+    said = () if silent else (Said(note),)
     return Change(replace(state, presence=presence, why=why, since=since), said=said)
 
 

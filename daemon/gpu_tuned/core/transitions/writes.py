@@ -6,8 +6,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from gpu_tuned.core import drift
+from gpu_tuned.core.goal import not_taken
 from gpu_tuned.core.gpu_state import Change, GpuState, PutBack, Said
-from gpu_tuned.core.model import Reading, Setting, Unread, Value, reading_text
+from gpu_tuned.core.model import Reading, Setting, Unread, Value
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.track import Moment, State, Step, Track
 
@@ -29,7 +30,7 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     if accepted is None and track.before is not None and (track.before.goal, track.before.value) == (value, after):
         accepted = track.before.value  # seen before: this is what this board makes of this very value
     if accepted is None:
-        why = f"the driver reported success, but it reads {reading_text(after)}"
+        why = not_taken(value, _last(track), after)
         kept = after == track.observed
         return _kept(state, setting, drift.failed(replace(track, observed=after), why, moment, kept=kept))
     lost = track.state in (State.DRIFTED, State.CONTESTED)
