@@ -97,9 +97,9 @@ def test_what_is_no_time_to_wait_is_refused(text: str) -> None:
 
 
 GPUS: Any = [
-    {"index": 0, "uuid": "GPU-10aaaaaa-0000", "pci": "0000:01:00.0"},
-    {"index": 1, "uuid": "GPU-10bbbbbb-0000", "pci": "0000:10:00.0"},
-    {"index": 10, "uuid": "GPU-20cccccc-0000", "pci": "0001:01:00.0"},
+    {"index": 0, "uuid": "GPU-10aaaaaa-0000", "pci": "0000:01:00.0", "state": "ok"},
+    {"index": 1, "uuid": "GPU-10bbbbbb-0000", "pci": "0000:10:00.0", "state": "ok"},
+    {"index": 10, "uuid": "GPU-20cccccc-0000", "pci": "0001:01:00.0", "state": "lost"},
 ]
 
 ANSWERING: Any = {"state": "ok", "message": None}
