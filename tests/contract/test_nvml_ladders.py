@@ -59,6 +59,29 @@ out["lock"] = outcome(nvml.write, uuid, Setting.GPU_CLOCK, ClockLock(0, 3720))
     assert out["lock"] == "None"
 
 
+def test_a_clock_between_two_rungs_has_the_ladders_read_again(nvsim: MakeHost) -> None:
+    """Below a lock the clocks never come to lie above all rungs, and still they show that the ladder moved."""
+    host = nvsim("rtx-4090")
+    out = play(
+        host,
+        ATTACH
+        + """
+nvml.write(uuid, Setting.GPU_CLOCK, ClockLock(0, 1995))
+host.load(0, 100)
+host.advance(5)
+before = calls()
+out["quiet"] = [ends(nvml.see(uuid, Look()).board) for _ in range(40)]
+out["reads"] = calls() - before
+host.set(0, clock_offset_mhz=200)
+host.advance(5)
+out["moved"] = [ends(nvml.see(uuid, Look()).board) for _ in range(3)]
+""",
+    )
+    assert out["quiet"] == [None] * 40
+    assert out["reads"] == 0
+    assert [ends and ends[0] for ends in out["moved"]] == [3320, None, None]
+
+
 def test_ladders_that_did_not_move_are_not_read_at_every_look(nvsim: MakeHost) -> None:
     host = nvsim("rtx-4090")
     host.override(0, "nvmlDeviceGetClockInfo", 0, "=1", ">a00f0000")

@@ -167,12 +167,36 @@ def test_the_last_word_needs_no_standard_error() -> None:
     assert subprocess.run([*closed, sys.executable, "-c", LAST_WORD], timeout=20).returncode == 5
 
 
-@pytest.mark.parametrize("name", ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO"])
-def test_a_signal_that_means_nothing_here_ends_nothing(name: str) -> None:
-    child = f"""
+MEANS_NOTHING = ["SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT"]
+LISTENING = """
 import os, signal
 from gpu_tuned.loop.main_thread import Life
-Life().listen_to_signals()
-os.kill(os.getpid(), signal.{name})
+life = Life()
+life.listen_to_signals()
+"""
+
+
+def test_a_signal_that_means_nothing_here_ends_nothing() -> None:
+    names = [name for name in MEANS_NOTHING if hasattr(signal, name)]
+    assert len(names) > 6
+    child = f"""{LISTENING}
+for number in [*(getattr(signal, name) for name in {names}), *range(signal.SIGRTMIN, signal.SIGRTMAX + 1)]:
+    os.kill(os.getpid(), number)
 """
     assert subprocess.run([sys.executable, "-c", child], timeout=20).returncode == 0
+
+
+def test_a_stop_is_heard_by_a_process_that_was_started_with_it_blocked() -> None:
+    """Whoever starts a process hands its own mask on, as a thread does that waits for signals by itself."""
+    child = f"""{LISTENING}
+for number in (signal.SIGTERM, signal.SIGHUP):
+    os.kill(os.getpid(), number)
+assert life._stopping and life._reloading
+"""
+    blocked = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, blocked)
+    try:
+        ended = subprocess.run([sys.executable, "-c", child], timeout=20)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    assert ended.returncode == 0

@@ -7,6 +7,7 @@ something else gets one of its own, beside it.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import pytest
 
 from gpu_tuned.adapters.policy_file import Sources, parse_sources
-from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile
+from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile, volatile
 from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import new_track
 from gpu_tuned.core.gpu_state import GpuState
@@ -217,3 +218,19 @@ def test_0_1_0_could_read_it() -> None:
     records = [r for gpu in (*state["gpus"].values(), {"records": state["host"]}) for r in gpu["records"].values()]
     assert all({"original", "assumed", "target", "accepted"} <= set(record) for record in records)
     assert all({"binding", "counters_ns", "records"} <= set(gpu) for gpu in state["gpus"].values())
+
+
+def test_of_what_is_damaged_it_is_told_what_it_held_and_of_both_where_both_are(tmp_path: Path) -> None:
+    run, lasting = tmp_path / "run", tmp_path / "lib"
+    for folder in (run, lasting):
+        folder.mkdir()
+        (folder / "state.json").write_text("{")
+    told = Ledger(volatile(run), StateFile(lasting), BOOT, THEN).damage or ""
+    assert re.findall(r"State file (\S+) cannot .*?; ([a-z ]+) is not known any more", told) == [
+        (str(run / "state.json"), "what was found at first"),
+        (str(lasting / "state.json"), "the last good policy"),
+    ]
+    (lasting / "state.json").write_text("{")
+    ledger = Ledger(volatile(run), StateFile(lasting), BOOT, THEN)
+    assert ledger.damage is not None
+    assert "found at first" not in ledger.damage

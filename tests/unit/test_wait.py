@@ -62,6 +62,43 @@ def test_it_does_not_give_up_where_the_daemon_is_busy_or_starting(monkeypatch: p
 
 
 LOST = {"observed": 575, "in_order": False}
+MISSING: Any = copy.deepcopy(DOCUMENT)
+MISSING["gpus"][0]["settings"][0].update({"state": "waiting", **LOST})
+
+
+def ends_with(monkeypatch: pytest.MonkeyPatch, *answers: Any, took_s: float = 1.0) -> int:
+    """What a wait of four seconds ends with, each call taking `took_s`; the last answer comes again and again."""
+    now_s, left = [0.0], list(answers)
+
+    def call(path: str, method: str, parameters: dict[str, Any], timeout_s: float) -> Any:
+        now_s[0] += took_s
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(client, "call", call)
+    monkeypatch.setattr("gpu_tuned.ctl.wait.time.monotonic", lambda: now_s[0])
+    monkeypatch.setattr("gpu_tuned.ctl.wait.time.sleep", lambda seconds: None)
+    options = Options()
+    options.socket, options.timeout, options.for_s = "/nowhere", 1.0, 4.0
+    return wait.run(options)
+
+
+@pytest.mark.parametrize("crowd", [client.Busy("Busy", {}, "too many connections"), client.Late("not within 0.5 s")])
+def test_in_a_crowd_what_the_daemon_said_last_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], crowd: Exception
+) -> None:
+    """A hundred waits of one user share its requests for a second: the last question of each may get no answer."""
+    assert ends_with(monkeypatch, MISSING, crowd) == 0
+    assert "power limit 450 W (gpu-tuned.toml gpu[0]) is not in force, waiting" in capsys.readouterr().err
+
+
+def test_what_was_said_long_ago_or_by_a_daemon_that_is_gone_is_not_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotReachable, match="nothing is known of the GPUs: not within"):
+        ends_with(monkeypatch, MISSING, client.Late("not within 0.5 s"), took_s=3.0)
+    with pytest.raises(NotReachable, match="nothing is known of the GPUs: not within"):
+        ends_with(monkeypatch, MISSING, NotReachable("nobody listens"), client.Late("not within 0.5 s"))
 
 
 @pytest.mark.parametrize(

@@ -33,13 +33,19 @@ class StateFile:
     """`ports.Store`: one JSON file in a folder of its own (mode 0700, made on the first save).
 
     `sync` puts a descriptor's bytes on the disk before a save counts; `volatile` makes a store for a folder that no
-    power cut survives anyhow, such as one in /run. The file carries a format number and a checksum over the state. A
-    file that is cut short, edited, unreadable or of another format is set aside under a name with the time, reported
-    once, never trusted.
+    power cut survives anyhow, such as one in /run. `holds`: what is not known without it, in words. The file carries
+    a format number and a checksum over the state. A file that is cut short, edited, unreadable or of another format
+    is set aside under a name with the time, reported once, never trusted.
     """
 
-    def __init__(self, folder: str | Path, name: str = FILE, sync: Callable[[int], None] = os.fsync) -> None:
-        self._folder, self._name = Path(folder), name
+    def __init__(
+        self,
+        folder: str | Path,
+        name: str = FILE,
+        sync: Callable[[int], None] = os.fsync,
+        holds: str = "the last good policy",
+    ) -> None:
+        self._folder, self._name, self._holds = Path(folder), name, holds
         self._sync = sync
         self._path = self._folder / name
         self._damage: str | None = None
@@ -123,7 +129,7 @@ class StateFile:
         except OSError as error:
             return f"it could not be set aside ({error.strerror}) and is ignored"
         self._bound_damaged()
-        return f"set aside as {aside.name}; what was found at first is not known any more"
+        return f"set aside as {aside.name}; {self._holds} is not known any more"
 
     def _bound_damaged(self) -> None:
         """Keep the newest few: a disk that keeps damaging files must not fill up with them."""
@@ -192,8 +198,8 @@ def _canonical(state: Any) -> str:
 
 
 def volatile(folder: str | Path) -> StateFile:
-    """A store for what ends with the boot: a save does not wait for any disk."""
-    return StateFile(folder, sync=lambda descriptor: None)
+    """A store for this boot's GPUs, which ends with the boot: a save does not wait for any disk."""
+    return StateFile(folder, sync=lambda descriptor: None, holds="what was found at first")
 
 
 class WriterLock:

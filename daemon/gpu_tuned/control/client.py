@@ -52,6 +52,10 @@ class Busy(RemoteError):
     """The daemon takes nobody more at this moment."""
 
 
+class Late(NotReachable):
+    """Somebody listens, and has not answered in time: a daemon that hangs, or one with a crowd to serve."""
+
+
 if TYPE_CHECKING:
 
     @overload
@@ -287,7 +291,7 @@ class _Connection:
                 raise self._late()
             self._socket.settimeout(left_s)
 
-    def _late(self) -> NotReachable:
-        return NotReachable(
+    def _late(self) -> Late:
+        return Late(
             f"the daemon at {self._path} did not answer within {self._timeout_s:g} s; see journalctl -u gpu-tuned"
         )

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 FOR_S = 15.0
 AGAIN_S = 0.2
+FRESH_S = 5.0
+"""How long what the daemon said last stands where it does not come to answering again: one user's requests for a
+second are soon spent by a crowd of waits."""
 EXAMPLES = """\
 examples:
   gpu-tunedctl wait --for 60s && start-the-job
@@ -41,19 +44,23 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 def run(options: Options) -> int:
     until_s = time.monotonic() + (FOR_S if options.for_s is None else options.for_s)
+    known: StatusReply | None = None
+    known_s = 0.0
     while True:
         left_s = until_s - time.monotonic()
-        document: StatusReply | None = None
         why = ""
         try:
-            document = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
-        except (NotReachable, client.Busy) as error:  # not started yet, starting again, or in a crowd
+            known = client.call(options.socket, "Status", {}, max(0.5, min(left_s, options.timeout)))
+            known_s = time.monotonic()
+            if settled(known):
+                return tell(known)
+        except (client.Late, client.Busy) as error:  # in a crowd, or hanging
             why = str(error)
-        if document is not None and settled(document):
-            return tell(document)
+        except NotReachable as error:  # not started yet, or starting again
+            known, why = None, str(error)
         if left_s <= 0:
-            if document is not None:
-                return tell(document)
+            if known is not None and time.monotonic() - known_s <= FRESH_S:
+                return tell(known)
             raise NotReachable(f"nothing is known of the GPUs: {why}")
         time.sleep(min(AGAIN_S, max(0.0, left_s)))
 

@@ -20,7 +20,7 @@ class Ledger:
         self._this_boot, self._lasting, self._boot_id = this_boot, lasting, boot_id
         mine, damage = _loaded(this_boot, moment)
         before, worse = _loaded(lasting, moment)
-        self.damage = damage or worse
+        self.damage = ". ".join(told for told in (damage, worse) if told is not None) or None
         self.forgot = damage is not None
         """Whether an earlier run of this boot knew something that cannot be read any more."""
         # Up to 0.1.0 both halves lay where now the policy alone does.

@@ -25,9 +25,9 @@ UNANSWERED_S = 600.0
 hang would mean a new process every minute, and in the end, by the start limit, none at all."""
 SILENT_S = 5.0
 """A turn that takes longer hangs in the driver, and the service's status line is of before."""
-NO_SIGNALS_OF_OURS = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
-"""They mean nothing here and would end the process: a log rotation's, one for another program of that process id. By
-their names, because `signal` is imported when it is needed."""
+NO_SIGNALS_OF_OURS = ("SIGUSR1", "SIGUSR2", "SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO", "SIGPWR", "SIGSTKFLT")
+"""They mean nothing here and would end the process, as the real-time ones do: a log rotation's, one for another
+program of that process id. By their names, because `signal` is imported when it is needed, and not all know each."""
 NOT_RESTORED_STATUS = 5
 """What it ends with where it was to put everything back at its end, and could not: trouble of the driver or a GPU."""
 LATE_DRIVER_STATUS = 75
@@ -53,8 +53,11 @@ class Life:
         signal.signal(signal.SIGTERM, lambda *_: self._signalled("_stopping"))
         signal.signal(signal.SIGINT, lambda *_: self._signalled("_stopping"))
         signal.signal(signal.SIGHUP, lambda *_: self._signalled("_reloading"))
-        for name in NO_SIGNALS_OF_OURS:
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        named = [getattr(signal, name) for name in NO_SIGNALS_OF_OURS if hasattr(signal, name)]
+        for number in (*named, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1)):
+            signal.signal(number, signal.SIG_IGN)
+        # Whoever started this process may have handed its own mask on.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def wake(self) -> None:
         """From any thread: there is news."""

@@ -81,14 +81,16 @@ class Reconciler:
     def meet(self, state: GpuState, board: Board, binding: str | None, poll_interval_s: float) -> None:
         """The first look after NVML attached, or after this GPU answered again. Raises DriverError."""
         seen = self._gpus.see(board.gpu.uuid, EVERYTHING)
-        throttle = self.throttles.get(board.gpu.uuid)
-        if throttle is None:
-            throttle = self.throttles[board.gpu.uuid] = self._begun(board, poll_interval_s)
-        else:
-            throttle.rebase()
         self._first[board.gpu.uuid] = seen
         moment = self._inventory.moment()
-        self._inventory.take(transitions.met(state, board, seen, binding, moment, forgot=self._forgot))
+        change = transitions.met(state, board, seen, binding, moment, forgot=self._forgot)
+        throttle = self.throttles.get(board.gpu.uuid)
+        began = throttle is None
+        if throttle is None:
+            throttle = self.throttles[board.gpu.uuid] = self._begun(board, poll_interval_s)
+        if not (began and state.initialisation.lasts(change.state.initialisation)):
+            throttle.rebase()  # a counter that began anew may be beyond where it was
+        self._inventory.take(change)
 
     def _begun(self, board: Board, poll_interval_s: float) -> Throttle:
         """The seconds of an earlier run in this boot, or none."""
@@ -98,6 +100,12 @@ class Reconciler:
             with suppress(ValueError):
                 return Throttle.from_json(kept, self._clock.monotonic(), board.reasons_mask, max_gap_s)
         return Throttle(board.reasons_mask, max_gap_s=max_gap_s)
+
+    def kept(self) -> dict[str, Mapping[str, Any]]:
+        """What was counted of every GPU, by UUID, for the next run; of one that this run has not met, what the run
+        before had counted."""
+        counted = {uuid: throttle.to_json() for uuid, throttle in self.throttles.items()}
+        return {uuid: kept for uuid, kept in self._kept.items() if uuid in self._inventory.states} | counted
 
     def written_beside(self) -> None:
         """Something was written since the first looks, which are of before then."""

@@ -195,9 +195,8 @@ class Supervisor:
         return any(state.board is not None for state in self.inventory.states.values())
 
     def _save(self) -> None:
-        throttled = {uuid: throttle.to_json() for uuid, throttle in self.reconciler.throttles.items()}
         self._saved_at_s = self.clock.monotonic()
-        self.ledger.sync(self.inventory.states.values(), self.inventory.host, throttled)
+        self.ledger.sync(self.inventory.states.values(), self.inventory.host, self.reconciler.kept())
         self.inventory.unsaved = False
 
     def _notice_clock_step(self) -> None:

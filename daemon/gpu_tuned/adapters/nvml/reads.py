@@ -36,7 +36,7 @@ from gpu_tuned.adapters.nvml.fields import (
 )
 from gpu_tuned.adapters.nvml.settings import ROWS
 from gpu_tuned.core.errors import DriverError, DriverTrouble
-from gpu_tuned.core.ladder import STEP_MHZ
+from gpu_tuned.core.ladder import STEP_MHZ, nearest_rung
 from gpu_tuned.core.model import (
     LOCKS,
     Board,
@@ -46,6 +46,7 @@ from gpu_tuned.core.model import (
     Telemetry,
     Unread,
 )
+from gpu_tuned.core.throttle.power_cap import WORKING_PSTATE
 from gpu_tuned.ports import Look
 
 # Nanoseconds under: SW power cap, sync boost, board limit, low utilisation, reliability; SW thermal, HW thermal and
@@ -70,6 +71,7 @@ TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
 GPU_SENSOR = 0
 EACH_LOOK = tuple(setting for setting, row in ROWS.items() if setting.readable and not row.dear)
 LADDERS_EVERY = 30  # looks: reading the ladders costs milliseconds
+ROUNDING_MHZ = 1  # a Blackwell's rungs lie 7.5 MHz apart
 
 
 class Reader:
@@ -111,7 +113,7 @@ class Reader:
             # A Jetson has none of these, and is well.
             if failures and all(isinstance(reading, Unread) for reading in readings.values()):
                 raise DriverTrouble(failures[0])
-        moved = self._moved_board(telemetry.gpu_clock_mhz or 0)
+        moved = self._moved_board(telemetry)
         readings |= {lock: self.read(lock) for lock in LOCKS}
         if look.application_clocks or Setting.APPLICATION_CLOCKS in self._board.absent:
             readings[Setting.APPLICATION_CLOCKS] = self.read(Setting.APPLICATION_CLOCKS)
@@ -125,11 +127,11 @@ class Reader:
         """Read the ladders again with the next look: the driver refused a clock that lies on one."""
         self._in_doubt = True
 
-    def _moved_board(self, gpu_clock_mhz: int) -> Board | None:
-        """The board with other ladders, where a clock above all of them shows that they moved (a clock offset)."""
-        above = gpu_clock_mhz > max(self._board.gpu_ladder_mhz, default=gpu_clock_mhz) + STEP_MHZ
+    def _moved_board(self, telemetry: Telemetry) -> Board | None:
+        """The board with other ladders, where a clock that lies on none of them shows that they moved (a clock
+        offset)."""
         self._rest = max(0, self._rest - 1)
-        if self._rest or not (above or self._in_doubt):
+        if self._rest or not (self._in_doubt or self._off_ladders(telemetry)):
             return None
         board = with_ladders_read_again(self._handle, self._board)
         self._in_doubt, self._rest = not board.gpu_ladder_mhz, LADDERS_EVERY
@@ -137,6 +139,16 @@ class Reader:
             return None
         self._board = board
         return board
+
+    def _off_ladders(self, telemetry: Telemetry) -> bool:
+        """Whether the GPU's clock is above every rung, or between two of them at work; an idle one's says nothing."""
+        ladder_mhz, clock_mhz = self._board.gpu_ladder_mhz, telemetry.gpu_clock_mhz
+        if clock_mhz is None or not ladder_mhz or clock_mhz < ladder_mhz[-1]:
+            return False
+        if clock_mhz > ladder_mhz[0]:
+            return clock_mhz > ladder_mhz[0] + STEP_MHZ
+        working = telemetry.pstate is not None and telemetry.pstate <= WORKING_PSTATE
+        return working and abs(nearest_rung(ladder_mhz, clock_mhz) - clock_mhz) > ROUNDING_MHZ
 
     def read(self, setting: Setting) -> Reading:
         """One setting by its own call: what a write is judged by. Never raises: whether the whole GPU is gone, `see`
