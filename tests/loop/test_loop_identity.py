@@ -90,3 +90,18 @@ def test_an_address_means_the_gpu_that_is_there_now() -> None:
         assert meant([before, there], word) == [1]
     assert meant([before, there], "-1") == []
     assert meant([before, there], "gpu-a") == [0]
+
+
+def test_what_was_seen_unbound_begins_anew_also_where_its_binding_was_never_seen() -> None:
+    """An original of before, of a limit that cannot be read now, would be another initialisation's."""
+    stage = Stage(policy("power_limit_w = 450"))
+    pci, token = stage.gpu.board.gpu.pci, stage.kernel.bindings.pop(board().gpu.pci)
+    stage.turn(2)
+    assert stage.row()["original"] == 700
+    stage.kernel.unbind(pci, "vfio-pci")
+    stage.start()
+    assert stage.turn(2).gpu_row()["state"] == "waiting"
+    stage.gpu.unreadable[POWER] = "timed out"
+    stage.kernel.bind(pci, f"not {token}")
+    row = stage.turn(20).row()
+    assert (row["state"], row["original"]) == ("waiting", None)

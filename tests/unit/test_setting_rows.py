@@ -47,7 +47,7 @@ def test_a_look_reads_what_has_a_row(monkeypatch: pytest.MonkeyPatch, dear: bool
         def _telemetry(self, batch: Mapping[int, int]) -> Telemetry:
             return Telemetry(power_mw=1)
 
-        def _moved_board(self, gpu_clock_mhz: int) -> None:
+        def _moved_board(self, telemetry: Telemetry) -> None:
             return None
 
     monkeypatch.setattr(reads, "ROWS", {setting: answers(setting) for setting in nvml.ROWS})

@@ -13,6 +13,9 @@ from enum import Enum
 from gpu_tuned.core.model import NO_GETTER, UNLOCKED, Board, PowerLimit, Seen, Setting, Unread, Value
 from gpu_tuned.core.settings import factory_default
 
+NOT_BOUND = "not bound"
+"""The `binding` of a device that was seen without one."""
+
 COUNTERS_THAT_TELL = 2
 """How many throttle counters must run backwards before a new initialisation is believed. One alone was seen to do so
 by a driver's own fault, and an original that is dropped is lost for good."""

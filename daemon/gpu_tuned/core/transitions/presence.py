@@ -9,7 +9,7 @@ from gpu_tuned.core import drift, lock_drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.gpu_state import HOST, NEVER, Change, GpuState, Presence, Said
 from gpu_tuned.core.model import LOCKS, NO_GETTER, NO_INDEX, Board, Reading, Seen, Setting, Unread, Value
-from gpu_tuned.core.originals import Initialisation, Original, allowed, found_at, why_new_since
+from gpu_tuned.core.originals import NOT_BOUND, Initialisation, Original, allowed, found_at, why_new_since
 from gpu_tuned.core.settings import factory_default
 from gpu_tuned.core.track import Moment, Note, Step, Track
 
@@ -37,7 +37,10 @@ def away(state: GpuState, presence: Presence, why: str, moment: Moment) -> Chang
     silent = presence in (Presence.ASLEEP, Presence.WAITING, Presence.RELEASED)
     note = Note(EventKind.GPU_WAITING, cause=why, detail={"state": presence.word})
     said = () if silent else (Said(note),)
-    return Change(replace(state, presence=presence, why=why, since=since), said=said)
+    known = state.initialisation
+    if presence is Presence.UNBOUND:  # also where its binding was never seen, the next one is another
+        known = known.bound(NOT_BOUND)
+    return Change(replace(state, presence=presence, why=why, since=since, initialisation=known), said=said)
 
 
 def met(  # noqa: PLR0913 - what the first look of an attach is held against
