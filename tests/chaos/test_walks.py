@@ -1,6 +1,7 @@
 """Random walks through everything that can go wrong: nothing untrue is ever said, and nothing forbidden written.
 
-A thousand here; `python -m tests.chaos.walker --walks 100000` walks on, and repeats one by its seed.
+A thousand here, and two hundred that hold every setting; `python -m tests.chaos.walker --walks 100000 [--settings]`
+walks on, and repeats one by its seed.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
 from tests.chaos.actions import ACTIONS
 from tests.chaos.walk import Walk
-from tests.chaos.walker import walk_one
+from tests.chaos.walker import walk_one, walk_settings
 
 WALKS, AT_A_TIME = 1000, 125
 
@@ -21,6 +22,12 @@ WALKS, AT_A_TIME = 1000, 125
 def test_nothing_untrue_is_said_on_a_thousand_walks(first: int) -> None:
     for seed in range(first, first + AT_A_TIME):
         walk_one(seed)
+
+
+@pytest.mark.parametrize("first", [1, 101])
+def test_nothing_untrue_is_said_of_any_setting(first: int) -> None:
+    for seed in range(first, first + 100):
+        walk_settings(seed)
 
 
 class AnyOrder(RuleBasedStateMachine):
