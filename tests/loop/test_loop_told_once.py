@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gpu_tuned.core.errors import DriverRefused, DriverTrouble
 from gpu_tuned.core.events import message
 from gpu_tuned.core.model import Setting
@@ -54,6 +56,24 @@ def test_a_required_setting_that_is_refused_with_another_number_each_time_is_tol
     stage.gpu.refuses[Setting.POWER_LIMIT] = DriverRefused("not permitted")
     stage.turn()
     assert len(said(stage, "refused")) == 2
+
+
+@pytest.mark.parametrize("fault", ["refused", "deaf"])
+def test_a_driver_that_takes_every_other_write_of_what_a_rival_changes_is_told_of_a_few_times(fault: str) -> None:
+    stage = Stage(policy("power_limit_w = 450", 'required = ["power_limit_w"]')).turn(2)
+    began = len(stage.heard.events)
+    for _ in range(100):
+        stage.stranger(500)
+        stage.gpu.deaf = fault == "deaf"
+        stage.gpu.refuses = {Setting.POWER_LIMIT: DriverRefused("busy")} if fault == "refused" else {}
+        stage.turn()
+        stage.gpu.deaf, stage.gpu.refuses = False, {}
+        stage.turn()
+    assert len(stage.heard.events) - began < 15
+    stage.stranger(500)
+    stage.gpu.refuses = {Setting.POWER_LIMIT: DriverRefused("not any more")}
+    stage.turn()
+    assert "not any more" in str(stage.heard.events[-1].cause), "another reason is told"
 
 
 def test_a_policy_that_does_not_suit_the_boards_now_and_then_is_told_of_now_and_then() -> None:

@@ -161,13 +161,15 @@ def _unmanaged(track: Track, found: Value | None, moment: Moment) -> Step:
 
 def _refuse(track: Track, why: str, moment: Moment) -> Step:
     # A required setting is tried at every look, and what the driver says of it may have another number each time.
-    said = track.state is State.REFUSED and _but_for_numbers(track.message) == _but_for_numbers(why)
-    notes = () if said else (Note(EventKind.REFUSED, None, why),)
-    return Step(enter(track, State.REFUSED, why, moment), notes=notes)
+    words = _but_for_numbers(why)
+    said = words == track.refused_as and (track.state is State.REFUSED or _in_contest(track))
+    # What is put right between two refusals of a contest is no more news than they are.
+    track = changed(track, refused_as=words, hushed=said and _in_contest(track))
+    return Step(enter(track, State.REFUSED, why, moment), notes=() if said else (Note(EventKind.REFUSED, None, why),))
 
 
-def _but_for_numbers(words: str | None) -> str:
-    return (words or "").translate(NO_DIGITS)
+def _but_for_numbers(words: str) -> str:
+    return words.translate(NO_DIGITS)
 
 
 def _agrees(track: Track, state: State, moment: Moment) -> Step:
@@ -242,7 +244,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         hushed=False,
     )
     if _in_contest(track):
-        told = track.state is not State.CONTESTED or track.in_row == CONTEST_AFTER
+        told = (track.state is not State.CONTESTED and notes) or track.in_row == CONTEST_AFTER
         return Step(enter(track, State.CONTESTED, track.cause, moment), notes=(note,) if told else ())
     track = replace(track, pause_s=0.0 if readable else track.pause_s, next_write=0.0)
     return Step(enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)

@@ -75,7 +75,8 @@ class Track:
     `in_row`, `row_began`, `last_drift`.
     `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
     lock was seen to hold. `hushed`: this lock is written again because of a contest beside it, or because of a
-    suspicion, which was told.
+    suspicion, or between two refusals of a contest, which was told. `refused_as`: the refusal that was told last, but
+    for its numbers.
     """
 
     state: State
@@ -104,6 +105,7 @@ class Track:
     next_write: float = 0.0
     confirmed_at: float | None = None
     hushed: bool = False
+    refused_as: str | None = None
 
     @property
     def every_s(self) -> float | None:
