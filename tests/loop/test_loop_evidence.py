@@ -77,6 +77,14 @@ def test_that_nothing_can_be_saved_is_told_once_and_saved_when_there_is_room() -
     assert stage.said().count("state_unsaved") == 3
 
 
+def test_a_disk_that_is_full_now_and_then_is_told_of_now_and_then() -> None:
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    for turn in range(300):
+        stage.this_boot.full = "no space left on device" if turn % 2 else None
+        stage.load(policy(f"power_limit_w = {400 + turn % 3}"))
+    assert stage.said().count("state_unsaved") <= 3, "twenty minutes"
+
+
 def test_what_was_written_before_needs_no_disk() -> None:
     stage = Stage(policy("power_limit_w = 450")).turn(2)
     stage.this_boot.full = "read-only file system"

@@ -38,6 +38,7 @@ from gpu_tuned.core.status import capping_of, timestamp
 from gpu_tuned.core.throttle import MAX_GAP_S, Throttle
 from gpu_tuned.core.track import Note, State, Track
 from gpu_tuned.loop.inventory import Inventory
+from gpu_tuned.loop.told import Told
 from gpu_tuned.ports import Clock, Device, Look, Say
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Reconciler:
         self._proofs: dict[str, LockProofs] = {}
         self._first: dict[str, Seen] = {}  # what `meet` read, for the look of the same turn
         self._mig: dict[str, bool] = {}
-        self._unsaved: str | None = None  # why nothing could be saved the last time, as it was told
+        self._unsaved = Told(clock)  # that nothing can be saved
         self._held_back: dict[str, set[Setting]] = {}  # what is to be written once it can be saved, by UUID
         self.throttles: dict[str, Throttle] = {}
 
@@ -202,11 +203,10 @@ class Reconciler:
         try:
             self._save()
         except GpuTunedError as error:
-            if self._unsaved != str(error):
+            if self._unsaved.news(str(error)):
                 self._say(Event(EventKind.STATE_UNSAVED, self._clock.now(), cause=str(error)))
-            self._unsaved = str(error)
-            return self._unsaved
-        self._unsaved = None
+            return str(error)
+        self._unsaved.over()
         held_back, self._held_back = self._held_back, {}
         for state in (*self._inventory.states.values(), self._inventory.host) if held_back else ():
             self._inventory.take(Change(transitions.hurried(state, held_back.get(state.gpu.uuid, ()))))
