@@ -18,9 +18,11 @@ import pynvml
 from gpu_tuned.adapters.nvml import plausible
 from gpu_tuned.adapters.nvml.agreement import (
     CURRENT_LIMIT,
+    LIMITS,
     POWER_AVERAGE,
     POWER_INSTANT,
     REQUESTED_LIMIT,
+    agreeing,
     trusted_fields,
 )
 from gpu_tuned.adapters.nvml.board import with_ladders_read_again
@@ -69,6 +71,7 @@ CURRENT_REASONS = (
 TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
 GPU_SENSOR = 0
 LADDERS_EVERY = 30  # looks: reading the ladders costs milliseconds
+LIMITS_EVERY = 900  # looks, half an hour at the default interval: comparing the limits' readers costs milliseconds
 ROUNDING_MHZ = 1  # a Blackwell's rungs lie 7.5 MHz apart
 
 
@@ -86,14 +89,17 @@ class Reader:
         self._gone: DriverError | None = None  # what the last look heard of the whole GPU
         self._in_doubt = not board.gpu_ladder_mhz  # the driver names none, or could not for the moment
         self._rest = 0  # looks until the ladders may be read again
+        self._limits_in_doubt = False
+        self._looks = 0
         self._reasons_call, _ = first(CURRENT_REASONS, handle)
         self._temperature_call, _ = first(TEMPERATURES, handle, GPU_SENSOR)
+        self._limit_mw = self._fields().get(REQUESTED_LIMIT)  # as its field said it last
 
     def see(self, look: Look) -> Seen:
         """One look. Raises GpuLost, DriverAbsent, DriverMismatch, and DriverTrouble where every getter
         failed."""
         self._gone = None
-        batch = self._fields()
+        batch = self._trusted(self._fields())
         readings: dict[Setting, Reading] = {
             Setting.PERSISTENCE_MODE: self.read(Setting.PERSISTENCE_MODE),
             Setting.POWER_LIMIT: self._power_limit(batch),
@@ -121,6 +127,10 @@ class Reader:
         mig = self._ask(pynvml.nvmlDeviceGetMigMode, self._handle)
         in_mig = None if isinstance(mig, Unread) else mig[0] == 1
         return Seen(readings, telemetry, self._counters(telemetry.reasons or 0), in_mig, moved)
+
+    def doubt_limits(self) -> None:
+        """Compare the fields of the power limits with their getters at the next look: one was set."""
+        self._limits_in_doubt = True
 
     def doubt_ladders(self) -> None:
         """Read the ladders again with the next look: the driver refused a clock that lies on one."""
@@ -198,9 +208,22 @@ class Reader:
                     self._batch.append(POWER_AVERAGE)
         return values
 
+    def _trusted(self, batch: dict[int, int]) -> dict[int, int]:
+        """The batch without a limit of which its own call says otherwise, which is not asked again. A field that
+        stands still is found out once another limit is set: by us at once, by somebody else within `LIMITS_EVERY`."""
+        self._looks += 1
+        moved = self._limit_mw is not None and batch.get(REQUESTED_LIMIT) != self._limit_mw
+        if moved or self._limits_in_doubt or self._looks % LIMITS_EVERY == 0:
+            asked = [field for field in LIMITS if field in batch]
+            for field in set(asked) - set(agreeing(self._handle, asked)):
+                self._batch.remove(field)
+                del batch[field]
+        self._limit_mw, self._limits_in_doubt = batch.get(REQUESTED_LIMIT), False
+        return batch
+
     def _telemetry(self, batch: Mapping[int, int]) -> Telemetry:
         handle = self._handle
-        power = batch.get(POWER_INSTANT, batch.get(POWER_AVERAGE))
+        power = plausible.within(batch.get(POWER_INSTANT, batch.get(POWER_AVERAGE)), 0, plausible.MOST_MW)
         enforced = batch.get(CURRENT_LIMIT)
         utilization = self._ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
         reasons = self._number(self._reasons_call, handle) if self._reasons_call else None
