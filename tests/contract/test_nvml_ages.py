@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gpu_tuned.adapters.nvml.reads import LIMITS_EVERY
 from tests.conftest import MakeHost
 from tests.contract.nvml_child import play
 from tests.contract.test_nvml_garbage import LOOK
@@ -139,6 +140,16 @@ out = [readings(seen)["power_limit_w"], seen.telemetry.enforced_limit_mw, seen.t
 """
 
 
+AGAIN = """
+seen = nvml.see(uuid, Look())
+out = [readings(seen)["power_limit_w"], seen.telemetry.enforced_limit_mw, seen.telemetry.power_mw]
+"""
+SET_450 = f"""
+nvml.write(uuid, Setting.PERSISTENCE_MODE, True)
+nvml.write(uuid, Setting.POWER_LIMIT, PowerLimit(450_000))
+{AGAIN}"""
+
+
 @pytest.mark.parametrize(("field", "value"), [(192, "uint=0"), (192, "uint=123000"), ("all", "uint=0")])
 def test_where_field_and_getter_differ_the_getter_counts(nvsim: MakeHost, field: int | str, value: str) -> None:
     host = nvsim("h200")
@@ -161,10 +172,44 @@ def test_a_field_that_goes_wrong_later_does_not_count_either(nvsim: MakeHost, va
 
 def test_a_field_that_stands_still_while_the_limit_moves_does_not_count(nvsim: MakeHost) -> None:
     host = nvsim("h200")
-    host.set(0, power_limit_w=450)
+    host.set(0, persistence_mode="true", power_limit_w=450)
     stuck = "host.field(0, 192, 'uint=450000'); nvml.see(uuid, Look()); host.set(0, power_limit_w=600)"
     later = "seen = nvml.see(uuid, Look()); out = [readings(seen)['power_limit_w']]"
     assert play(host, f"{SEE}{stuck}; {later}") == [600]
+
+
+def test_a_field_that_stands_still_loses_its_trust_when_another_limit_is_set(nvsim: MakeHost) -> None:
+    """When the GPU is attached the two agree: its limit is what the field always says."""
+    host = nvsim("h200")
+    host.field(0, 192, "uint=700000")
+    host.field(0, 190, "uint=700000")
+    assert play(host, SEE + SET_450) == [450, 450000, 78300]
+
+
+@pytest.mark.parametrize("field", [192, "all"])
+def test_a_field_that_begins_to_lie_later_loses_its_trust(nvsim: MakeHost, field: int | str) -> None:
+    host = nvsim("h200")
+    lies = f"host.field(0, {field!r}, 'uint=500000')"
+    assert play(host, SEE + lies + AGAIN)[0] == 700
+
+
+def test_a_limit_that_somebody_sets_is_read_by_the_field_from_then_on_too(nvsim: MakeHost) -> None:
+    host = nvsim("h200")
+    sets = "host.set(0, persistence_mode='true', power_limit_w=600)"
+    out = play(host, SEE + sets + AGAIN + "host.run('calls', '--clear'); nvml.see(uuid, Look())")
+    assert out[:2] == [600, 600000]
+    assert not host.calls()["nvmlDeviceGetPowerManagementLimit"]
+
+
+@pytest.mark.parametrize(("looks", "limit_w"), [(1, 700), (LIMITS_EVERY, 600)])
+def test_fields_that_stand_still_both_are_found_out_now_and_then(nvsim: MakeHost, looks: int, limit_w: int) -> None:
+    """Somebody else set another limit: nothing but the getter shows it, which costs too much for each look."""
+    host = nvsim("h200")
+    host.field(0, 192, "uint=700000")
+    host.field(0, 190, "uint=700000")
+    sets = "host.set(0, persistence_mode='true', power_limit_w=600)"
+    out = play(host, SEE + sets + f"\nfor _ in range({looks}): nvml.see(uuid, Look())" + AGAIN)
+    assert out[0] == limit_w
 
 
 def test_a_getter_that_refuses_is_not_replaced_by_a_field_of_zero(nvsim: MakeHost) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from gpu_tuned.adapters.nvml.getters import allowed
 from gpu_tuned.adapters.nvml.probe import NotAQuestion, Recorder
+from gpu_tuned.core.model import NO_ADDRESS
 from tests.conftest import MakeHost
 from tests.contract.nvml_child import play
 from tests.contract.test_nvml_garbage import IN_A_GIBIBYTE
@@ -63,6 +64,18 @@ def test_the_replay_answers_what_the_board_did(board: str, every: Any) -> None:
     assert sum(line.startswith("call = ") for line in first) > 100
     assert sum(line.startswith("field = ") for line in first) == 330
     assert timeless(first) == timeless(second)
+
+
+def test_the_replay_of_a_gpu_on_no_bus_is_on_none(every: Any) -> None:
+    """An address is in no dump; that there is none, is: a Jetson's vendor and device are 0."""
+    host, _, _ = every
+    asks = "out = {board.gpu.name: board.gpu.pci for board in nvml.attach()}"
+    told = play(host, asks)
+    assert {name for name, pci in told.items() if pci == NO_ADDRESS} == {"Orin (nvgpu)"}
+    replay = Nvsim(host.directory.parent / "replay")
+    assert {name: pci == NO_ADDRESS for name, pci in play(replay, asks).items()} == {
+        name: pci == NO_ADDRESS for name, pci in told.items()
+    }
 
 
 @pytest.mark.parametrize(

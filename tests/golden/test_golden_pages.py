@@ -30,6 +30,17 @@ def test_status(name: str) -> None:
     compare(f"status_{name}", status.page(document(name), NOW, PLAIN))
 
 
+def test_among_many_gpus_it_is_told_what_the_driver_asks_for_and_whose_xids_are_not_heard() -> None:
+    found = document("eight")
+    found["gpus"][2]["telemetry"]["recovery_action"] = "drain the GPU, then reset it"
+    for gpu in found["gpus"][:2]:
+        gpu["no_xids"] = "this GPU does not hand out Xid errors as events"
+    compare("status_eight_unheard", status.page(found, NOW, PLAIN))
+    for gpu in found["gpus"]:
+        gpu["no_xids"] = "this driver's library is too old"
+    assert status.page(found, NOW, PLAIN)[-1] == "Xid errors are not heard of: this driver's library is too old"
+
+
 @pytest.mark.parametrize("name", ["two", "eight", "undeclared"])
 def test_status_all_in_full(name: str) -> None:
     compare(f"status_{name}_all", status.page(document(name), NOW, PLAIN, in_full=True))

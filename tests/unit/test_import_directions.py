@@ -6,9 +6,11 @@ Read from the source, not at run time: an import inside a function counts as wel
 from __future__ import annotations
 
 import ast
+import graphlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -146,6 +148,49 @@ def violations(root: Path) -> list[str]:
             if why:
                 problems.append(f"{relative}:{found.line}: {found.name}: {why}")
     return problems
+
+
+def circle(root: Path) -> list[str]:
+    """Modules below `root`, the package's folder, that import each other, in a circle; [] where none do. What is
+    imported for the type checker alone does not count."""
+    sources = {}
+    for path in root.rglob("*.py"):
+        relative = path.relative_to(root)
+        parts = relative.parent.parts if relative.name == "__init__.py" else relative.with_suffix("").parts
+        sources[".".join([PACKAGE, *parts])] = path
+    needs = {}
+    for module, path in sources.items():
+        tree = RunTime().visit(ast.parse(path.read_text()))
+        names = [found.name for found in imports_of(ast.unparse(tree), module, path.name == "__init__.py")]
+        needs[module] = {name if name in sources else name.rpartition(".")[0] for name in names} & set(sources)
+    try:
+        graphlib.TopologicalSorter(needs).prepare()
+    except graphlib.CycleError as error:
+        return [str(module) for module in error.args[1]]
+    return []
+
+
+class RunTime(ast.NodeTransformer):
+    """Leaves out what a type checker alone sees."""
+
+    def visit_If(self, node: ast.If) -> Any:
+        if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            return [self.visit(each) for each in node.orelse] or ast.Pass()
+        return self.generic_visit(node)
+
+
+def test_no_modules_import_each_other() -> None:
+    assert circle(TOP / "daemon" / PACKAGE) == []
+
+
+def test_a_planted_circle_is_found(tmp_path: Path) -> None:
+    (tmp_path / "core").mkdir()
+    (tmp_path / "core" / "a.py").write_text("def f():\n    from gpu_tuned.core import b\n")
+    (tmp_path / "core" / "b.py").write_text("from gpu_tuned.core.c import g\n")
+    (tmp_path / "core" / "c.py").write_text("if TYPE_CHECKING:\n    from gpu_tuned.core import a\n")
+    assert circle(tmp_path) == []
+    (tmp_path / "core" / "c.py").write_text("from gpu_tuned.core import a\n")
+    assert set(circle(tmp_path)) == {"gpu_tuned.core.a", "gpu_tuned.core.b", "gpu_tuned.core.c"}
 
 
 def test_every_import_keeps_the_direction() -> None:

@@ -108,7 +108,7 @@ def command(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Stat
     for name in assigned_names(node.assigned) if inside else ():
         here.variables.forget(name)  # it has this value for the time of the call, or from now on
     if words[0].text in here.functions:
-        status = shell_functions.called(walk, words, here, node)
+        status = shell_functions.called(walk, words, here, node, external)
     else:
         status = external(walk, words, here, node)
     for name in assigned_names(node.assigned) if inside else ():

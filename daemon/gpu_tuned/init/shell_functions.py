@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from gpu_tuned.init import shell_commands, shell_tests
+from gpu_tuned.init import shell_tests
 from gpu_tuned.init.model import Kind
 from gpu_tuned.init.shell_nodes import Command, Simple
 from gpu_tuned.init.shell_runners import through
@@ -17,8 +17,12 @@ if TYPE_CHECKING:
     from gpu_tuned.init.shell_run import Walk
 
 
-def called(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Status:
-    """What may be one of several functions, or none, is each of them with a doubt."""
+External = Callable[["Walk", Sequence[Text], Here, Simple], Status]
+
+
+def called(walk: Walk, words: Sequence[Text], here: Here, node: Simple, external: External) -> Status:
+    """What may be one of several functions, or none, is each of them with a doubt. `external` runs it where it is no
+    function."""
     name = words[0].text
     bodies = here.functions[name]
     if len(bodies) == 1 and bodies[0] is not None:
@@ -28,7 +32,7 @@ def called(walk: Walk, words: Sequence[Text], here: Here, node: Simple) -> Statu
     for body in bodies:
         arms.append(here.fork(way))
         if body is None:
-            shell_commands.external(walk, words, arms[-1], node)
+            external(walk, words, arms[-1], node)
         else:
             _one(walk, words, body, arms[-1], node)
     either(here, arms, node.first)

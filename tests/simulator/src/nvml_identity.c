@@ -185,6 +185,11 @@ EXPORT nvmlReturn_t nvmlDeviceGetPciInfo_v3(nvmlDevice_t device, nvmlPciInfo_t *
     sscanf(c.g->pci, "%x:%x:%x.%x", &out->domain, &out->bus, &out->device, &function);
     snprintf(out->busIdLegacy, sizeof out->busIdLegacy, "%04X:%02X:%02X.0", out->domain & 0xffff, out->bus & 255, out->device & 255);
     snprintf(out->busId, sizeof out->busId, "%08X:%02X:%02X.0", out->domain, out->bus, out->device);
+    if (!c.g->board.pci_device_id) {    /* a Jetson's is on no such bus */
+        memset(out, 0, sizeof *out);
+        strcpy(out->busIdLegacy, "N/A");
+        strcpy(out->busId, "N/A");
+    }
     out->pciDeviceId = c.g->board.pci_device_id;
     out->pciSubSystemId = c.g->board.pci_subsystem_id;
     return call_leave(&c, OK);

@@ -1,5 +1,6 @@
 """Two readers of one thing: a field in the batch, which is cheap, and the call of its own, which everybody else
-reads. They are compared once, when the GPU is attached; where they differ, the call counts.
+reads. They are compared when the GPU is attached, when the limit moves, and now and then; where they differ, the call
+counts from then on. One that stands still agrees as long as nobody sets another limit.
 
 NVIDIA's own fault injection answers 0 with SUCCESS to every field, and the requested limit of field 192 was seen to
 differ from its getter's. On an H200 the batch of four costs 44 us, the requested limit by its own call 552.
@@ -7,6 +8,7 @@ differ from its getter's. On an H200 the batch of four costs 44 us, the requeste
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import pynvml
@@ -18,24 +20,25 @@ from gpu_tuned.core.model import Unread
 
 # Field ids (NVML_FI_DEV_...), milliwatts
 REQUESTED_LIMIT, CURRENT_LIMIT, POWER_INSTANT, POWER_AVERAGE = 192, 190, 186, 185
+LIMITS = {
+    REQUESTED_LIMIT: pynvml.nvmlDeviceGetPowerManagementLimit,
+    CURRENT_LIMIT: pynvml.nvmlDeviceGetEnforcedPowerLimit,
+}
 
 
 def trusted_fields(handle: Any) -> list[int]:
     """The power fields that say the same as their getters. Raises nothing."""
-    trusted = [
-        field
-        for field, getter in (
-            (REQUESTED_LIMIT, pynvml.nvmlDeviceGetPowerManagementLimit),
-            (CURRENT_LIMIT, pynvml.nvmlDeviceGetEnforcedPowerLimit),
-        )
-        # Once more where they differ: somebody may have written between the two.
-        if _same(handle, field, getter) or _same(handle, field, getter)
-    ]
     drawn = alone(pynvml.nvmlDeviceGetPowerUsage, handle)
     code, instant = _field(handle, POWER_INSTANT)
     # The two are no equals: one is of this instant, the other may be a mean.
     nonsense = not code and not 0 < instant <= MOST_MW and not isinstance(drawn, Unread) and drawn > 0
-    return trusted if nonsense else [*trusted, POWER_INSTANT]
+    return [*agreeing(handle, LIMITS), *([] if nonsense else [POWER_INSTANT])]
+
+
+def agreeing(handle: Any, limits: Iterable[int]) -> list[int]:
+    """Those of these fields, of `LIMITS`, that say the same as their getters. Raises nothing."""
+    # Once more where they differ: somebody may have written between the two.
+    return [f for f in limits if _same(handle, f, LIMITS[f]) or _same(handle, f, LIMITS[f])]
 
 
 def _same(handle: Any, field: int, getter: Any) -> bool:

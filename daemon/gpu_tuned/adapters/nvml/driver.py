@@ -105,6 +105,8 @@ class Nvml:
 
     def write(self, uuid: str, setting: Setting, value: Value) -> None:
         reader = self._reader(uuid)
+        if setting is Setting.POWER_LIMIT:
+            reader.doubt_limits()
         try:
             write(self._handles[uuid], self._boards[uuid], setting, value)
         except DriverRefused:

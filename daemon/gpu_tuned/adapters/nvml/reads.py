@@ -18,9 +18,11 @@ import pynvml
 from gpu_tuned.adapters.nvml import plausible
 from gpu_tuned.adapters.nvml.agreement import (
     CURRENT_LIMIT,
+    LIMITS,
     POWER_AVERAGE,
     POWER_INSTANT,
     REQUESTED_LIMIT,
+    agreeing,
     trusted_fields,
 )
 from gpu_tuned.adapters.nvml.board import with_ladders_read_again
@@ -71,6 +73,7 @@ TEMPERATURES = ("nvmlDeviceGetTemperature", "nvmlDeviceGetTemperatureV")
 GPU_SENSOR = 0
 EACH_LOOK = tuple(setting for setting, row in ROWS.items() if setting.readable and not row.dear)
 LADDERS_EVERY = 30  # looks: reading the ladders costs milliseconds
+LIMITS_EVERY = 900  # looks, half an hour at the default interval: comparing the limits' readers costs milliseconds
 ROUNDING_MHZ = 1  # a Blackwell's rungs lie 7.5 MHz apart
 
 
@@ -85,18 +88,20 @@ class Reader:
         # The newest number of each counter, by which the rest of the daemon knows it -> this driver's.
         self._counter_ids = {counter: counter for counter in COUNTERS} | dict(slowdown_counters(driver))
         self._counted = 0
-        self._agreed: tuple[int, int | None] | None = None  # the power fields when the call said the same as they
         self._gone: DriverError | None = None  # what the last look heard of the whole GPU
         self._in_doubt = not board.gpu_ladder_mhz  # the driver names none, or could not for the moment
         self._rest = 0  # looks until the ladders may be read again
+        self._limits_in_doubt = False
+        self._looks = 0
         self._reasons_call, _ = first(CURRENT_REASONS, handle)
         self._temperature_call, _ = first(TEMPERATURES, handle, GPU_SENSOR)
+        self._limits = _limits(self._fields())  # as their fields said them last
 
     def see(self, look: Look) -> Seen:
         """One look. Raises GpuLost, DriverAbsent, DriverMismatch, and DriverTrouble where every getter
         failed."""
         self._gone = None
-        batch = self._fields()
+        batch = self._trusted(self._fields())
         readings = {
             setting: self._power_limit(batch) if setting is Setting.POWER_LIMIT else self.read(setting)
             for setting in EACH_LOOK
@@ -122,6 +127,10 @@ class Reader:
         mig = self._ask(pynvml.nvmlDeviceGetMigMode, self._handle)
         in_mig = None if isinstance(mig, Unread) else mig[0] == 1
         return Seen(readings, telemetry, self._counters(telemetry.reasons or 0), in_mig, moved)
+
+    def doubt_limits(self) -> None:
+        """Compare the fields of the power limits with their getters at the next look: one was set."""
+        self._limits_in_doubt = True
 
     def doubt_ladders(self) -> None:
         """Read the ladders again with the next look: the driver refused a clock that lies on one."""
@@ -160,16 +169,11 @@ class Reader:
         return row.read(self._ask, self._handle) if row else Unread(f"{setting.label} is no setting of a GPU")
 
     def _power_limit(self, milliwatts: Mapping[int, int]) -> Reading:
-        """The requested limit, from the batch where it has it: its own call takes ten times as long. The call has the
-        last word whenever a power field is another than before: one that stands still, or moves by itself, shows
-        there. It need not be the same field, for what is enforced follows what is requested."""
+        """The requested limit, from the batch where it has it: its own call takes ten times as long."""
         limit_mw = milliwatts.get(REQUESTED_LIMIT)
-        fields = None if limit_mw is None else (limit_mw, milliwatts.get(CURRENT_LIMIT))
-        if limit_mw is not None and fields == self._agreed and Setting.POWER_LIMIT not in self._board.absent:
-            return plausible.power_limit(limit_mw)
-        reading = self.read(Setting.POWER_LIMIT)
-        self._agreed = fields if limit_mw is not None and reading == plausible.power_limit(limit_mw) else None
-        return reading
+        if limit_mw is None or Setting.POWER_LIMIT in self._board.absent:
+            return self.read(Setting.POWER_LIMIT)
+        return plausible.power_limit(limit_mw)
 
     def _ask(self, call: Any, *arguments: Any) -> Any:
         """One call's failure is that call's, also where its code speaks of the whole GPU: one getter was seen to
@@ -204,9 +208,22 @@ class Reader:
                     self._batch.append(POWER_AVERAGE)
         return values
 
+    def _trusted(self, batch: dict[int, int]) -> dict[int, int]:
+        """The batch without a limit of which its own call says otherwise, which is not asked again. A field that
+        stands still is found out once another limit is set: by us at once, by somebody else within `LIMITS_EVERY`."""
+        self._looks += 1
+        moved = _limits(batch) != self._limits  # of one that stands still the other may tell
+        if moved or self._limits_in_doubt or self._looks % LIMITS_EVERY == 0:
+            asked = [field for field in LIMITS if field in batch]
+            for field in set(asked) - set(agreeing(self._handle, asked)):
+                self._batch.remove(field)
+                del batch[field]
+        self._limits, self._limits_in_doubt = _limits(batch), False
+        return batch
+
     def _telemetry(self, batch: Mapping[int, int]) -> Telemetry:
         handle = self._handle
-        power = batch.get(POWER_INSTANT, batch.get(POWER_AVERAGE))
+        power = plausible.within(batch.get(POWER_INSTANT, batch.get(POWER_AVERAGE)), 0, plausible.MOST_MW)
         enforced = batch.get(CURRENT_LIMIT)
         utilization = self._ask(pynvml.nvmlDeviceGetUtilizationRates, handle)
         reasons = self._number(self._reasons_call, handle) if self._reasons_call else None
@@ -241,3 +258,7 @@ class Reader:
             elif code in FOR_GOOD:
                 del self._counter_ids[asked[field_id]]
         return values
+
+
+def _limits(batch: Mapping[int, int]) -> tuple[int | None, ...]:
+    return tuple(batch.get(field) for field in LIMITS)

@@ -29,7 +29,20 @@ def fleet(document: StatusReply, now: float, colour: Colour) -> list[str]:
         number_or_dash = str(gpu["index"]) if gpu["index"] >= 0 else "-"
         who = f"{number_or_dash:<2} {model[:wide].rstrip().ljust(wide)}  {short_pci(gpu['pci']).ljust(bus)}  "
         lines += _one(gpu, who, now, colour, driver_ok=driver_ok)
-    return lines
+    return lines + _unheard(gpus, names, colour)
+
+
+def _unheard(gpus: list[Gpu], names: list[str], colour: Colour) -> list[str]:
+    """The GPUs whose Xid errors nobody hears of: that none is told of one says nothing there."""
+    why: dict[str, list[int]] = {}
+    for i, gpu in enumerate(gpus):
+        if gpu.get("no_xids"):
+            why.setdefault(gpu["no_xids"] or "", []).append(i)
+    lines = []
+    for reason, members in why.items():
+        whose = "" if len(members) == len(gpus) else f" of {_who(members, names)}"
+        lines += wrap(f"Xid errors{whose} are not heard of: {reason}", "", "  ")
+    return [colour("dim", line) for line in lines]
 
 
 def _model(name: str) -> str:
@@ -106,6 +119,8 @@ def _one(gpu: Gpu, who: str, now: float, colour: Colour, *, driver_ok: bool) -> 
         if fault_on:
             since = moment(fault_on["since"], now)
             tail.append(("bad", f"slowed by {fault_words(fault_on['reason'])} since {since}"))
+        action = doing.get("recovery_action")
+        tail += [("bad", f"the driver asks for: {action}")] if action else []
     for kind, text in tail:
         lines += [colour(kind, line) for line in wrap(text, "     ", "       ")]
     return lines
