@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_tuned.core import drift
+from gpu_tuned.core import drift, transitions
 from gpu_tuned.core.model import NumaBalancing, Setting
 from tests.loop.stage import Stage, policy
 
@@ -120,3 +120,13 @@ def test_what_was_left_behind_and_is_written_anew_is_the_new_value() -> None:
     stage.load(policy("power_limit_w = 500"))
     stage.load(policy("persistence_mode = true"))
     assert [left["found"] for left in stage.turn(1).plan()["left"]] == [500]
+
+
+def test_a_lock_that_the_machines_sleep_took_does_not_stay() -> None:
+    stage = left_behind()
+    inventory = stage.supervisor.inventory
+    for state in list(inventory.states.values()):
+        inventory.take(transitions.slept(state, inventory.moment()))
+    stage.turn(1)
+    assert [row["setting"] for row in stage.plan()["left"]] == ["power_limit_w"]
+    assert stage.row("gpu_clock_mhz") == {}

@@ -94,8 +94,8 @@ class Reconciler:
                 return Throttle.from_json(kept, self._clock.monotonic(), board.reasons_mask, max_gap_s)
         return Throttle(board.reasons_mask, max_gap_s=max_gap_s)
 
-    def written_beside(self) -> None:
-        """Something was written since the first looks, which are of before then."""
+    def forget_first_looks(self) -> None:
+        """What `meet` read is of before now, so the next look reads again."""
         self._first.clear()
 
     def meet_host(self) -> None:

@@ -113,6 +113,7 @@ class Supervisor:
         for key in list(self.inventory.states):
             if self.driver.attached:
                 self._look_at(self.inventory.states[key])
+        self.reconciler.forget_first_looks()  # of one that fell asleep since, what it read is of another time
         host = self.inventory.host
         if any(shown(setting, track, host) for setting, track in host.tracks.items()):
             self.reconciler.look(host, Look(), self.interval_s, writes=not self.observing)
@@ -176,7 +177,7 @@ class Supervisor:
             self._restorer.restore(state, backwards, outcome)
         if host_too:
             self._restorer.restore(self.inventory.host, [s for s in Setting if s.of_host], outcome)
-        self.reconciler.written_beside()
+        self.reconciler.forget_first_looks()  # they are of before these writes
         self.reconciler.save()
         return outcome
 
