@@ -122,7 +122,7 @@ class Restorer:
     ) -> None:
         seen = None if isinstance(found, Unread) else found
         gpu = None if state.gpu is HOST else state.gpu
-        detail = {"found": reading_text(found)}
+        detail = {"found": reading_text(found)} | ({"known": "the first that is known"} if original.late else {})
         self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
 
     def _device(self, state: GpuState) -> Device:
