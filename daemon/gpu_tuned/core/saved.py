@@ -151,9 +151,11 @@ def next_run(tracks: Mapping[Setting, Track]) -> dict[Setting, Track]:
 def _begun_again(track: Track) -> Track:
     """Where a write of ours was refused and none was ever taken, whoever sets the value is somebody who may: what
     that one left is what is found. What was taken is left behind, as long as no rule speaks of it."""
-    original = track.original
+    original, before = track.original, track.before
     if original is None:
         return track
+    if before is not None and before.value != before.goal:
+        track = replace(track, made=before)
     if original.ours is Ours.REFUSED:
         return replace(track, original=None)
     return replace(track, left=Left(original.put)) if original.written and original.put is not None else track

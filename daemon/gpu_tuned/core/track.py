@@ -1,4 +1,5 @@
-"""Everything known of one setting on one GPU. Changed by drift.py, watched.py and lock_drift.py alone."""
+"""Everything known of one setting on one GPU. Changed by drift.py, restored.py, watched.py and
+lock_drift.py alone."""
 
 from __future__ import annotations
 
@@ -61,7 +62,8 @@ class Track:
     """What the daemon knows of one setting on one GPU.
 
     What outlives a goal: `original`, what was found at first; `met`, the first reading of this run of the daemon;
-    `before`, what the driver accepted last, perhaps in an earlier run; `put_back`, how often something was.
+    `before`, what the driver accepted last, perhaps in an earlier run; `made`, what it was last seen to round a goal
+    to; `put_back`, how often something was.
 
     What belongs to one goal, and begins anew with each: `wish`, as it is carried out here (watched in observe mode),
     and `goal`, what it means on this board; `basis`, what that was worked out from (told apart by identity); `state`
@@ -84,6 +86,7 @@ class Track:
     original: Original | None = None
     met: Value | None = None
     before: Accepted | None = None
+    made: Accepted | None = None
     put_back: int = 0
     wish: Wish | None = None
     goal: Goal | None = None
