@@ -6,6 +6,7 @@ from gpu_tuned.core.errors import DriverRefused, DriverTrouble
 from gpu_tuned.core.events import Event, EventKind, message
 from gpu_tuned.core.model import Setting
 from gpu_tuned.ctl.render.fleet import exception
+from gpu_tuned.ports import DriverEvent
 from tests.loop.stage import Stage, policy
 
 
@@ -118,3 +119,16 @@ def test_a_lock_that_somebody_keeps_lifting_is_not_said_to_be_set_to_something_u
 def test_a_machine_that_slept_is_not_said_to_have_been_put_right_by_one_that_observes() -> None:
     event = Event(EventKind.RESUMED, 0.0, detail={"slept_s": 60.0})
     assert message(event) == "The machine slept 60.0 s; every GPU is looked at anew"
+
+
+def test_xids_are_told_by_their_true_number() -> None:
+    """Those of a storm come together, each kind once with how often it came."""
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    for _ in range(10):
+        stage.clock.mono += 2
+        stage.supervisor.turn([DriverEvent("xid", stage.gpu.uuid, 13, 59)])
+    stage.turn(30)
+    assert said(stage, "xid") == [
+        "NVIDIA H200 0000:01:00.0: Xid 13 (caused by a program)",
+        "NVIDIA H200 0000:01:00.0: Xid 13 (caused by a program; 589 more in the last 60 s)",
+    ]

@@ -292,11 +292,12 @@ class Supervisor:
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
         moment, known = self.inventory.moment(), self.inventory.states.get
-        came = [(event.uuid, event.data) for event in heard if event.kind == "xid"]
-        for uuid, xid in came:
+        came = [((event.uuid, event.data), event.times) for event in heard if event.kind == "xid"]
+        for (uuid, xid), _ in came:
             if (state := known(uuid)) is not None:
                 self.inventory.take(Change(transitions.told_xid(state, xid, moment)))
-        self._xids, told = xids.heard(self._xids, came, moment.mono)
+        each = [xid for xid, times in came for _ in range(times)]
+        self._xids, told = xids.heard(self._xids, each, moment.mono)
         for one in told:
             if (state := known(one.uuid)) is not None:
                 said = Said(Note(EventKind.XID, cause=one.cause, detail={"xid": one.xid, "count": one.count}))
