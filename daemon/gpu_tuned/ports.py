@@ -29,8 +29,8 @@ class Look(NamedTuple):
 
 
 class DriverEvent(NamedTuple):
-    """Something the driver said by itself. `kind` is "xid" or "other" (worth a look, not a message). `times`: how often
-    it came since it was last waited for."""
+    """Something the driver said by itself. `kind` is "xid" or "other" (worth a look, not a message). `times`: how
+    often it came since it was last waited for."""
 
     kind: str
     uuid: str

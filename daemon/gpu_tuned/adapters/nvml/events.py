@@ -129,7 +129,7 @@ class EventWatch:
         return lost
 
     def _take(self, timeout_s: float) -> tuple[int, Sequence[DriverEvent]]:
-        """(nvmlReturn, events): the first within the time-out, and what waits behind it, each once with its number."""
+        """(nvmlReturn, events): the first within the time-out, and what waits behind it, each with its number."""
         taken: dict[DriverEvent, int] = {}
         timeout_ms = max(1, round(timeout_s * 1000))
         for _ in range(AT_ONCE):
