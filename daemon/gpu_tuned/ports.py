@@ -29,11 +29,13 @@ class Look(NamedTuple):
 
 
 class DriverEvent(NamedTuple):
-    """Something the driver said by itself. `kind` is "xid" or "other" (worth a look, not a message)."""
+    """Something the driver said by itself. `kind` is "xid" or "other" (worth a look, not a message). `times`: how
+    often it came since it was last waited for."""
 
     kind: str
     uuid: str
     data: int = 0
+    times: int = 1
 
 
 class Device(Protocol):

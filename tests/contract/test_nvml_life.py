@@ -173,6 +173,20 @@ out["other"] = [(event.kind, uuids.index(event.uuid), event.data) for event in e
     assert [tuple(event) for event in out["other"]] == [("xid", 1, 43)]
 
 
+def test_xids_that_wait_together_are_counted_one_by_one(nvsim: MakeHost) -> None:
+    out = play(
+        nvsim("h200"),
+        """
+nvml.attach()
+nvml.wait_events(0.05)
+for number in (13, 13, 31, 13, 13):
+    host.xid(0, number)
+out["told"] = [(event.data, event.times) for event in nvml.wait_events(5)]
+""",
+    )
+    assert [tuple(one) for one in out["told"]] == [(13, 4), (31, 1)]
+
+
 def test_a_wait_that_always_fails_is_told_once_and_left_alone_for_longer_and_longer(nvsim: MakeHost) -> None:
     """As seen on real drivers: after Xid 79 every wait answers GPU_IS_LOST at once, whoever is in the set."""
     out = play(

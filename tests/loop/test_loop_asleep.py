@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from gpu_tuned.core import transitions
 from gpu_tuned.core.model import Setting
 from tests.loop.stage import CAP, Stage, board, policy
@@ -85,3 +87,16 @@ def test_a_lock_outlives_the_gpus_own_sleep() -> None:
     stage.kernel.sleeping.clear()
     stage.turn(2)
     assert (stage.row("gpu_clock_mhz")["state"], requested(stage)) == ("requested", 1)
+
+
+def test_what_was_read_before_it_fell_asleep_is_not_what_it_wakes_up_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It falls asleep between the first look of an attach and the look of the same turn."""
+    stage = Stage(policy("power_limit_w = 450", 'watch = ["power_limit_w"]'))
+    stage.stranger(450)
+    answers = iter([False])
+    monkeypatch.setattr(stage.kernel, "asleep", lambda pci: next(answers, True))
+    assert stage.turn(1).gpu_row()["state"] == "asleep"
+    stage.stranger(700)
+    monkeypatch.setattr(stage.kernel, "asleep", lambda pci: False)
+    row = stage.turn(1, seconds=3600).row()
+    assert (row["observed"], row["fits"]) == (700, False)

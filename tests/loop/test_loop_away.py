@@ -261,3 +261,19 @@ def test_a_gpu_that_is_bound_again_while_the_driver_is_let_go_of_waits_as_the_ot
     stage.turn()
     assert stage.gpu_row(1)["message"].startswith("let go of on request")
     assert (stage.gpu_row(1)["in_order"], stage.exit_code) == (False, 1)
+
+
+def test_what_an_earlier_run_knew_waits_until_the_driver_was_asked() -> None:
+    """It answers to no question before that: "absent" would be a guess, and trouble for whoever asks in time."""
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    stage.gpus.gpus[board(1).gpu.uuid].bound = False
+    stage.kernel.bindings.pop(board(1).gpu.pci)
+    stage.kernel.drivers.pop(board(1).gpu.pci)
+    stage.start()
+    assert [gpu["state"] for gpu in stage.mailbox.document["gpus"]] == ["waiting", "waiting"]
+    assert stage.gpu_row(0)["message"] == "the driver was not asked yet"
+    assert (stage.exit_code, stage.wait_code, stage.settled) == (1, 1, False)
+    stage.turn(1)
+    assert [gpu["state"] for gpu in stage.mailbox.document["gpus"]] == ["ok", "absent"]
+    assert stage.gpu_row(1)["message"] == "seen earlier in this boot; the driver does not list it now"
+    assert stage.exit_code == 5

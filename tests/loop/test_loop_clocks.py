@@ -217,3 +217,12 @@ def test_a_watched_lock_is_not_told_as_confirmed_once_the_machine_has_slept() ->
     stage.turn(1)
     row = stage.row("gpu_clock_mhz")
     assert (row["fits"], row["confirmed_at"]) == (None, None)
+
+
+def test_where_no_lock_was_wished_none_is_told_as_lost() -> None:
+    stage = Stage(policy('gpu_clock_mhz = "unlocked"')).turn(2)
+    inventory = stage.supervisor.inventory
+    for state in list(inventory.states.values()):
+        inventory.take(transitions.slept(state, inventory.moment()))
+    stage.turn(1)
+    assert (lock_writes(stage), told(stage, "lock_lost"), told(stage, "requested")) == (2, 0, 1)

@@ -212,3 +212,22 @@ def test_application_clocks_that_somebody_lowered_are_seen_within_ninety_looks()
     stage.turn(90)
     assert stage.gpu.values[Setting.APPLICATION_CLOCKS] == wanted
     assert sum(look.application_clocks for _, look in stage.gpus.looks[len(looks) :]) <= 3
+
+
+@pytest.mark.parametrize("restart", [False, True])
+def test_what_the_driver_was_seen_to_round_to_is_taken_under_another_mode_as_well(*, restart: bool) -> None:
+    """The value does not move any more, for it is there already; a deaf driver is told by one that never moved it."""
+    rounded, observed = policy("power_limit_w = 450.5"), policy("power_limit_w = 450.5", daemon='mode = "observe"')
+    stage = Stage(rounded).turn(2)
+    if restart:
+        stage.start()
+    stage.load(observed)
+    stage.load(rounded)
+    row = stage.turn(1).row()
+    assert (row["state"], row["message"]) == ("held", "the driver rounded 450.5 W to 450 W")
+
+
+def test_what_was_rounded_is_told_after_a_restart_too() -> None:
+    stage = Stage(policy("power_limit_w = 450.5")).turn(2)
+    stage.start()
+    assert stage.turn(2).row()["message"] == "the driver rounded 450.5 W to 450 W"

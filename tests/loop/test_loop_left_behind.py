@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gpu_tuned.core import drift
-from gpu_tuned.core.model import NumaBalancing, Setting
+from gpu_tuned.core import drift, transitions
+from gpu_tuned.core.model import NumaBalancing, Setting, Telemetry
+from gpu_tuned.core.throttle import Reason
 from tests.loop.stage import Stage, policy
 
 ALL = policy("power_limit_w = 450", "gpu_clock_mhz = { max = 1500 }")
@@ -120,3 +121,36 @@ def test_what_was_left_behind_and_is_written_anew_is_the_new_value() -> None:
     stage.load(policy("power_limit_w = 500"))
     stage.load(policy("persistence_mode = true"))
     assert [left["found"] for left in stage.turn(1).plan()["left"]] == [500]
+
+
+def test_a_lock_that_the_machines_sleep_took_does_not_stay() -> None:
+    stage = left_behind()
+    inventory = stage.supervisor.inventory
+    for state in list(inventory.states.values()):
+        inventory.take(transitions.slept(state, inventory.moment()))
+    stage.turn(1)
+    assert [row["setting"] for row in stage.plan()["left"]] == ["power_limit_w"]
+    assert stage.row("gpu_clock_mhz") == {}
+
+
+@pytest.mark.parametrize("then", [NONE, policy("power_limit_w = 450", daemon='mode = "observe"')])
+def test_a_cap_that_was_left_behind_is_nobody_elses(then: str) -> None:
+    stage = Stage(policy("power_limit_w = 450"))
+    stage.gpu.telemetry = Telemetry(
+        power_mw=449_000,
+        enforced_limit_mw=450_000,
+        utilization_percent=100,
+        pstate=0,
+        reasons=Reason.SW_POWER_CAP.bit,
+    )
+    stage.turn(5)
+    stage.load(then)
+    stage.turn(5)
+    assert active_limiters(stage) == ["own"]
+    stage.stranger(440)
+    stage.turn(2)
+    assert active_limiters(stage) == ["other"]
+
+
+def active_limiters(stage: Stage) -> list[str]:
+    return [row["limiter"] for row in stage.gpu_row()["throttle"]["reasons"] if row["active"] and row["limiter"]]

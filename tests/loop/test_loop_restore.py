@@ -148,6 +148,9 @@ def test_what_is_found_after_the_saved_state_was_damaged_is_no_first_look() -> N
     stage.turn()
     told: Any = stage.row()
     assert ("dim", "raised: 450 W is the first that is known") in notes(told, set())
+    stage.ask("restore", setting="power_limit_w")
+    (restored,) = [message(event) for event in stage.heard.events if event.kind is EventKind.RESTORED]
+    assert restored.endswith("power limit restored to 450 W, the first that is known; was 600 W")
 
 
 def test_the_hosts_first_look_is_no_late_one() -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from gpu_tuned.core.errors import DriverRefused, DriverTrouble
-from gpu_tuned.core.events import message
+from gpu_tuned.core.events import Event, EventKind, message
 from gpu_tuned.core.model import Setting
+from gpu_tuned.ctl.render.fleet import exception
+from gpu_tuned.ports import DriverEvent
 from tests.loop.stage import Stage, policy
 
 
@@ -109,3 +111,44 @@ def test_what_the_driver_refused_says_when_it_is_tried_again() -> None:
     stage.turn(20)
     assert stage.row("compute_mode")["message"] == "an unknown error; tried again after 60 s"
     assert stage.said().count("refused") == 2
+
+
+def test_a_contest_is_told_with_its_own_number_and_the_last_value() -> None:
+    """Each time it was another value, and there was a change long before this contest."""
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    for watts in (600, 500, 501, 502):
+        stage.stranger(watts)
+        stage.turn(2 if watts < 600 else 900)
+    assert said(stage, "contested") == [
+        "NVIDIA H200 0000:01:00.0: power limit is contested: changed 3 times, about every 4.0 s, last to 502 W; "
+        "wanted 450 W; from now on written less and less often"
+    ]
+    row = stage.row()
+    assert row["put_back"] == 4
+    words = "power wished 450 W, found 450 W: somebody changes it back: 3 times, about every 4 s"
+    assert exception(row)[1] == words  # type: ignore[arg-type]
+
+
+def test_a_lock_that_somebody_keeps_lifting_is_not_said_to_be_set_to_something_unknown() -> None:
+    event = Event(
+        EventKind.CONTESTED, 0.0, setting=Setting.GPU_CLOCK, detail={"count": 3, "rhythm_s": 9, "then": "so"}
+    )
+    assert message(event) == "gpu clock is contested: changed 3 times, about every 9 s; wanted unknown; so"
+
+
+def test_a_machine_that_slept_is_not_said_to_have_been_put_right_by_one_that_observes() -> None:
+    event = Event(EventKind.RESUMED, 0.0, detail={"slept_s": 60.0})
+    assert message(event) == "The machine slept 60.0 s; every GPU is looked at anew"
+
+
+def test_xids_are_told_by_their_true_number() -> None:
+    """Those of a storm come together, each kind once with how often it came."""
+    stage = Stage(policy("power_limit_w = 450")).turn(2)
+    for _ in range(10):
+        stage.clock.mono += 2
+        stage.supervisor.turn([DriverEvent("xid", stage.gpu.uuid, 13, 59)])
+    stage.turn(30)
+    assert said(stage, "xid") == [
+        "NVIDIA H200 0000:01:00.0: Xid 13 (caused by a program)",
+        "NVIDIA H200 0000:01:00.0: Xid 13 (caused by a program; 589 more in the last 60 s)",
+    ]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import new_track
-from gpu_tuned.core.gpu_state import Change, GpuState
+from gpu_tuned.core.gpu_state import Change, GpuState, Presence
 from gpu_tuned.core.model import (
     GPU_SETTINGS,
     UNLOCKED,
@@ -27,7 +27,7 @@ from gpu_tuned.core.model import (
     wire,
 )
 from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
-from gpu_tuned.core.saved import SEEN_BEFORE, Saved, from_json, to_json
+from gpu_tuned.core.saved import NOT_ASKED, Saved, from_json, to_json
 from gpu_tuned.core.settings import factory_default, from_wire
 from gpu_tuned.core.track import Moment, State, Track
 from gpu_tuned.core.wish import Ceiling, Origin, Percent, Symbol, Wish
@@ -179,7 +179,7 @@ def states(draw: st.DrawFn) -> GpuState:
         draw(st.dictionaries(st.integers(0, 300), st.integers(0, 2**63), max_size=8)),
     )
     who = Gpu(draw(st.text(min_size=1, max_size=40)), draw(st.text(max_size=12)), draw(st.text(max_size=12)))
-    return GpuState(who, why=SEEN_BEFORE, initialisation=began, tracks=draw(tracks()))
+    return GpuState(who, presence=Presence.WAITING, why=NOT_ASKED, initialisation=began, tracks=draw(tracks()))
 
 
 @given(st.lists(states(), max_size=4, unique_by=lambda state: state.gpu.uuid), tracks())

@@ -19,7 +19,7 @@ from gpu_tuned.adapters.policy_file import Sources, parse_sources
 from gpu_tuned.adapters.state_file import POLICY_FILE, StateFile, volatile
 from gpu_tuned.core import transitions
 from gpu_tuned.core.drift import new_track
-from gpu_tuned.core.gpu_state import GpuState
+from gpu_tuned.core.gpu_state import GpuState, Presence
 from gpu_tuned.core.model import (
     UNLOCKED,
     ApplicationClocks,
@@ -32,7 +32,7 @@ from gpu_tuned.core.model import (
 )
 from gpu_tuned.core.originals import Accepted, Initialisation, Original, Ours
 from gpu_tuned.core.policy import OnStop
-from gpu_tuned.core.saved import SEEN_BEFORE, Saved, from_json, to_json
+from gpu_tuned.core.saved import NOT_ASKED, Saved, from_json, to_json
 from gpu_tuned.core.track import Moment, Track
 from gpu_tuned.loop.ledger import Ledger
 
@@ -50,7 +50,7 @@ def track(setting: Setting, original: Any, assumed: bool, target: Any = None, ac
 
 
 def gpu(uuid: str, began: Initialisation, tracks: dict[Setting, Track]) -> GpuState:
-    return GpuState(Gpu(uuid, "", ""), why=SEEN_BEFORE, initialisation=began, tracks=tracks)
+    return GpuState(Gpu(uuid, "", ""), presence=Presence.WAITING, why=NOT_ASKED, initialisation=began, tracks=tracks)
 
 
 def known(*rows: tuple[Any, ...]) -> dict[Setting, Track]:

@@ -44,6 +44,9 @@ def test_a_look_reads_what_has_a_row(monkeypatch: pytest.MonkeyPatch, dear: bool
         def _fields(self) -> dict[int, int]:
             return {}
 
+        def _trusted(self, batch: dict[int, int]) -> dict[int, int]:
+            return batch
+
         def _telemetry(self, batch: Mapping[int, int]) -> Telemetry:
             return Telemetry(power_mw=1)
 

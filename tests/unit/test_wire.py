@@ -58,7 +58,7 @@ MISSPELLED = {
     "ctl/render/rows.py": ('setting["original"]', 'setting["orignal"]'),
     "ctl/render/slowed.py": ('reason["sampled"]', 'reason["smpled"]'),
     "ctl/which.py": ('driver["state"]', 'driver["stat"]'),
-    "ctl/render/fleet.py": ('setting["every_s"]:', 'setting["every"]:'),
+    "ctl/render/fleet.py": ('setting["observed"]', 'setting["observe"]'),
 }
 
 

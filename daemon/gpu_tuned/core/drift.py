@@ -34,8 +34,6 @@ NO_DIGITS = dict.fromkeys(map(ord, "0123456789."))
 FACTORY_DEFAULT = "back at the factory default (a driver reload, a reset, or somebody's own reset)"
 HELD_BACK = "the last write failed; tried again after a pause"
 EVERY_LOOK = "tried again at every look"
-TAKES_UP = "`gpu-tunedctl apply` takes it up again"
-HANDED_BACK = "restored on request"
 SOMEBODYS_VALUE = "somebody's value"
 LEFT = "no rule speaks of it any more; the value stays"
 LEFT_UNREAD = "no rule speaks of it any more; it was requested, and not taken back"
@@ -51,9 +49,9 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     not, required) begins the setting's life anew: what is known of it by then was true of another goal."""
     if goal == track.goal and _same(track.wish, wish):
         return changed(track, wish=wish)
-    lasts = Track(State.WAITING, moment.wall, NOT_LOOKED_AT, track.original, track.met, track.before, track.put_back)
+    lasts = lasting(track, State.WAITING, NOT_LOOKED_AT, moment)
     # Also under a rule that only watches it, or whose value is refused: it stays, and is told once no rule is left.
-    lasts = replace(lasts, left=_ours(track) or track.left)
+    lasts = replace(lasts, left=left_of(track) or track.left)
     if wish is None:
         return lasts
     # What was put back on request stays so where only the board is another, as with MIG: nobody asked to apply.
@@ -69,7 +67,13 @@ def aim(track: Track, wish: Wish | None, goal: Goal | None, moment: Moment) -> T
     return replace(lasts, accepted=before.value) if known and wish.setting.readable else lasts
 
 
-def _ours(track: Track) -> Left | None:
+def lasting(track: Track, state: State, message: str, moment: Moment) -> Track:
+    """What outlives a goal, in a new state."""
+    lasts = track.original, track.met, track.before, track.put_back
+    return Track(state, moment.wall, message, *lasts)
+
+
+def left_of(track: Track) -> Left | None:
     """What of ours was seen in force, or requested."""
     value = track.goal if track.accepted is None else track.accepted
     return Left(value) if track.ours and value is not None and not isinstance(value, Refusal) else None
@@ -227,7 +231,6 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         found = None if isinstance(track.observed, Unread) else track.observed
         note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
     notes = () if track.hushed else (note,)
-    message = None if goal is None else rounding(goal, accepted)
     original = track.original and track.original.taken(accepted)
     rule = str(track.wish.origin) if track.wish else ""
     track = replace(
@@ -247,7 +250,7 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         told = (track.state is not State.CONTESTED and notes) or track.in_row == CONTEST_AFTER
         return Step(enter(track, State.CONTESTED, track.cause, moment), notes=(note,) if told else ())
     track = replace(track, pause_s=0.0 if readable else track.pause_s, next_write=0.0)
-    return Step(enter(track, State.HELD if readable else State.REQUESTED, message, moment), notes=notes)
+    return Step(enter(track, State.HELD if readable else State.REQUESTED, _rounded(track), moment), notes=notes)
 
 
 def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
@@ -261,38 +264,6 @@ def failed(track: Track, why: str, moment: Moment, *, kept: bool) -> Step:
     again = EVERY_LOOK if required else f"tried again after {pause_s:g} s"
     track = replace(track, original=original, pause_s=pause_s, next_write=moment.mono + pause_s)
     return _refuse(track, f"{why}; {again}", moment)
-
-
-def handed_back(track: Track, why: str, moment: Moment) -> Track:
-    """Put back on request, and left alone until somebody asks to apply. Nothing of ours is in force any more, so a
-    second restore has nothing to undo."""
-    original = track.original and track.original.restored()
-    return _left_alone(replace(track, original=original, before=None), why, moment)
-
-
-def not_put_back(track: Track, why: str, moment: Moment) -> Track:
-    """It was to be put back on request, and that failed: left alone all the same, and a value of ours may stay."""
-    return replace(_left_alone(track, why, moment), left=_ours(track) or track.left)
-
-
-def doubted(track: Track) -> Track:
-    """Somebody asks once more to put back what no call reads: whether it was, nobody knows."""
-    if track.restored is None or track.original is None:
-        return track
-    return replace(track, original=track.original.taken(None))
-
-
-def _left_alone(track: Track, why: str, moment: Moment) -> Track:
-    message = why if track.wish is None else f"{why}; {TAKES_UP}"
-    lasts = Track(State.RESTORED, moment.wall, message, track.original, track.met, track.before, track.put_back)
-    return replace(lasts, wish=track.wish, goal=track.goal, restored=message)
-
-
-def taken_up(track: Track, moment: Moment) -> Track:
-    """What was handed back is the policy's again."""
-    if track.restored is None:
-        return track
-    return enter(replace(track, restored=None, observed=None), State.WAITING, NOT_LOOKED_AT, moment)
 
 
 def hurried(track: Track) -> Track:

@@ -99,7 +99,7 @@ class EventKind(Enum):
         "contested",
         "99bd604d05164842a9b4f6d25f2bf5f8",
         Priority.WARNING,
-        "{where}{setting} is contested: somebody set {found} {count} times, about every {rhythm_s} s; wanted {wanted}; "
+        "{where}{setting} is contested: changed {count} times, about every {rhythm_s} s{last}; wanted {wanted}; "
         "{then}{suspects}",
     )
     RIVAL = ("rival", "9d24a8bccd05437d810875efd34ca208", Priority.WARNING, "{cause}")
@@ -164,7 +164,7 @@ class EventKind(Enum):
         "resumed",
         "15870ade2f79444d89fcfc70a3493316",
         Priority.NOTICE,
-        "The machine slept {slept_s} s; settings are read and put right",
+        "The machine slept {slept_s} s; every GPU is looked at anew",
     )
     RELEASED = (
         "released",
@@ -191,7 +191,7 @@ class EventKind(Enum):
         "restored",
         "7aba0edc4db547c7bb95fce42c2fe03c",
         Priority.NOTICE,
-        "{where}{setting} restored to {wanted}, as found at first; was {found}",
+        "{where}{setting} restored to {wanted}, {known}; was {found}",
     )
     RESET_REQUESTED = (
         "reset_requested",
@@ -203,7 +203,7 @@ class EventKind(Enum):
         "not_restored",
         "99780ebcf452481ba815254714a0e42c",
         Priority.NOTICE,
-        "{where}{setting} {cause}; not put back to {wanted}, as found at first",
+        "{where}{setting} {cause}; not put back to {wanted}, {known}",
     )
     RESTORE_FAILED = (
         "restore_failed",
@@ -272,6 +272,8 @@ def message(event: Event) -> str:
         "cause": event.cause or "no cause known",
         "origin": event.origin or "",
         "suspects": "",
+        "known": "as found at first",
+        "last": "" if event.found is None else f", last to {text(event.found)}",
         "times": "",
         **event.detail,
     }

@@ -8,6 +8,7 @@ from dataclasses import replace
 from gpu_tuned.core import drift
 from gpu_tuned.core.events import EventKind
 from gpu_tuned.core.lock_proof import Proof, Verdict
+from gpu_tuned.core.model import UNLOCKED
 from gpu_tuned.core.track import Moment, Note, State, Step, Track, enter
 from gpu_tuned.core.watched import UNREADABLE
 
@@ -20,6 +21,7 @@ def forget(track: Track, cause: str, moment: Moment, *, hushed: bool = False) ->
         return Step(replace(track, fits=None, message=UNREADABLE, confirmed_at=None, requested_at=moment.mono))
     if track.accepted is None:
         return Step(track)
+    hushed = hushed or track.accepted is UNLOCKED  # where no lock was, none is lost
     track = replace(track, accepted=None, ours=False, open=False, confirmed_at=None, next_write=0.0, hushed=hushed)
     notes = () if hushed else (Note(EventKind.LOCK_LOST, cause=cause),)
     return Step(enter(track, State.DRIFTED, cause, moment), notes=notes)

@@ -22,7 +22,7 @@ from gpu_tuned.core.settings import from_wire
 from gpu_tuned.core.track import Left, Moment, State, Track
 from gpu_tuned.core.watched import NOT_LOOKED_AT
 
-SEEN_BEFORE = "seen earlier in this boot; the driver does not list it now"
+NOT_ASKED = "the driver was not asked yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +106,8 @@ def _gpu(uuid: str, raw: Mapping[str, Any], moment: Moment) -> GpuState:
     counters_ns = {int(counter): int(ns) for counter, ns in raw["counters_ns"].items()}
     return GpuState(
         Gpu(uuid, str(raw.get("pci", "")), str(raw.get("name", ""))),
-        presence=Presence.ABSENT,
-        why=SEEN_BEFORE,
+        presence=Presence.WAITING,
+        why=NOT_ASKED,
         since=moment.wall,
         initialisation=Initialisation(str(raw["binding"]) or None, counters_ns),
         tracks=_tracks(raw["records"], moment),

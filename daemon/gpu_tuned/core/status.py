@@ -202,7 +202,9 @@ def capping_of(state: GpuState, telemetry: Telemetry, found: Reading | None) -> 
     """What a power cap is, by the limit as it was found (None: as it was read last) and what of it is ours."""
     track, power = state.tracks.get(Setting.POWER_LIMIT), state.board.power if state.board else None
     reading = track.observed if found is None and track is not None else found
-    ours = None if track is None or not track.ours else _held(track) or track.accepted
+    ours = None
+    if track is not None:  # a value of ours stays ours when its rule is gone, for as long as it stays
+        ours = (_held(track) or track.accepted) if track.ours else track.left and track.left.value
     return capping(
         telemetry,
         reading.limit_mw if isinstance(reading, PowerLimit) else None,

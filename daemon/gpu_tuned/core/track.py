@@ -1,4 +1,5 @@
-"""Everything known of one setting on one GPU. Changed by drift.py, watched.py and lock_drift.py alone."""
+"""Everything known of one setting on one GPU. Changed by drift.py, restored.py, watched.py and
+lock_drift.py alone."""
 
 from __future__ import annotations
 

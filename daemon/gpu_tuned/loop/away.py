@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from gpu_tuned.core import transitions
 from gpu_tuned.core.gpu_state import Change, GpuState, Presence
 from gpu_tuned.core.model import Gpu
-from gpu_tuned.core.saved import SEEN_BEFORE
 from gpu_tuned.loop.inventory import Inventory, key_of
 from gpu_tuned.ports import Gpus, Kernel
 
+SEEN_BEFORE = "seen earlier in this boot; the driver does not list it now"
 UNUSABLE = "bound to the driver, which cannot use it (a GPU reset or a reboot may help)"
 
 

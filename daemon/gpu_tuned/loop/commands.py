@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.drift import TAKES_UP
 from gpu_tuned.core.errors import PolicyError
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import ON_PURPOSE, Change, GpuState, Presence
 from gpu_tuned.core.model import Setting
+from gpu_tuned.core.restored import TAKES_UP
 from gpu_tuned.core.status import FORMAT
 from gpu_tuned.core.track import State
 from gpu_tuned.core.which import Names, meant

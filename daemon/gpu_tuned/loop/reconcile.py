@@ -108,8 +108,8 @@ class Reconciler:
         counted = {uuid: throttle.to_json() for uuid, throttle in self.throttles.items()}
         return {uuid: kept for uuid, kept in self._kept.items() if uuid in self._inventory.states} | counted
 
-    def written_beside(self) -> None:
-        """Something was written since the first looks, which are of before then."""
+    def forget_first_looks(self) -> None:
+        """What `meet` read is of before now, so the next look reads again."""
         self._first.clear()
 
     def meet_host(self) -> None:

@@ -6,12 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.drift import HANDED_BACK
 from gpu_tuned.core.errors import DriverError, DriverRefused
 from gpu_tuned.core.events import Event, EventKind
 from gpu_tuned.core.gpu_state import HOST, Change, GpuState
 from gpu_tuned.core.model import Reading, Setting, Unread, reading_text, text
 from gpu_tuned.core.originals import Original
+from gpu_tuned.core.restored import HANDED_BACK
 from gpu_tuned.core.settings import ROWS
 from gpu_tuned.core.words import counted, listed
 from gpu_tuned.loop.inventory import Inventory
@@ -122,7 +122,7 @@ class Restorer:
     ) -> None:
         seen = None if isinstance(found, Unread) else found
         gpu = None if state.gpu is HOST else state.gpu
-        detail = {"found": reading_text(found)}
+        detail = {"found": reading_text(found)} | ({"known": "the first that is known"} if original.late else {})
         self._say(Event(kind, self._clock.now(), gpu, setting, original.value, seen, cause, None, detail))
 
     def _device(self, state: GpuState) -> Device:

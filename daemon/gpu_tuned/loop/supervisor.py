@@ -113,6 +113,7 @@ class Supervisor:
         for key in list(self.inventory.states):
             if self.driver.attached:
                 self._look_at(self.inventory.states[key])
+        self.reconciler.forget_first_looks()  # of one that fell asleep since, what it read is of another time
         host = self.inventory.host
         if any(shown(setting, track, host) for setting, track in host.tracks.items()):
             self.reconciler.look(host, Look(), self.interval_s, writes=not self.observing)
@@ -176,7 +177,7 @@ class Supervisor:
             self._restorer.restore(state, backwards, outcome)
         if host_too:
             self._restorer.restore(self.inventory.host, [s for s in Setting if s.of_host], outcome)
-        self.reconciler.written_beside()
+        self.reconciler.forget_first_looks()  # they are of before these writes
         self.reconciler.save()
         return outcome
 
@@ -290,11 +291,12 @@ class Supervisor:
 
     def _tell_xids(self, heard: Iterable[DriverEvent]) -> None:
         moment, known = self.inventory.moment(), self.inventory.states.get
-        came = [(event.uuid, event.data) for event in heard if event.kind == "xid"]
-        for uuid, xid in came:
+        came = [((event.uuid, event.data), event.times) for event in heard if event.kind == "xid"]
+        for (uuid, xid), _ in came:
             if (state := known(uuid)) is not None:
                 self.inventory.take(Change(transitions.told_xid(state, xid, moment)))
-        self._xids, told = xids.heard(self._xids, came, moment.mono)
+        each = [xid for xid, times in came for _ in range(times)]
+        self._xids, told = xids.heard(self._xids, each, moment.mono)
         for one in told:
             if (state := known(one.uuid)) is not None:
                 said = Said(Note(EventKind.XID, cause=one.cause, detail={"xid": one.xid, "count": one.count}))

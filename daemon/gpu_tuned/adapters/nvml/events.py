@@ -129,19 +129,20 @@ class EventWatch:
         return lost
 
     def _take(self, timeout_s: float) -> tuple[int, Sequence[DriverEvent]]:
-        """(nvmlReturn, events): the first within the time-out, and what waits behind it, each but once."""
-        taken: dict[DriverEvent, None] = {}
+        """(nvmlReturn, events): the first within the time-out, and what waits behind it, each with its number."""
+        taken: dict[DriverEvent, int] = {}
         timeout_ms = max(1, round(timeout_s * 1000))
         for _ in range(AT_ONCE):
             try:
                 data = pynvml.nvmlEventSetWait_v2(self._set, timeout_ms)
             except pynvml.NVMLError as error:
-                return error.value, tuple(taken)
+                return error.value, _counted(taken)
             kind = "xid" if data.eventType & XID else "other"
             uuid = self._uuids.get(_address(data.device), "")
-            taken[DriverEvent(kind, uuid, int(data.eventData))] = None
+            event = DriverEvent(kind, uuid, int(data.eventData))
+            taken[event] = taken.get(event, 0) + 1
             timeout_ms = 0
-        return SUCCESS, tuple(taken)
+        return SUCCESS, _counted(taken)
 
     def _trouble(self, code: int) -> None:
         """The wait itself failed: make the set anew, at once the first time, later after a pause."""
@@ -164,6 +165,10 @@ class EventWatch:
         if events is not None:
             with contextlib.suppress(pynvml.NVMLError):
                 pynvml.nvmlEventSetFree(events)
+
+
+def _counted(taken: Mapping[DriverEvent, int]) -> tuple[DriverEvent, ...]:
+    return tuple(event._replace(times=times) for event, times in taken.items())
 
 
 def _address(handle: Any) -> int:

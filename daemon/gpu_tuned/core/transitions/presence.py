@@ -117,7 +117,10 @@ def slept(state: GpuState, moment: Moment) -> Change:
     that is away this is found when it comes back."""
     if state.presence not in (Presence.HERE, Presence.ASLEEP):
         return Change(state)
-    return _begun_anew(state, "the machine slept", moment)
+    gone = {
+        s: replace(track, left=None) for s, track in state.tracks.items() if s in LOCKS and track.left is not None
+    }
+    return _begun_anew(replace(state, tracks={**state.tracks, **gone}), "the machine slept", moment)
 
 
 def stepped(state: GpuState, by_s: float) -> GpuState:

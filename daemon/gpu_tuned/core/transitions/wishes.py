@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import replace
 from operator import is_
 
-from gpu_tuned.core import drift
+from gpu_tuned.core import drift, restored
 from gpu_tuned.core.goal import Found, Goal, Refusal, satisfies
 from gpu_tuned.core.gpu_state import GpuState
 from gpu_tuned.core.model import Board, PowerLimit, Reading, Setting, Value
@@ -57,7 +57,7 @@ def hurried(state: GpuState, settings: Container[Setting] = tuple(Setting)) -> G
 
 def taken_up(state: GpuState, moment: Moment) -> GpuState:
     """Somebody asked to apply: what was handed back is the policy's again."""
-    return replace(state, tracks={s: drift.taken_up(track, moment) for s, track in state.tracks.items()})
+    return replace(state, tracks={s: restored.taken_up(track, moment) for s, track in state.tracks.items()})
 
 
 def aimed(state: GpuState, track: Track, reading: Reading | None, moment: Moment) -> Track:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from gpu_tuned.core import drift
+from gpu_tuned.core import drift, restored
 from gpu_tuned.core.goal import not_taken
 from gpu_tuned.core.gpu_state import Change, GpuState, PutBack, Said
 from gpu_tuned.core.model import Reading, Setting, Unread, Value
@@ -26,9 +26,7 @@ def unsaved(state: GpuState, settings: Iterable[Setting]) -> list[Setting]:
 def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, moment: Moment) -> Change:
     """The driver said yes to a write; `after` is the reading that followed. Whether it took it, this decides."""
     track = state.tracks[setting]
-    accepted = value if not setting.readable else ROWS[setting].taken(value, _last(track), after)
-    if accepted is None and track.before is not None and (track.before.goal, track.before.value) == (value, after):
-        accepted = track.before.value  # seen before: this is what this board makes of this very value
+    accepted = _accepted(track, setting, value, after)
     if accepted is None:
         why = not_taken(value, _last(track), after)
         kept = after == track.observed
@@ -44,6 +42,16 @@ def wrote(state: GpuState, setting: Setting, value: Value, after: Reading, momen
     return replace(change, state=replace(change.state, last_put_back=last))
 
 
+def _accepted(track: Track, setting: Setting, value: Value, after: Reading) -> Value | None:
+    """What the driver made of a write; None where it did not take it."""
+    if not setting.readable:
+        return value
+    taken, before = ROWS[setting].taken(value, _last(track), after), track.before
+    if taken is None and before is not None and (before.goal, before.value) == (value, after):
+        return before.value  # seen before, when the reading moved: this is what this board makes of this very value
+    return taken
+
+
 def not_written(state: GpuState, setting: Setting, why: str, moment: Moment, *, kept: bool) -> Change:
     """The driver refused, or nobody knows what it did. `kept`: what was there before is there still."""
     return _kept(state, setting, drift.failed(state.tracks[setting], why, moment, kept=kept))
@@ -51,19 +59,19 @@ def not_written(state: GpuState, setting: Setting, why: str, moment: Moment, *, 
 
 def doubted(state: GpuState, settings: Iterable[Setting]) -> GpuState:
     """Somebody asks once more to put these back. Of a lock, which no call reads, nobody knows that it was."""
-    again = {s: drift.doubted(track) for s, track in state.tracks.items() if s in settings and not s.readable}
+    again = {s: restored.doubted(track) for s, track in state.tracks.items() if s in settings and not s.readable}
     return replace(state, tracks={**state.tracks, **again}) if again else state
 
 
 def handed_back(state: GpuState, setting: Setting, message: str, moment: Moment) -> GpuState:
     """One setting was put back on request: what was found at first is in force."""
-    track = drift.handed_back(state.tracks[setting], message, moment)
+    track = restored.handed_back(state.tracks[setting], message, moment)
     return replace(state, tracks={**state.tracks, setting: track})
 
 
 def not_put_back(state: GpuState, setting: Setting, message: str, moment: Moment) -> GpuState:
     """One setting was to be put back on request, and was not."""
-    track = drift.not_put_back(state.tracks[setting], message, moment)
+    track = restored.not_put_back(state.tracks[setting], message, moment)
     return replace(state, tracks={**state.tracks, setting: track})
 
 

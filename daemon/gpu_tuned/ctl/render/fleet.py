@@ -162,11 +162,7 @@ def exception(setting: Setting) -> tuple[str, str]:
     text = f"{_label(key)} wished {value(key, setting['wished'])}"
     if setting["observed"] is not None:
         text += f", found {value(key, setting['observed'])}"
-    if setting["state"] == "contested":
-        text += f", {setting['put_back']}x"
-        if setting["every_s"]:
-            text += f", every {setting['every_s']:g} s"
-    elif setting["message"]:
+    if setting["message"]:
         text += f": {setting['message']}"
     elif setting["state"] == "watched":
         text += " (watched, not written)"
