@@ -148,7 +148,7 @@ def _files(document: Json, mark: str) -> list[str]:
     place = written["backup"] if written else "/var/backups/gpu-tuned"
     replaces = target["present"] or any(entry["action"] != "leave" for entry in document["files"])
     if not replaces:
-        return [*out, *_row("undo", f"a script in {place} takes it away again", mark)]
+        return [*out, *_row("undo", f"a script in {place} takes the policy away again", mark)]
     return [*out, *_row("back up", f"the originals to {place}, with a script that puts them back", mark)]
 
 
