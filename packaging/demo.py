@@ -13,8 +13,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,7 +75,7 @@ class Demo:
         )
         if show:
             print("$ " + shlex.join([Path(command[0]).name, *map(str, command[1:])]))
-            print(done.stdout, end="", flush=True)
+            print(folded(done.stdout), end="", flush=True)
         if done.returncode not in allowed:
             where = "" if show else ":\n" + done.stdout
             raise Failed(f"{shlex.join(map(str, command))} ended with {done.returncode}{where}")
@@ -187,7 +189,7 @@ class Demo:
     def show_journal(self) -> None:
         heading("What the daemon said (the journal's entries; here on a terminal)")
         text = self.said.read_text(errors="replace")
-        print(text, end="")
+        print(folded(text), end="")
         for word in ("450", "430", "575"):
             if word not in text:
                 raise Failed(f"no entry tells of {word} W")
@@ -209,9 +211,9 @@ class Demo:
     def leave_running(self) -> None:
         heading("Left running")
         assert self.daemon is not None
-        print("In a second terminal, in this folder:\n")
+        print("In a second terminal, in this folder (the second line shows programs these GPUs):\n")
         print(f"export GPU_TUNED_SOCKET={shlex.quote(str(self.socket))}")
-        print(f'eval "$(tests/simulator/nvsim env --state {shlex.quote(str(self.host))})"  # programs see these GPUs')
+        print(f'eval "$(tests/simulator/nvsim env --state {shlex.quote(str(self.host))})"')
         print("\n  .venv/bin/gpu-tunedctl status\n  .venv/bin/gpu-tunedctl show 0\n  .venv/bin/gpu-tunedctl watch")
         print("  tests/simulator/nvsim set 0 power_limit_w=450")
         print(f"\nWhat the daemon says: {self.said}")
@@ -226,6 +228,14 @@ class Demo:
                 self.daemon.kill()
                 self.daemon.wait()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def folded(text: str) -> str:
+    """Lines as they are, those too long for a narrow terminal broken between words."""
+    fold = partial(
+        textwrap.wrap, width=80, subsequent_indent="      ", break_long_words=False, break_on_hyphens=False
+    )
+    return "".join(f"{part}\n" for line in text.splitlines() for part in fold(line) or [""])
 
 
 def heading(text: str) -> None:

@@ -58,6 +58,29 @@ def test_verify(name: str) -> None:
     compare(f"verify_{name}", verify.page(found, verify.compare(found), PLAIN))
 
 
+def test_plan_tells_many_boards_with_the_same_rows_once() -> None:
+    """Each change is counted, and a board with another row stands by itself, in its place."""
+    planned = reply("plan_nothing")
+    for number in range(1, 9):
+        gpu = {"gpu": f"GPU-{number:08x}-0000", "pci": f"0000:0{number}:00.0", "name": "NVIDIA H100 80GB HBM3"}
+        for setting, found, wanted in (("persistence_mode", False, True), ("power_limit_w", 700, 600)):
+            wanted = 500 if number == 3 and setting == "power_limit_w" else wanted
+            change = {"setting": setting, "found": found, "wanted": wanted, "origin": "gpu-tuned.toml gpu[0]"}
+            planned["changes"].append({**gpu, **change, "why": "differs from the policy"})
+    compare("plan_eight", plan.page(planned, PLAIN, NOW))
+
+
+def test_plan_does_not_take_a_gpu_without_a_uuid_for_the_host() -> None:
+    planned = reply("plan_nothing")
+    row = {"setting": "power_limit_w", "wanted": 600, "why": "it cannot be looked at", "nearest": None}
+    for pci in ("0000:02:00.0", "0000:03:00.0"):
+        planned["refusals"].append({**row, "gpu": "", "pci": pci, "name": "", "origin": "gpu-tuned.toml gpu[0]"})
+    page = plan.page(planned, PLAIN, NOW)
+    assert "02:00.0" in page
+    assert "03:00.0" in page
+    assert "host" not in page
+
+
 @pytest.mark.parametrize("name", ["plan_nothing", "plan_changes", "plan_observe", "plan_away"])
 def test_plan(name: str) -> None:
     compare(name, plan.page(reply(name), PLAIN, NOW))

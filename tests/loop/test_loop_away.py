@@ -98,6 +98,13 @@ def test_the_journal_has_the_word_of_status_for_a_gpu_that_is_away(how: Callable
     assert told == [f"{board(1).gpu.title}: {word}: {stage.gpu_row(1)['message']}"]
 
 
+def test_apply_has_the_word_of_status_for_what_is_only_watched() -> None:
+    stage = Stage(CAP, observe=True).turn(2)
+    told = stage.ask("apply").parameters["message"]
+    assert "; 0000:01:00.0 power limit differs" in told
+    assert "watched" not in told
+
+
 @pytest.mark.parametrize("demand", ["by name of the board", "by number"])
 def test_unless_the_policy_demands_it(demand: str) -> None:
     rule = f'[[gpu]]\nmatch = {{ uuid = "{board(1).gpu.uuid}" }}\npower_limit_w = 400\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from gpu_tuned.core.events import message
 from gpu_tuned.core.model import ApplicationClocks, Board, NumaBalancing, PowerLimit, Setting
 from tests.loop.stage import CAP, Stage, board, policy
 
@@ -145,6 +146,10 @@ def test_a_fraction_of_a_watt_is_rounded_and_that_is_known_after_a_restart(befor
     for _ in range(3):
         row = stage.turn().row()
         assert (row["state"], row["wished"], row["accepted"], row["message"]) == ("held", 450.5, 450, said)
+    told = [message(event) for event in stage.heard.events if event.setting is Setting.POWER_LIMIT]
+    assert [words.partition(": ")[2] for words in told] == [
+        f"power limit set to 450.5 W (the driver has 450 W), was {before_w} W"
+    ]
     writes = len(stage.gpu.writes)
     stage.start()
     assert (stage.turn(2).row()["message"], len(stage.gpu.writes)) == (said, writes)

@@ -57,6 +57,18 @@ def test_the_rest_lies_where_systemd_looks_for_an_administrators(installed: Path
     }
 
 
+def test_below_another_root_nothing_is_said_to_be_started(
+    installed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "root"
+    install(root)
+    told = capsys.readouterr().out
+    assert f"wrote {root}/etc/gpu-tuned/gpu-tuned.toml\n" in told
+    assert "systemctl" not in told
+    install(root)
+    assert "gpu-tuned.toml" not in capsys.readouterr().out, "it was there"
+
+
 def test_a_policy_that_is_there_is_left_alone(installed: Path, tmp_path: Path) -> None:
     policy = tmp_path / "root/etc/gpu-tuned/gpu-tuned.toml"
     policy.parent.mkdir(parents=True)
@@ -82,7 +94,9 @@ def test_says_what_it_wrote_and_how_to_undo_it(
     undo = next(line for line in out.splitlines() if line.startswith("  rm "))
     written = {str(path) for path in root.rglob("*.*") if path.is_file() and "etc" not in path.parts}
     assert set(undo.split()[1:]) == written
-    assert "systemctl enable --now gpu-tuned" in out
+    here = install_units.further(Path("/"), [Path("/usr/local/lib/x")], "is a first one")
+    assert "  systemctl enable --now gpu-tuned" in here
+    assert here[-1] == "  rm /usr/local/lib/x"
 
 
 @pytest.mark.parametrize("place", ["/home/ann/.local/bin", "/root/.local/bin", "/tmp/venv/bin", "/run/user/1000/bin"])

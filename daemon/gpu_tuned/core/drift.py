@@ -229,7 +229,9 @@ def took(track: Track, accepted: Value, after: Reading, why: str, moment: Moment
         note = Note(EventKind.REQUESTED, cause=why)
     else:
         found = None if isinstance(track.observed, Unread) else track.observed
-        note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found)
+        same = goal is None or goal == accepted
+        detail = {} if same else {"wanted": f"{text(goal)} (the driver has {text(accepted)})"}
+        note = Note(EventKind.PUT_BACK if track.open else EventKind.APPLIED, found, detail=detail)
     notes = () if track.hushed else (note,)
     original = track.original and track.original.taken(accepted)
     rule = str(track.wish.origin) if track.wish else ""

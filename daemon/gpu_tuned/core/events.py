@@ -151,7 +151,7 @@ class EventKind(Enum):
         "gpu_back",
         "5fc934399cda4e7c8ba93aa9c55775cc",
         Priority.NOTICE,
-        "{where}back; the policy applies to it again",
+        "{where}back; its settings are compared with the policy again",
     )
     REINITIALISED = (
         "reinitialised",

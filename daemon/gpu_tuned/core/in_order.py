@@ -9,7 +9,8 @@ from gpu_tuned.core import drift
 from gpu_tuned.core.gpu_state import ON_PURPOSE, GpuState, Presence
 from gpu_tuned.core.model import Setting
 from gpu_tuned.core.policy import Policy
-from gpu_tuned.core.track import Track
+from gpu_tuned.core.track import State, Track
+from gpu_tuned.core.words import watched_word
 
 if TYPE_CHECKING:
     from gpu_tuned.core.wire import Setting as SettingRow
@@ -38,22 +39,26 @@ def gpu_in_order(state: GpuState, rows: list[SettingRow], *, short: bool) -> boo
     return all(row["in_order"] for row in rows) if state.here else wanted_away(state, short=short)
 
 
-def exceptions(states: Mapping[str, GpuState], *, short: bool) -> list[str]:
+def exceptions(states: Mapping[str, GpuState], host: GpuState, *, short: bool) -> list[str]:
     """What is not in order, a few words each."""
     found = [f"{s.title} {s.why}" for s in states.values() if not s.here and not wanted_away(s, short=short)]
-    for state in states.values():
-        if state.here:
-            found += [
-                f"{state.gpu.place} {setting.label} {track.state.value}"
-                for setting, track in state.tracks.items()
-                if not track.in_order and shown(setting, track, state)
-            ]
+    for state in (*states.values(), host):
+        where = "" if state is host else f"{state.gpu.place} "
+        found += [
+            f"{where}{setting.label} {_word(track)}"
+            for setting, track in state.tracks.items()
+            if state.here and not track.in_order and shown(setting, track, state)
+        ]
     return found
 
 
 def none_of_required(policy: Policy | None, states: Mapping[str, GpuState]) -> bool:
     """Whether settings are required, and there is no GPU to have them."""
     return not states and policy is not None and any(rule.required for rule in policy.rules)
+
+
+def _word(track: Track) -> str:
+    return watched_word(fits=track.fits) if track.state is State.WATCHED else track.state.value
 
 
 def gpus_here(policy: Policy | None, states: Mapping[str, GpuState]) -> tuple[int, str | None]:

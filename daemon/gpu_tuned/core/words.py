@@ -39,3 +39,8 @@ def did_you_mean(word: str, known: Collection[str], otherwise: str = "") -> str:
 
     near = get_close_matches(word, known, 1)
     return f"did you mean {near[0]!r}?" if near else otherwise or f"there are {', '.join(known) or 'none'}"
+
+
+def watched_word(*, fits: bool | None) -> str:
+    """What is said of a setting that is only watched and not in order; `fits` None: nobody knows whether it is."""
+    return "unknown" if fits is None else "differs"

@@ -156,7 +156,7 @@ def _together(findings: Sequence[Finding], colour: Colour) -> list[str]:
 
 def script(found: Diagnosis) -> list[str]:
     """Every command with what it is for, as a shell script that a person reads before running any of it."""
-    lines = ["# What would help on this host. Nothing was run. Read each, fill in what is in CAPITALS."]
+    lines = ["# What would help here; nothing was run. Read it, and fill in the CAPITALS."]
     for finding in sorted(found.findings, key=lambda finding: finding.verdict.rank):
         if finding.verdict in (Verdict.TROUBLE, Verdict.WARNING):
             lines += ["", *wrap(f"{finding.verdict.value}: {finding.title}: {finding.seen}", "# ", "#   ")]

@@ -55,15 +55,35 @@ def run(options: Options) -> int:
         )
     written = [_write(root / target, text) for target, text in files(program)]
     policy = root / "etc/gpu-tuned/gpu-tuned.toml"
-    if not policy.exists():
+    there = policy.exists()
+    if not there:
         _write(policy, _source("gpu-tuned.toml", "etc/gpu-tuned.toml").read_text())
-    say([f"wrote {path}" for path in written])
-    say(["", f"The policy is {policy}. To make the service's group and folder known, and to start it:", ""])
-    say(["  systemd-sysusers gpu-tuned.conf && systemd-tmpfiles --create gpu-tuned.conf"])
-    say(["  journalctl --update-catalog"])
-    say(["  systemctl enable --now gpu-tuned", "", "To undo it:", "", "  systemctl disable --now gpu-tuned"])
-    say([f"  rm {' '.join(map(str, written))}"])
+    say([f"wrote {path}" for path in (written if there else [*written, policy])])
+    say(further(root, written, "was there and is left alone" if there else "is a first one"))
     return verdict.IN_ORDER
+
+
+def further(root: Path, written: list[Path], policy: str) -> list[str]:
+    """What comes next on this host, whose policy `policy`, and how to undo it. Below another root nothing starts."""
+    undo = f"  rm {' '.join(map(str, written))}"
+    if root != Path("/"):
+        return ["", "To undo it; the policy stays:", "", undo]
+    return [
+        "",
+        f"The policy, /etc/gpu-tuned/gpu-tuned.toml, {policy};",
+        "`gpu-tunedctl plan` says what it would write.",
+        "",
+        "To make the service's group and folder known, and to start it:",
+        "",
+        "  systemd-sysusers gpu-tuned.conf && systemd-tmpfiles --create gpu-tuned.conf",
+        "  journalctl --update-catalog",
+        "  systemctl enable --now gpu-tuned",
+        "",
+        "To undo it; the policy stays:",
+        "",
+        "  systemctl disable --now gpu-tuned",
+        undo,
+    ]
 
 
 def refuse_hidden(paths: list[Path]) -> None:

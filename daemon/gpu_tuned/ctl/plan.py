@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from itertools import pairwise
+from itertools import groupby, pairwise
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
-from gpu_tuned.core.words import counted
+from gpu_tuned.core.words import counted, listed, short_pci
 from gpu_tuned.ctl import mps, verdict
 from gpu_tuned.ctl.render.advice import of_gpus
 from gpu_tuned.ctl.render.text import WIDTH, Colour, colour_for, complain, say, wrap
@@ -19,6 +19,7 @@ from gpu_tuned.ctl.render.values import (
     label,
     origin,
     quantity,
+    short_name,
     silent_since,
     value,
 )
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from gpu_tuned.ctl.options import Options
 
     Row = TypeVar("Row", Change, Refusal, Left)
+    Who = tuple[str | None, str | None, str | None]
 
 EXAMPLES = """\
 examples:
@@ -40,6 +42,8 @@ examples:
                                        now, also before they are loaded
   gpu-tunedctl plan --config new.toml  what another file would do
 """
+MANY = 3
+"""From so many boards on, those of one model with the same rows are told together."""
 OBVIOUS = "differs from the policy"  # "575 W -> 450 W" says that already
 WITHOUT_DAEMON = "no daemon answers: planning from the policy file and one look at the boards"
 
@@ -100,20 +104,38 @@ def _rows(plan: PlanReply, colour: Colour) -> list[str]:
 
 
 def _by_gpu(rows: list[Row], show: Callable[[Row, Colour], list[str]], colour: Colour) -> list[str]:
-    lines: list[str] = []
-    before: object = ()
-    for row in rows:
-        if row["gpu"] != before:
-            before = row["gpu"]
-            lines += ["", colour("bold", _who(row))]
-        lines += show(row, colour)
-    return lines
+    """Each GPU with its rows; many boards of one model with the same rows once."""
+    gpus: list[Who] = []
+    lines_of: list[tuple[str, ...]] = []
+    for _, each in groupby(rows, key=lambda row: (row["gpu"], row.get("pci"))):
+        own = list(each)
+        gpus.append((own[0].get("name"), own[0].get("pci"), own[0]["gpu"]))
+        lines_of.append(tuple(line for row in own for line in show(row, colour)))
+    return _told(gpus, lines_of, colour)
 
 
-def _who(row: Change | Refusal | Left) -> str:
-    if not row["gpu"]:
-        return "host"
-    return heading(row.get("name"), row.get("pci"), row["gpu"])
+def _told(gpus: list[Who], lines_of: list[tuple[str, ...]], colour: Colour) -> list[str]:
+    alike: dict[tuple[str | None, tuple[str, ...]], list[Who]] = {}
+    for gpu, lines in zip(gpus, lines_of, strict=True):
+        alike.setdefault((gpu[0], lines), []).append(gpu)
+    told: list[str] = []
+    for gpu, lines in zip(gpus, lines_of, strict=True):
+        same = alike[gpu[0], lines]
+        if len(same) < MANY:
+            same = [gpu]
+        if gpu is same[0]:
+            told += ["", *(colour("bold", line) for line in _heading(same)), *lines]
+    return told
+
+
+def _heading(gpus: list[Who]) -> list[str]:
+    name, pci, uuid = gpus[0]
+    if uuid is None:
+        return ["host"]
+    if len(gpus) == 1:
+        return [heading(name, pci, uuid).rstrip()]
+    places = listed(short_pci(pci) if pci else str(uuid) for _, pci, uuid in gpus)
+    return wrap(f"{len(gpus)} x {short_name(name or 'GPU')}: {places}", "", "  ")
 
 
 def _line(key: str, text: str, source: str | None, colour: Colour) -> list[str]:

@@ -6,7 +6,7 @@ import json
 import sys
 
 from gpu_tuned.control import client
-from gpu_tuned.core.words import counted
+from gpu_tuned.core.words import counted, watched_word
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.render.text import Colour, colour_for, say, wrap
 from gpu_tuned.ctl.render.values import LOCKS, briefly, heading, label, origin, value
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         accepted: object
         observed: object
         state: str
+        fits: bool | None
         origin: str | None
         required: bool
         message: str | None
@@ -85,6 +86,7 @@ def _row(gpu: Gpu | None, setting: Setting) -> Difference:
         "accepted": setting["accepted"],
         "observed": setting["observed"],
         "state": setting["state"],
+        "fits": setting.get("fits"),
         "origin": setting["origin"],
         "required": setting["required"],
         "message": setting["message"],
@@ -151,8 +153,9 @@ def _difference(row: Difference, colour: Colour) -> list[str]:
         "cannot be read back" if unread and key in LOCKS else "not known" if unread else value(key, row["observed"])
     )
     required = ", required" if row["required"] else ""
+    state = watched_word(fits=row["fits"]) if row["state"] == "watched" else row["state"]
     lines = [
-        f"  {label(key)}: {row['state']}{required}",
+        f"  {label(key)}: {state}{required}",
         colour("bad", f"    - {found}"),
         *(
             colour("good", line)

@@ -7,6 +7,7 @@ import time
 
 from gpu_tuned.control import client
 from gpu_tuned.core.errors import NotReachable
+from gpu_tuned.core.words import watched_word
 from gpu_tuned.ctl import verdict
 from gpu_tuned.ctl.duration import duration_s
 from gpu_tuned.ctl.render.text import complain
@@ -127,7 +128,8 @@ def _sentence(gpu: Gpu | None, row: Setting) -> str:
     required = f"required, and {so}" if row["required"] else so
     why = f": {row['message']}" if row["message"] else ""
     wished = f"{value(key, row['wished'])} ({origin(row['origin'], key)})"
-    return f"{where}{label(key)} {wished} is {required}, {row['state']}{why}"
+    state = watched_word(fits=row.get("fits")) if row["state"] == "watched" else row["state"]
+    return f"{where}{label(key)} {wished} is {required}, {state}{why}"
 
 
 def _say(priority: int, sentences: list[str]) -> None:

@@ -12,7 +12,6 @@ from gpu_tuned.core.in_order import NONE_OF_REQUIRED, exceptions, gpus_here, non
 from gpu_tuned.core.model import GPU_SETTINGS, ApplicationClocks, Setting
 from gpu_tuned.core.policy import Mode, Policy
 from gpu_tuned.core.rotation import application_clocks_due
-from gpu_tuned.core.status import rows
 from gpu_tuned.core.track import Moment, Note
 from gpu_tuned.core.wish import MatchBy
 from gpu_tuned.loop.descriptions import Descriptions
@@ -157,16 +156,15 @@ class Supervisor:
     def exceptions(self) -> list[str]:
         """What is not in order, a few words each."""
         states = self.inventory.states
-        found = exceptions(states, short=self.short)
+        found = exceptions(states, self.inventory.host, short=self.short)
         missing = gpus_here(self.in_force.policy, states)[1]
         found += [missing] if missing and self.driver.counts else []
         found += [NONE_OF_REQUIRED] if self.driver.counts and none_of_required(self.in_force.policy, states) else []
-        own = [f"{row['setting']} {row['state']}" for row in rows(self.inventory.host) if not row["in_order"]]
         found += [self.in_force.misfit.why] if self.in_force.misfit else []
         found += ["the newest policy file was refused"] if self.in_force.refused else []
         policy, gpus = self.in_force.policy, [state.gpu for state in states.values()]
         named = [rule for rule in (policy.unmatched(gpus) if policy else ()) if rule.match.by is not MatchBy.NAME]
-        return found + own + [f"{rule.origin} matches no GPU ({rule.match})" for rule in named]
+        return found + [f"{rule.origin} matches no GPU ({rule.match})" for rule in named]
 
     def restore(self, states: Iterable[GpuState], settings: Iterable[Setting], *, host_too: bool) -> Outcome:
         """Put back what was found at first."""

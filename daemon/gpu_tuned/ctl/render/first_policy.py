@@ -146,6 +146,9 @@ def _files(document: Json, mark: str) -> list[str]:
         where = f", line{'s' if len(at) > 1 else ''} {_ranges(at)}" if at else ""
         out += _row(_VERBS[entry["action"]], f"{entry['path']}{where}: {entry['why']}", mark)
     place = written["backup"] if written else "/var/backups/gpu-tuned"
+    replaces = target["present"] or any(entry["action"] != "leave" for entry in document["files"])
+    if not replaces:
+        return [*out, *_row("undo", f"a script in {place} takes the policy away again", mark)]
     return [*out, *_row("back up", f"the originals to {place}, with a script that puts them back", mark)]
 
 

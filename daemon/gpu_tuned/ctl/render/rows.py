@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gpu_tuned.core.words import watched_word
 from gpu_tuned.ctl.render.text import WIDTH, Colour, wrap
 from gpu_tuned.ctl.render.values import LOCKS, epoch, label, moment, origin, quantity, span, value
 
@@ -96,7 +97,7 @@ def state_words(setting: Setting, now: float) -> str:
     if state == "requested" and setting["confirmed_at"]:
         state = f"confirmed {moment(setting['confirmed_at'], now)}"
     elif state == "watched" and not setting["in_order"]:
-        state = "unknown" if setting.get("fits") is None else "differs"
+        state = watched_word(fits=setting.get("fits"))
     elif state in _LOUD and not setting["in_order"]:
         state = state.upper()
     return f"{state}, required" if setting["required"] and state in _ROOMY else state

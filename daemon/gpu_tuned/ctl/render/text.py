@@ -44,7 +44,7 @@ def wrap(text: str, first: str = "", rest: str | None = None, width: int = WIDTH
     rest = " " * len(first) if rest is None else rest
     lines: list[str] = []
     line, empty = first, True
-    for word in clean(text).split():
+    for word in _together(clean(text)):
         while True:
             gap = "" if empty else " "
             if len(line) + len(gap) + len(word) <= width:
@@ -60,6 +60,20 @@ def wrap(text: str, first: str = "", rest: str | None = None, width: int = WIDTH
     if not empty or not lines:
         lines.append(line)
     return [line.rstrip() for line in lines]
+
+
+def _together(text: str) -> list[str]:
+    """The words of a text, with those as one that are read or copied as one: "11 %", "`gpu-tunedctl apply`"."""
+    words = text.split()
+    if "`" not in text and " %" not in text:
+        return words
+    found: list[str] = []
+    for at, word in enumerate(words):
+        if found and (word.startswith("%") or (found[-1].count("`") % 2 and "`" in " ".join(words[at : at + 4]))):
+            found[-1] += f" {word}"
+        else:
+            found.append(word)
+    return found
 
 
 def complain(text: str) -> None:
