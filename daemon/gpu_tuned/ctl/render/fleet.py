@@ -22,7 +22,7 @@ def fleet(document: StatusReply, now: float, colour: Colour) -> list[str]:
     models = [_model(name) for name in names]
     bus = max(len(short_pci(gpu["pci"])) for gpu in gpus)
     wide = min(max(map(len, models)), WIDTH - bus - 60)
-    head = f"#  {'gpu'.ljust(wide)}  {'bus'.ljust(bus)}  watts/limit   MHz   C  {'state':<9} slowed 1h: cap fault"
+    head = f"#  {'gpu'.ljust(wide)}  {'bus'.ljust(bus)}  watts/limit   MHz   C  {'state':<9}    1h: own cap fault"
     lines = [*_common(gpus, document["policy"], names, colour), "", colour("dim", head)]
     driver_ok = document["driver"]["state"] == "ok"
     for gpu, model in zip(gpus, models, strict=True):
