@@ -26,8 +26,15 @@ LADDER = tuple(range(2100, 200, -15))
 PROFILE = Document("profile full", {"power_limit_w": "max"}, shipped=True)
 
 
-def board(index: int = 0, least_w: int = 200, most_w: int = 700, default_w: int = 700, **more: Any) -> Board:
-    gpu = Gpu(f"GPU-{index:08x}-0000-4000-8000-000000000000", f"0000:{index + 1:02x}:00.0", "NVIDIA H200")
+def board(
+    index: int = 0,
+    least_w: int = 200,
+    most_w: int = 700,
+    default_w: int = 700,
+    name: str = "NVIDIA H200",
+    **more: Any,
+) -> Board:
+    gpu = Gpu(f"GPU-{index:08x}-0000-4000-8000-000000000000", f"0000:{index + 1:02x}:00.0", name)
     power = PowerRange(least_w * 1000, most_w * 1000, default_w * 1000)
     ladders = {3201: LADDER}
     return Board(gpu, index, power, (3201,), LADDER, ladders, max_gpu_mhz=2100, max_memory_mhz=3201, **more)

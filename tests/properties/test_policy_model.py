@@ -101,14 +101,16 @@ def test_the_last_word_on_each_key_counts(written: list[Written], data: st.DataO
         for key in KEYS:
             speaking = [rule for rule in mine if key in rule.targets or key in rule.table.get("watch", ())]
             wish = next((wish for setting, wish in found.items() if setting.value == key), None)
-            if not speaking:
-                assert wish is None
+            required = any(key in rule.table.get("required", ()) for rule in mine)
+            if not speaking:  # what is required all the same, and has no value here, is not forgotten
+                assert (wish is not None) == required
+                assert wish is None or (wish.target, wish.watched, wish.required) == (None, False, True)
                 continue
             assert wish is not None
             valued = [rule for rule in mine if key in rule.targets]
             assert wish.target == (valued[-1].targets[key] if valued else None)
             assert wish.watched == (key in speaking[-1].table.get("watch", ()))
-            assert wish.required == any(key in rule.table.get("required", ()) for rule in mine)
+            assert wish.required == required
             if valued:
                 at = max(i for i, rule in enumerate(written) if rule is valued[-1])
                 file, position = ("a.toml", at) if at < cut else ("b.toml", at - cut)

@@ -39,6 +39,9 @@ class Refusal:
         return self.why if self.nearest is None else f"{self.why}; nearest: {text(self.nearest)}"
 
 
+NO_VALUE = Refusal("it is required, and no rule gives it a value on this GPU")
+
+
 class Pending(Refusal):
     """Why it is not known yet what a wish means; asked again at every look."""
 

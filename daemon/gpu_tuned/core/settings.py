@@ -147,7 +147,7 @@ def goal_of(wish: Wish, board: Board, found: Found) -> Goal | None:
     """The value that this wish means on this board, or why it cannot be. None: the wish holds no value (it only
     watches)."""
     if wish.target is None:
-        return None
+        return None if wish.watched else goals.NO_VALUE
     if wish.setting in board.unknown:
         return Pending(board.unknown[wish.setting])
     if wish.setting in board.absent:

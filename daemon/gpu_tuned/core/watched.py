@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from gpu_tuned.core.contest import CONTEST_AFTER, once_more, quiet
 from gpu_tuned.core.events import EventKind
-from gpu_tuned.core.goal import Refusal, satisfies
+from gpu_tuned.core.goal import NO_VALUE, Refusal, satisfies
 from gpu_tuned.core.model import Unread, Value, text
 from gpu_tuned.core.track import Moment, Note, State, Step, Track, changed, enter
 from gpu_tuned.core.wish import Wish, target_text
@@ -35,6 +35,8 @@ def watched(track: Track, wish: Wish, before: Track, found: Value | None, moment
 def _fits(track: Track, wish: Wish, before: Track) -> tuple[bool | None, str | None]:
     """Whether what is watched is as wished (None: not known), and why not."""
     seen, goal = track.observed, track.goal
+    if wish.target is None and wish.required:
+        return False, str(NO_VALUE)
     if wish.target is None:  # nothing is wished of it: it is reported, whatever it is
         return True, f"cannot be read: {seen.why}" if isinstance(seen, Unread) and wish.setting.readable else None
     if goal is None or isinstance(goal, Refusal):

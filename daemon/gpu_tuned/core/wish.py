@@ -51,7 +51,9 @@ Target = Value | Symbol | Percent | Ceiling | Auto | Elsewhere
 
 
 def target_text(target: Target | None) -> str:
-    """A target as a person wrote it: "450 W", "max", "80 %", "<= 450 W"."""
+    """A target as a person wrote it: "450 W", "max", "80 %", "<= 450 W"; that there is none."""
+    if target is None:
+        return "without a value"
     if isinstance(target, Percent):
         return f"{target.percent:g} %"
     if isinstance(target, Ceiling):
@@ -87,8 +89,8 @@ class Origin:
 class Wish:
     """One setting of one GPU, as the policy wants it.
 
-    `target` is None where the setting is only watched and no value was written for it. `required`: the machine must
-    not run without it. `watched`: observed and reported, never written.
+    `target` is None where no value was written for it: the setting is only watched, or required and refused.
+    `required`: the machine must not run without it. `watched`: observed and reported, never written.
     """
 
     setting: Setting

@@ -83,20 +83,23 @@ class Policy:
 
         A later value replaces value, origin and reason, and ends an earlier `watch` unless its own rule watches the
         key as well. A later `watch` without a value keeps an earlier value for comparison. `required` adds up: a
-        later rule cannot make a safety limit optional by not repeating the word.
+        later rule cannot make a safety limit optional by not repeating the word. What is required and has no value
+        here is a wish without a target: it cannot be met, and is not forgotten.
         """
         wishes: dict[Setting, Wish] = {}
-        required: set[Setting] = set()
+        required: dict[Setting, Origin] = {}
         for rule in self.rules:
             if not rule.match.matches(gpu):
                 continue
-            required |= rule.required
+            for setting in rule.required:
+                required[setting] = replace(rule.origin, path=f"{rule.origin.path}.{setting.value}")
             for wish in rule.wishes:
                 earlier = wishes.get(wish.setting)
                 if wish.target is None and earlier is not None and earlier.target is not None:
                     wishes[wish.setting] = replace(earlier, watched=True, reason=wish.reason or earlier.reason)
                 else:
                     wishes[wish.setting] = wish
+        wishes |= {s: Wish(s, None, origin) for s, origin in required.items() if s not in wishes}
         return {s: replace(wishes[s], required=s in required) for s in GPU_SETTINGS if s in wishes}
 
     def names(self, gpu: Gpu) -> bool:
