@@ -48,6 +48,21 @@ def test_what_passed_while_the_daemon_was_down_is_counted() -> None:
     assert seconds(stage)["own"] == pytest.approx(before_s + 60 + 20, abs=6)
 
 
+def test_what_passed_while_the_daemon_was_down_is_nobodys_where_another_limit_is_found_after_it() -> None:
+    """Somebody raised the limit meanwhile: whose cap it was when is not known, and ours it may not have been."""
+    stage = capped()
+    before_s = seconds(stage)["own"]
+    away_for(stage, 60)
+    stage.stranger(700)
+    stage.start()
+    stage.turn()
+    assert stage.limit_w() == 450, "put back"
+    assert seconds(stage)["own"] == pytest.approx(before_s, abs=3)
+    assert sum(seconds(stage).values()) == pytest.approx(before_s, abs=3)
+    work(stage, 10)
+    assert seconds(stage)["own"] == pytest.approx(before_s + 20, abs=3)
+
+
 def test_what_a_counter_that_began_anew_has_reached_is_not_of_the_cap_before() -> None:
     """The driver was reloaded while the daemon was down, and the counter is beyond where it was: how far it grew
     since then is not known, and the cap may be another's."""

@@ -37,6 +37,7 @@ class Throttle:
         until they are read again."""
         self.capping = BOARDS_OWN
         """What a power cap is from the last look on."""
+        self._resumed = False  # from another run, and not looked at since
 
     def observe(
         self,
@@ -51,6 +52,9 @@ class Throttle:
         missing keeps its base, so a read that failed once loses nothing. `capping`: what a power cap is as this look
         found it. The time since the last look belongs half to what was then.
         """
+        if self._resumed and capping.limiter is not self.capping.limiter:
+            self._forget_cap()
+        self._resumed = False
         gap_s = self._take_gap(at_s, reasons)
         changes: list[FaultChange] = []
         for meter, watch in self._pairs:
@@ -75,6 +79,12 @@ class Throttle:
         )
         self.capping = capping
         return tuple(changes)
+
+    def _forget_cap(self) -> None:
+        """Another limit is in force after a time in which nobody looked: whose the cap was meanwhile is not known."""
+        for meter in self._meters:
+            if meter.reason is Reason.SW_POWER_CAP:
+                meter.rebase()
 
     def limited_by(self, capping: Capping) -> None:
         """What a power cap is from now on: a decision or a write of ours has changed it."""
@@ -129,7 +139,7 @@ class Throttle:
         board has no reason for is passed over."""
         throttle = cls(supported, max_gap_s)
         try:
-            throttle.capping = Capping(Limiter(raw["limiter"]))
+            throttle.capping, throttle._resumed = Capping(Limiter(raw["limiter"])), True
             reasons = raw["reasons"]
             for meter in throttle._meters:
                 meter.take(reasons.get(meter.reason.word, {}), at_s)
