@@ -7,7 +7,7 @@ import pytest
 from gpu_tuned.core.model import Telemetry
 from tests.loop.stage import Stage, policy
 
-SW_POWER_CAP = 74
+SW_POWER_CAP, SW_THERMAL = 74, 269
 TURN_S, SECOND = 2.0, 10**9
 
 
@@ -71,12 +71,12 @@ def test_what_a_counter_that_began_anew_has_reached_is_not_of_the_cap_before() -
     stage.supervisor.reconciler.save()
     stage.gpu.reinitialise()
     stage.kernel.bind("0000:01:00.0", "bound-anew")
-    stage.gpu.counters_ns = {SW_POWER_CAP: 0, 269: 0, 270: 0}
     stage.clock.mono += 300
-    stage.gpu.counters_ns[SW_POWER_CAP] += 300 * SECOND
+    stage.gpu.counters_ns = {SW_POWER_CAP: 300 * SECOND, SW_THERMAL: 300 * SECOND, 270: 0}
     stage.start()
     stage.turn()
     assert seconds(stage)["own"] == pytest.approx(before_s, abs=3)
+    assert [row["start_s"] for row in stage.gpu_row()["throttle"]["reasons"] if row["reason"] == "sw_thermal"] == [0]
 
 
 def test_the_seconds_of_a_gpu_that_is_away_outlive_a_second_restart() -> None:
