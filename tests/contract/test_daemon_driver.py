@@ -135,10 +135,16 @@ def test_resume_from_suspend_puts_everything_back(nvsim):
         daemon.turns(1)
         host.clear_writes()
         host.suspend(3600)
+        driver = daemon.status()["driver"]
+        assert (driver["state"], "not looked at since" in driver["message"]) == ("starting", True), "not of before"
+        verified = daemon.ctl("verify")
+        assert (verified.returncode, verified.stdout.splitlines()[0]) == (1, "NOT VERIFIED")
         daemon.until(lambda: len(daemon.writes()) >= 2, "limit and lock after the resume")
         assert ("nvmlDeviceSetGpuLockedClocks", [1200, 1500], "SUCCESS") in daemon.writes()
         assert host.gpu()["power_limit_w"] == 500
         assert "slept 3600" in daemon.said
+        daemon.until(lambda: daemon.status()["driver"]["state"] == "ok", "looked at")
+        assert daemon.ctl("verify").returncode == 0
 
 
 def test_status_answers_while_the_driver_hangs_and_says_since_when(nvsim):
