@@ -23,7 +23,18 @@ def test_one_that_was_unbound_on_purpose_is_no_trouble() -> None:
     stage = Stage(CAP, board(0), board(1)).turn(2)
     stage.kernel.unbind(board(1).gpu.pci, "vfio-pci")
     stage.turn(2)
-    assert (stage.exit_code, "cannot be looked at" in stage.service.line) == (0, False)
+    assert (stage.exit_code, stage.wait_code) == (0, 0)
+    assert stage.service.line == "2 of 2 settings in order on 1 GPU; 1 GPU asleep or let go of", (
+        "its own are not known"
+    )
+
+
+def test_where_all_gpus_sleep_no_setting_is_called_in_order() -> None:
+    stage = Stage(CAP, board(0), board(1))
+    stage.kernel.sleeping |= {board(0).gpu.pci, board(1).gpu.pci}
+    stage.turn(2)
+    assert stage.exit_code == 0
+    assert stage.service.line == "0 of 0 settings in order on 0 GPUs; 2 GPUs asleep or let go of"
 
 
 def test_a_setting_of_the_host_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

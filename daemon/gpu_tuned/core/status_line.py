@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 class Told(NamedTuple):
     """What the line tells of. `driver`: its state and message; `missing`: why the number of GPUs is not in order;
-    `gpus`: the rows of each; `away`: how many cannot be looked at, and ought to be here; `host`: the rows of the
-    host's own settings."""
+    `gpus`: the rows of each that is here or ought to be; `away`: how many of these cannot be looked at; `resting`:
+    how many others sleep, or were let go of on purpose, whose settings nobody knows; `host`: the host's own rows."""
 
     policy: PolicyRow
     driver: tuple[str, str | None]
     missing: str | None
     gpus: Sequence[Sequence[SettingRow]]
     away: int
+    resting: int
     host: Sequence[SettingRow]
 
 
@@ -44,8 +45,9 @@ def one_line(told: Told) -> str:
         where = f"driver {state}: {message or 'it was not asked yet'}; {where}"
     elif told.away:  # also one without a setting, of which not even the name is known
         where = f"{counted(told.away, 'GPU')} cannot be looked at; {where}"
-    elif not told.gpus and policy["required"]:
+    elif not told.gpus and not told.resting and policy["required"]:
         where = f"{NONE_OF_REQUIRED}; {where}"
+    where += f"; {counted(told.resting, 'GPU')} asleep or let go of" if told.resting else ""
     for row in told.host:
         where += "" if row["in_order"] else f"; of the host, {row['setting']} is {row['state']}"
     if policy["misfit"]:

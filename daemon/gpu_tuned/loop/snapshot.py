@@ -80,11 +80,14 @@ class Snapshot(NamedTuple):
     def in_one_line(self) -> Told:
         """What `core.status_line` tells of."""
         driver, rows, short = (self.driver.state, self.driver.message), [], self.host.missing is not None
-        away = 0
+        away = resting = 0
         for gpu in self.gpus:
+            if not gpu.state.here and wanted_away(gpu.state, short=short):
+                resting += 1
+                continue
             rows.append(gpu.settings)
-            away += not gpu.state.here and not wanted_away(gpu.state, short=short)
-        return Told(self.policy, driver, self._missing, rows, away, self.host.settings)
+            away += not gpu.state.here
+        return Told(self.policy, driver, self._missing, rows, away, resting, self.host.settings)
 
     @property
     def _missing(self) -> str | None:
