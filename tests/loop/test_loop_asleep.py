@@ -6,6 +6,8 @@ import pytest
 
 from gpu_tuned.core import transitions
 from gpu_tuned.core.model import Setting
+from gpu_tuned.ctl import verify
+from gpu_tuned.ctl.render.text import Colour
 from tests.loop.stage import CAP, Stage, board, policy
 
 
@@ -100,3 +102,11 @@ def test_what_was_read_before_it_fell_asleep_is_not_what_it_wakes_up_with(monkey
     monkeypatch.setattr(stage.kernel, "asleep", lambda pci: False)
     row = stage.turn(1, seconds=3600).row()
     assert (row["observed"], row["fits"]) == (700, False)
+
+
+def test_verify_counts_no_setting_of_a_gpu_that_sleeps() -> None:
+    stage = Stage(CAP, board(0), board(1)).turn(2)
+    stage.kernel.sleeping.add(board(1).gpu.pci)
+    document = stage.turn(2).mailbox.document
+    lines = verify.page(document, verify.compare(document), Colour(on=False))
+    assert lines == ["in order: 1 GPU, 2 settings", "  H200 02:00.0 asleep: not woken up to be looked at"]

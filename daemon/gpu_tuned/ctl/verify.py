@@ -166,10 +166,12 @@ def _difference(row: Difference, colour: Colour) -> list[str]:
 
 
 def _counted(document: StatusReply) -> str:
-    every = [s for gpu in document["gpus"] for s in gpu["settings"]] + document["host"]["settings"]
+    # Of one that sleeps or was let go of, which is told below, no setting is known.
+    here = [gpu for gpu in document["gpus"] if gpu["state"] == "ok"]
+    every = [s for gpu in here for s in gpu["settings"]] + document["host"]["settings"]
     settings = [setting for setting in every if setting["origin"] is not None]
     locks = sum(s["state"] == "requested" for s in settings)
     what = "a lock" if locks == 1 else "locks"
     unread = f", {locks} of them {what} that no driver call can read back" if locks else ""
-    gpus = counted(len(document["gpus"]), "GPU") if document["gpus"] else "no GPU is here, and no rule demands one"
+    gpus = counted(len(here), "GPU") if document["gpus"] else "no GPU is here, and no rule demands one"
     return f"{gpus}, {counted(len(settings), 'setting')}{unread}" if settings or document["gpus"] else gpus
