@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gpu_tuned.core import transitions
-from gpu_tuned.core.model import Setting
+from gpu_tuned.core.model import ComputeMode, Setting
 from gpu_tuned.ctl import verify
 from gpu_tuned.ctl.render.text import Colour
 from tests.loop.stage import CAP, Stage, board, policy
@@ -110,3 +112,14 @@ def test_verify_counts_no_setting_of_a_gpu_that_sleeps() -> None:
     document = stage.turn(2).mailbox.document
     lines = verify.page(document, verify.compare(document), Colour(on=False))
     assert lines == ["in order: 1 GPU, 2 settings", "  H200 02:00.0 asleep: not woken up to be looked at"]
+
+
+def test_mig_that_was_switched_while_it_slept_is_known_at_its_first_look() -> None:
+    stage = Stage(policy('compute_mode = "exclusive_process"'))
+    stage.gpu.values[Setting.COMPUTE_MODE] = ComputeMode.EXCLUSIVE_PROCESS
+    stage.kernel.sleeping.add("0000:01:00.0")
+    stage.turn(2)
+    stage.gpu.board = replace(stage.gpu.board, mig=True, absent={Setting.COMPUTE_MODE: "MIG is on"})
+    stage.kernel.sleeping.clear()
+    row = stage.turn(1).row("compute_mode")
+    assert (row["state"], row["message"]) == ("refused", "MIG is on")

@@ -83,6 +83,7 @@ class Reconciler:
         """The first look after NVML attached, or after this GPU answered again. Raises DriverError."""
         seen = self._gpus.see(board.gpu.uuid, EVERYTHING)
         self._first[board.gpu.uuid] = seen
+        self._saw_mig(board.gpu.uuid, seen)
         moment = self._inventory.moment()
         change = transitions.met(state, board, seen, binding, moment, forgot=self._forgot)
         throttle = self.throttles.get(board.gpu.uuid)
@@ -120,6 +121,10 @@ class Reconciler:
             seen, moment = self._knobs.see("", Look()), self._inventory.moment()
             self._inventory.take(transitions.met(host, board, seen, None, moment, forgot=self._forgot))
 
+    def _saw_mig(self, uuid: str, seen: Seen) -> None:
+        if seen.mig is not None:
+            self._mig[uuid] = seen.mig
+
     def mig_changed(self, state: GpuState) -> bool:
         """Whether the last look at MIG saw something else than the board's description says."""
         return state.board is not None and self._mig.get(state.gpu.uuid, state.board.mig) != state.board.mig
@@ -128,8 +133,7 @@ class Reconciler:
         """One look; and, with `writes`, what it asks for. Raises DriverError where nothing can be read."""
         seen = self._first.pop(state.gpu.uuid, None) or self._device(state).see(state.gpu.uuid, look)
         moment = self._inventory.moment()
-        if seen.mig is not None:
-            self._mig[state.gpu.uuid] = seen.mig
+        self._saw_mig(state.gpu.uuid, seen)
         faults = self._observe(state, seen)
         verdicts = self._prove(state, seen)
         change = transitions.looked(state, seen, verdicts, poll_interval_s, moment)
