@@ -55,7 +55,8 @@ class Life:
         signal.signal(signal.SIGHUP, lambda *_: self._signalled("_reloading"))
         named = [getattr(signal, name) for name in NO_SIGNALS_OF_OURS if hasattr(signal, name)]
         for number in (*named, *range(signal.SIGRTMIN, signal.SIGRTMAX + 1)):
-            signal.signal(number, signal.SIG_IGN)
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, signal.SIG_IGN)
         # Whoever started this process may have handed its own mask on.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
