@@ -1,5 +1,4 @@
-"""Everything known of one setting on one GPU. Changed by drift.py, restored.py, watched.py and
-lock_drift.py alone."""
+"""Everything known of one setting on one GPU. Only drift.py, restored.py, watched.py and lock_drift.py change it."""
 
 from __future__ import annotations
 
@@ -73,11 +72,10 @@ class Track:
     whether what is watched is as wished (None: not known).
 
     A rival: `open`, a revert was seen and counted and is not put right yet, and `cause`, what it is put down to;
-    `in_row`, `row_began`, `last_drift`.
-    `pause_s` and `next_write` (mono): how long the daemon holds back, and until when. `confirmed_at` (wall): when a
-    lock was seen to hold. `hushed`: this lock is written again because of a contest beside it, or because of a
-    suspicion, or between two refusals of a contest, which was told. `refused_as`: the refusal that was told last, but
-    for its numbers.
+    `in_row`, `row_began`, `last_drift`. `pause_s` and `next_write` (mono): how long the daemon holds back, and until
+    when. `confirmed_at` (wall): when a lock was seen to hold. `hushed`: a write is not told of, for what it is made
+    for was: a contest beside this lock, a suspicion of it, or a refusal in a contest. `refused_as`: the refusal that
+    was told last, but for its numbers.
     """
 
     state: State
